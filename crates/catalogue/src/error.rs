@@ -1,0 +1,235 @@
+//! What can go wrong with a catalogue: each error says what happened, where, and what to do.
+//!
+//! SQLite's codes become our own variants in [`Error::from_sqlite`], the only place that knows them.
+
+use rusqlite::ErrorCode;
+use rusqlite::ffi;
+use std::io;
+
+/// An error of this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The path is a directory.
+    #[error("`{location}` is a directory, not a catalogue; name a file in it, e.g. `{location}/libellus.db`")]
+    IsDirectory {
+        /// The path.
+        location: String,
+    },
+    /// The file's directory does not exist.
+    #[error("cannot make `{location}`: its directory `{parent}` does not exist; make it first, or name another file")]
+    ParentMissing {
+        /// The path.
+        location: String,
+        /// The directory.
+        parent: String,
+    },
+    /// Asked to read a file that is not there.
+    #[error(
+        "there is no catalogue at `{location}`; check the path, or make one with `libellus import FILE --db {location}`"
+    )]
+    NotFound {
+        /// The path.
+        location: String,
+    },
+    /// The file is there, but nothing was ever written to it.
+    #[error("the catalogue `{location}` is empty; load books with `libellus import FILE --db {location}`")]
+    NothingWritten {
+        /// The path.
+        location: String,
+    },
+    /// The file, its directory or the file system does not let us write.
+    #[error(
+        "cannot write to the catalogue `{location}`: it, its directory or its file system is read-only for this user; \
+         grant write access to the file and its directory, or copy the catalogue elsewhere (searching needs no write access)"
+    )]
+    ReadOnly {
+        /// The path.
+        location: String,
+        /// What the system said.
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+    /// This handle was opened for reading.
+    #[error("the catalogue `{location}` was opened for reading only; open it for writing to change it")]
+    OpenedReadOnly {
+        /// The path.
+        location: String,
+    },
+    /// The file may not be read.
+    #[error("cannot read the catalogue `{location}`; check its permissions, and those of its directory")]
+    Unreadable {
+        /// The path.
+        location: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file is not SQLite's.
+    #[error("`{location}` is not a catalogue (not an SQLite database); nothing was changed, name another file")]
+    NotADatabase {
+        /// The path.
+        location: String,
+    },
+    /// The file is SQLite's, but another program's.
+    #[error("`{location}` is another program's database (it holds {found}); nothing was changed, name another file")]
+    ForeignDatabase {
+        /// The path.
+        location: String,
+        /// What gave it away.
+        found: String,
+    },
+    /// The file was written by a newer libellus.
+    #[error(
+        "the catalogue `{location}` has schema {found}, but this libellus knows schemas up to {supported}; \
+         update libellus, or import the books into a new file"
+    )]
+    NewerSchema {
+        /// The path.
+        location: String,
+        /// Its schema.
+        found: i64,
+        /// Our schema.
+        supported: i64,
+    },
+    /// The file was written by an older libellus and cannot be brought up to date, because it is being read only.
+    #[error(
+        "the catalogue `{location}` has the older schema {found}, and reading alone cannot update it; \
+         open it once for writing, e.g. with `libellus backfill --db {location}`"
+    )]
+    OlderSchema {
+        /// The path.
+        location: String,
+        /// Its schema.
+        found: i64,
+    },
+    /// A read-only directory holds a catalogue whose last changes are still in the write-ahead log.
+    #[error(
+        "the catalogue `{location}` was not closed cleanly: its last changes are in `{location}-wal`, and taking them \
+         over needs write access to the directory; open it once where it may be written, or copy all its files there"
+    )]
+    UnfinishedChanges {
+        /// The path.
+        location: String,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
+    /// Another process held the lock for longer than we wait.
+    #[error(
+        "the catalogue `{location}` is locked by another process, and {action} waited in vain; \
+         nothing was lost: let the other import or backfill finish, or stop it, and try again"
+    )]
+    Locked {
+        /// The path.
+        location: String,
+        /// What we were doing.
+        action: &'static str,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
+    /// The disk is full, or would not take the write.
+    #[error(
+        "cannot write to the catalogue `{location}`: the disk is full, or failing; nothing was lost: what was committed \
+         before is kept, the batch being written was undone; free some space and run the command again"
+    )]
+    DiskFull {
+        /// The path.
+        location: String,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
+    /// The file is damaged.
+    #[error(
+        "the catalogue `{location}` is damaged ({detail}); restore it from a backup, or import the books into a new file"
+    )]
+    Corrupt {
+        /// The path.
+        location: String,
+        /// What does not fit.
+        detail: String,
+    },
+    /// Any other failure of the database.
+    #[error("{action} failed in the catalogue `{location}`; the cause below comes from the database")]
+    Database {
+        /// The path.
+        location: String,
+        /// What we were doing.
+        action: &'static str,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
+    /// An import's input is a directory.
+    #[error("`{name}` is a directory; give a CSV, TSV or JSONL file")]
+    InputIsDirectory {
+        /// The input.
+        name: String,
+    },
+    /// An import's input cannot be read.
+    #[error(
+        "cannot read `{name}` (at byte {offset}); records committed before are kept, so the import can be run again"
+    )]
+    Input {
+        /// The input.
+        name: String,
+        /// How far reading came.
+        offset: u64,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// An import's input has no records.
+    #[error("`{name}` has no records; expected a header and at least one row, or one JSON object a line")]
+    NoRecords {
+        /// The input.
+        name: String,
+    },
+    /// An import's input is not text.
+    #[error("`{name}` is not a text file: {detail}")]
+    NotText {
+        /// The input.
+        name: String,
+        /// What it is, and what to do.
+        detail: String,
+    },
+    /// An import's input has no column that could be the title.
+    #[error(
+        "`{name}` has no title column; found {found}; recognised as the title: {known} (letter case, accents and punctuation do not matter)"
+    )]
+    NoTitleColumn {
+        /// The input.
+        name: String,
+        /// The columns found.
+        found: String,
+        /// What would be recognised.
+        known: String,
+    },
+}
+
+impl Error {
+    /// Gives SQLite's failure the name that tells the user what to do.
+    pub(crate) fn from_sqlite(location: &str, action: &'static str, source: rusqlite::Error) -> Self {
+        let location = location.to_owned();
+        let Some((code, extended)) = source.sqlite_error().map(|error| (error.code, error.extended_code)) else {
+            return Error::Database { location, action, source };
+        };
+        match code {
+            ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Error::Locked { location, action, source },
+            ErrorCode::ReadOnly => Error::ReadOnly { location, source: Some(source.into()) },
+            ErrorCode::DiskFull => Error::DiskFull { location, source },
+            ErrorCode::SystemIoFailure if is_write_failure(extended) => Error::DiskFull { location, source },
+            ErrorCode::NotADatabase => Error::NotADatabase { location },
+            ErrorCode::DatabaseCorrupt => Error::Corrupt { location, detail: source.to_string() },
+            _ => Error::Database { location, action, source },
+        }
+    }
+}
+
+/// Whether an I/O error is about writing: a full disk also shows as one of these, e.g. when the shared-memory file of
+/// the write-ahead log cannot grow.
+fn is_write_failure(extended_code: i32) -> bool {
+    matches!(
+        extended_code,
+        ffi::SQLITE_IOERR_WRITE
+            | ffi::SQLITE_IOERR_FSYNC
+            | ffi::SQLITE_IOERR_DIR_FSYNC
+            | ffi::SQLITE_IOERR_TRUNCATE
+            | ffi::SQLITE_IOERR_SHMSIZE
+    )
+}

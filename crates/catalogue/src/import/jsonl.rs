@@ -1,0 +1,88 @@
+//! JSONL: one JSON object a line.
+
+use super::header::Mapping;
+use super::record::RawRecord;
+use super::source::{Line, Source};
+use super::{MAX_RECORD_BYTES, RecordReader, Reject, Step};
+use crate::Error;
+use serde_json::{Map, Value};
+
+pub(super) struct Reader<'a> {
+    source: Source<'a>,
+    mapping: Mapping,
+    buffer: Vec<u8>,
+    line: u64,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(source: Source<'a>) -> Self {
+        Self { source, mapping: Mapping::default(), buffer: Vec::new(), line: 0 }
+    }
+
+    fn parse(&mut self) -> Step {
+        match serde_json::from_slice::<Map<String, Value>>(&self.buffer) {
+            Ok(object) => {
+                let mut record = RawRecord::new(self.line, self.buffer.len());
+                for (name, value) in object {
+                    let target = self.mapping.target(&name);
+                    record.push(name, target, value);
+                }
+                Step::Record(record)
+            }
+            Err(error) => Step::Rejected(self.explain(&error)),
+        }
+    }
+
+    fn explain(&self, error: &serde_json::Error) -> Reject {
+        let line = self.line;
+        match std::str::from_utf8(&self.buffer) {
+            Err(fault) => {
+                // Readable but for the broken characters, most often: then the field can be named.
+                let repaired = String::from_utf8_lossy(&self.buffer);
+                let object: Map<String, Value> = serde_json::from_str(&repaired).unwrap_or_default();
+                let field = object.iter().find(|(_, value)| value.to_string().contains('\u{fffd}'));
+                let reason =
+                    format!("not valid UTF-8 at byte {} of the line; save the file as UTF-8", fault.valid_up_to() + 1);
+                Reject { line, id: self.id_of(&object), field: field.map(|(name, _)| name.clone()), reason }
+            }
+            Ok(_) => {
+                // The message ends in a place whose line is always 1.
+                let message = error.to_string();
+                let message = message.split(" at line ").next().unwrap_or_default();
+                let reason = format!("not a JSON object on one line: {message} (column {})", error.column());
+                Reject { line, id: None, field: None, reason }
+            }
+        }
+    }
+
+    fn id_of(&self, object: &Map<String, Value>) -> Option<String> {
+        let (_, id) = object.iter().find(|(name, _)| Mapping::is_id(name))?;
+        id.as_str().map(str::to_owned).or_else(|| id.is_number().then(|| id.to_string()))
+    }
+}
+
+impl<'a> RecordReader<'a> for Reader<'a> {
+    fn next(&mut self) -> Result<Step, Error> {
+        loop {
+            let line = self.source.read_line(&mut self.buffer)?;
+            self.line += 1;
+            match line {
+                Line::End => return Ok(Step::End),
+                Line::TooLong => {
+                    let reason = format!("the line is longer than {} MiB", MAX_RECORD_BYTES >> 20);
+                    return Ok(Step::Rejected(Reject { line: self.line, id: None, field: None, reason }));
+                }
+                Line::Read if self.buffer.iter().all(u8::is_ascii_whitespace) => {}
+                Line::Read => return Ok(self.parse()),
+            }
+        }
+    }
+
+    fn source(&self) -> &Source<'a> {
+        &self.source
+    }
+
+    fn mapping(&self) -> &Mapping {
+        &self.mapping
+    }
+}

@@ -1,0 +1,317 @@
+//! Reading books from files.
+//!
+//! The path of a record, in the order of the modules:
+//! - `source.rs`: bytes become text; encoding and format are found out;
+//! - `delimited.rs` (CSV, TSV) and `jsonl.rs`: text becomes records of named values, one at a time;
+//! - `header.rs`: names become fields of a book;
+//! - `record.rs`, with `field.rs` and `html.rs`: values become a [`Book`];
+//! - here: books are written in batches, and everything odd on the way is reported.
+//!
+//! A record that cannot be used is *rejected*: reported with its line and left out, while the rest is loaded. A value
+//! that cannot be used costs the record nothing: it is reported as a *warning* and, where it may still mean something
+//! to people, kept among the book's `extra` fields.
+//!
+//! Memory does not grow with the file, but for eight bytes a record that find ids used twice.
+
+mod delimited;
+mod field;
+mod header;
+mod html;
+mod jsonl;
+mod record;
+mod source;
+
+use crate::{Book, Catalogue, Error, PassageCutter, WriteOutcome};
+use header::Mapping;
+use record::RawRecord;
+use source::Source;
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+use std::io::Read;
+use std::ops::ControlFlow;
+
+/// A file's format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// Comma- (or semicolon-, or pipe-) separated, with a header.
+    Csv,
+    /// Tab-separated, with a header.
+    Tsv,
+    /// One JSON object a line.
+    Jsonl,
+}
+
+/// How to import.
+#[derive(Clone, Debug, Default)]
+pub struct ImportOptions {
+    /// The format; found out from the content when `None`.
+    pub format: Option<Format>,
+    /// Read and report, but write nothing.
+    pub dry_run: bool,
+}
+
+/// A record that was not loaded.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Reject {
+    /// Line in the file, from 1.
+    pub line: u64,
+    /// The record's id, if it had one.
+    pub id: Option<String>,
+    /// The field at fault.
+    pub field: Option<String>,
+    /// What is wrong and what was expected.
+    pub reason: String,
+}
+
+/// How far an import is.
+#[derive(Clone, Copy, Debug)]
+pub struct ImportProgress {
+    /// Bytes read of the file.
+    pub bytes: u64,
+    /// Records read.
+    pub records: u64,
+}
+
+/// What an import did.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct ImportReport {
+    /// The format read.
+    pub format: Option<Format>,
+    /// The character encoding read: `UTF-8`, `UTF-16LE`, `UTF-16BE` or, as a guess, `windows-1252`.
+    pub encoding: &'static str,
+    /// Records read.
+    pub records: u64,
+    /// What was written (what would be, in a dry run: nothing is looked up, all counts are zero).
+    pub written: WriteOutcome,
+    /// Records not loaded; at most the first 10 000 are kept.
+    pub rejects: Vec<Reject>,
+    /// How many were not loaded in all.
+    pub rejected: u64,
+    /// Odd things that did not cost a record, e.g. an unreadable year; first 10 000.
+    pub warnings: Vec<Reject>,
+    /// How many there were in all.
+    pub warned: u64,
+    /// Column of the file → field of a book, for people to check.
+    pub mapping: Vec<(String, String)>,
+    /// Whether the caller stopped it.
+    pub interrupted: bool,
+    /// The first books, for the preview of a dry run.
+    pub preview: Vec<Book>,
+}
+
+/// What an import came to, in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImportOutcome {
+    /// Every record was loaded.
+    Clean,
+    /// Some records were loaded, some were not.
+    LoadedWithRejects,
+    /// No record was loaded.
+    NothingUsable,
+}
+
+impl ImportOutcome {
+    /// The exit code of a program that imports: 0, 1 or 2.
+    #[must_use]
+    pub fn exit_code(self) -> u8 {
+        match self {
+            ImportOutcome::Clean => 0,
+            ImportOutcome::LoadedWithRejects => 1,
+            ImportOutcome::NothingUsable => 2,
+        }
+    }
+}
+
+impl ImportReport {
+    /// What the import came to, in a word.
+    #[must_use]
+    pub fn outcome(&self) -> ImportOutcome {
+        match (self.records - self.rejected, self.rejected) {
+            (0, _) => ImportOutcome::NothingUsable,
+            (_, 0) => ImportOutcome::Clean,
+            _ => ImportOutcome::LoadedWithRejects,
+        }
+    }
+
+    fn reject(&mut self, reject: Reject) {
+        self.records += 1;
+        self.rejected += 1;
+        if self.rejects.len() < MAX_REPORTED {
+            self.rejects.push(reject);
+        }
+    }
+
+    fn warn(&mut self, warning: Reject) {
+        self.warned += 1;
+        if self.warnings.len() < MAX_REPORTED {
+            self.warnings.push(warning);
+        }
+    }
+}
+
+/// Rejects, and warnings, that a report keeps.
+const MAX_REPORTED: usize = 10_000;
+/// Books that a report shows.
+const PREVIEW: usize = 5;
+/// Records in a batch: one transaction.
+const BATCH_RECORDS: usize = 1000;
+/// Text in a batch, in bytes; ends it early where records are long, so that memory stays bounded.
+const BATCH_BYTES: usize = 8 * 1024 * 1024;
+/// The longest record that is read, in bytes. A longer one is a quotation mark that never closes, or not a book.
+const MAX_RECORD_BYTES: usize = 16 * 1024 * 1024;
+
+/// One step of reading a file.
+enum Step {
+    Record(RawRecord),
+    Rejected(Reject),
+    End,
+}
+
+/// Turns text into records.
+trait RecordReader<'a> {
+    fn next(&mut self) -> Result<Step, Error>;
+    /// The file that the records come from.
+    fn source(&self) -> &Source<'a>;
+    /// Which name became which field.
+    fn mapping(&self) -> &Mapping;
+}
+
+/// Reads books from `input` and writes them to `catalogue` in batches of one transaction each.
+///
+/// `name` is used in messages. `progress` is called after every batch; `Break` stops after it.
+///
+/// A record is known by its id: a book that is there already is updated, and of two records with one id in a file the
+/// last one wins, with a warning. A record without an id gets `isbn-` and its first valid ISBN in thirteen digits or,
+/// without one, `book-` and a hash of title, first author and year: the same in every import of the same record.
+///
+/// # Errors
+/// What keeps the file from being read ([`Error::InputIsDirectory`], [`Error::Input`], [`Error::NoRecords`],
+/// [`Error::NotText`], [`Error::NoTitleColumn`]), and what [`Catalogue::put_books`] fails with. Batches committed
+/// before the error stay.
+pub fn import(
+    name: &str,
+    input: &mut dyn Read,
+    catalogue: &Catalogue,
+    cutter: &dyn PassageCutter,
+    options: &ImportOptions,
+    progress: &mut dyn FnMut(ImportProgress) -> ControlFlow<()>,
+) -> Result<ImportReport, Error> {
+    let source = Source::open(name, input, options.format)?;
+    let mut reader: Box<dyn RecordReader<'_> + '_> = match source.format() {
+        Format::Jsonl => Box::new(jsonl::Reader::new(source)),
+        Format::Csv | Format::Tsv => Box::new(delimited::Reader::new(source)?),
+    };
+    let mut importer = Importer::new(catalogue, cutter, options, reader.source());
+    loop {
+        match reader.next()? {
+            Step::Record(record) => importer.take(record),
+            Step::Rejected(reject) => importer.report.reject(reject),
+            Step::End => break,
+        }
+        if importer.batch_is_full() {
+            let so_far = ImportProgress { bytes: reader.source().bytes_read(), records: importer.report.records };
+            importer.write_batch()?;
+            if progress(so_far).is_break() {
+                importer.report.interrupted = true;
+                break;
+            }
+        }
+    }
+    if !importer.report.interrupted {
+        importer.write_batch()?;
+        let _ = progress(ImportProgress { bytes: reader.source().bytes_read(), records: importer.report.records });
+    }
+    let mut report = importer.report;
+    report.mapping = reader.mapping().described();
+    if report.records == 0 {
+        return Err(Error::NoRecords { name: name.to_owned() });
+    }
+    if report.outcome() == ImportOutcome::NothingUsable
+        && reader.mapping().names_seen()
+        && !reader.mapping().has_title()
+    {
+        return Err(reader.mapping().no_title(name));
+    }
+    Ok(report)
+}
+
+/// Gathers books, writes them, keeps the report.
+struct Importer<'a> {
+    catalogue: &'a Catalogue,
+    cutter: &'a dyn PassageCutter,
+    dry_run: bool,
+    report: ImportReport,
+    batch: Vec<Book>,
+    batch_bytes: usize,
+    records_at_last_batch: u64,
+    /// Hashes of the ids read; two ids with one hash would cost a wrong warning, and nothing else.
+    ids: HashSet<u64>,
+    hasher: RandomState,
+}
+
+impl<'a> Importer<'a> {
+    fn new(
+        catalogue: &'a Catalogue,
+        cutter: &'a dyn PassageCutter,
+        options: &ImportOptions,
+        source: &Source<'_>,
+    ) -> Self {
+        let mut report =
+            ImportReport { format: Some(source.format()), encoding: source.encoding(), ..ImportReport::default() };
+        if let Some(reason) = source.doubt() {
+            report.warn(Reject { line: 1, id: None, field: None, reason });
+        }
+        Self {
+            catalogue,
+            cutter,
+            dry_run: options.dry_run,
+            report,
+            batch: Vec::new(),
+            batch_bytes: 0,
+            records_at_last_batch: 0,
+            ids: HashSet::new(),
+            hasher: RandomState::new(),
+        }
+    }
+
+    fn take(&mut self, record: RawRecord) {
+        let (line, bytes) = (record.line, record.bytes);
+        let accepted = match record.into_book() {
+            Ok(accepted) => accepted,
+            Err(reject) => return self.report.reject(reject),
+        };
+        self.report.records += 1;
+        let book = accepted.book;
+        for (field, reason) in accepted.warnings {
+            self.report.warn(Reject { line, id: Some(book.id.clone()), field, reason });
+        }
+        if !self.ids.insert(self.hasher.hash_one(&book.id)) {
+            let reason =
+                format!("the id `{}` was used by an earlier record of this file, which this one replaces", book.id);
+            self.report.warn(Reject { line, id: Some(book.id.clone()), field: Some("id".to_owned()), reason });
+        }
+        if self.report.preview.len() < PREVIEW {
+            self.report.preview.push(book.clone());
+        }
+        if !self.dry_run {
+            self.batch_bytes += bytes;
+            self.batch.push(book);
+        }
+    }
+
+    fn batch_is_full(&self) -> bool {
+        let records = self.report.records - self.records_at_last_batch;
+        records >= BATCH_RECORDS as u64 || self.batch_bytes >= BATCH_BYTES
+    }
+
+    fn write_batch(&mut self) -> Result<(), Error> {
+        if !self.batch.is_empty() {
+            self.report.written += self.catalogue.put_books(&self.batch, self.cutter)?;
+        }
+        self.batch.clear();
+        self.batch_bytes = 0;
+        self.records_at_last_batch = self.report.records;
+        Ok(())
+    }
+}

@@ -1,0 +1,18 @@
+//! Books, passages and embeddings: file formats in, a store that is the truth.
+//!
+//! Data runs from top to bottom: [`import`] turns files into [`Book`]s, [`cut_passages`] cuts a book's text into
+//! pieces that a model reads whole, and the [`Catalogue`] keeps both, with the embeddings that were made from them.
+#![forbid(unsafe_code)]
+
+mod book;
+mod error;
+pub mod import;
+pub mod isbn;
+mod passage;
+mod sentence;
+mod store;
+
+pub use book::Book;
+pub use error::Error;
+pub use passage::{Passage, PassageCutter, cut_passages};
+pub use store::{Access, Catalogue, EmbeddedPassage, NewEmbedding, PendingPassage, Statistics, WriteOutcome};

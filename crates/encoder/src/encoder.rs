@@ -1,0 +1,189 @@
+//! The encoder: a model and its tokenizer, ready to turn text into vectors.
+
+use crate::directory::Directory;
+use crate::forward::{Batch, Workspace, forward};
+use crate::model::Model;
+use crate::{Bytes, Error, Fingerprint, TokenCount, Tokenizer, pack};
+use libellus_kernels::Isa;
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Tokens that go through the network together: enough to make good use of the weights that are read,
+/// few enough for the activations to stay in the second-level cache.
+const BATCH_TOKENS: usize = 128;
+
+/// What a model is.
+#[derive(Clone, Debug)]
+pub struct ModelInfo {
+    /// Its name, e.g. `all-MiniLM-L6-v2`.
+    pub name: String,
+    /// What its vectors may be compared with.
+    pub fingerprint: Fingerprint,
+    /// Length of a vector, `H`.
+    pub dim: usize,
+    /// The longest text it reads, in tokens, special tokens included.
+    pub max_tokens: usize,
+    /// Transformer layers.
+    pub layers: usize,
+    /// Attention heads in a layer.
+    pub heads: usize,
+    /// Bytes of weights.
+    pub size_bytes: usize,
+}
+
+/// A text's vector.
+#[derive(Clone, Debug)]
+pub struct Encoded {
+    /// `dim` floats; of length 1 when the model normalises.
+    pub vector: Vec<f32>,
+    /// The text's tokens, and how many were read.
+    pub tokens: TokenCount,
+}
+
+/// Turns text into vectors. Immutable and shared freely between threads.
+pub struct Encoder {
+    model: Model,
+    tokenizer: Tokenizer,
+    info: ModelInfo,
+    isa: Isa,
+}
+
+impl Encoder {
+    /// The model inside the executable: all-MiniLM-L6-v2, int8. Nothing is copied; this takes microseconds.
+    pub fn builtin() -> Self {
+        let opened = pack::read(Path::new("the built-in model"), &Bytes::from_static(crate::builtin::PACK));
+        Self::from_pack(opened.expect("the built-in pack is opened by the tests of this crate"))
+    }
+
+    /// Opens a pack (a file, whose checksum is checked) or a sentence-transformers model (a directory).
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let read = |source| Error::Read { path: path.into(), source };
+        if fs::metadata(path).map_err(read)?.is_dir() {
+            let directory = Directory::open(path)?;
+            // The directory's own name, also when it was given as `.` or with a slash at the end.
+            let full = path.canonicalize().map_err(read)?;
+            let name = full.file_name().map_or("model".into(), |name| name.to_string_lossy().into_owned());
+            let fingerprint = directory.fingerprint();
+            return Ok(Self::new(name, fingerprint, directory.dense.to_model(), directory.tokenizer));
+        }
+        let bytes = fs::read(path).map_err(read)?;
+        pack::verify(path, &bytes)?;
+        Ok(Self::from_pack(pack::read(path, &Bytes::copy_from(&bytes))?))
+    }
+
+    fn from_pack(opened: pack::Opened) -> Self {
+        Self::new(opened.name, opened.fingerprint, opened.model, opened.tokenizer)
+    }
+
+    fn new(name: String, fingerprint: Fingerprint, model: Model, tokenizer: Tokenizer) -> Self {
+        let info = ModelInfo {
+            name,
+            fingerprint,
+            dim: model.config.hidden,
+            max_tokens: model.config.max_tokens,
+            layers: model.config.layers,
+            heads: model.config.heads,
+            size_bytes: model.size_bytes(),
+        };
+        Self { model, tokenizer, info, isa: Isa::best() }
+    }
+
+    /// What the model is.
+    pub fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    /// Its tokenizer.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// The instruction set that the kernels use.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// The same encoder on another instruction set, for benchmarks and tests; vectors stay the same.
+    pub fn with_isa(self, isa: Isa) -> Self {
+        Self { isa, ..self }
+    }
+
+    /// The vector of one text, on the calling thread.
+    pub fn encode(&self, text: &str) -> Encoded {
+        let mut token_ids = Vec::new();
+        let tokens = self.tokenizer.encode(text, self.info.max_tokens, &mut token_ids);
+        let batch = Batch { token_ids: &token_ids, lengths: &[token_ids.len()] };
+        Encoded { vector: forward(&self.model, self.isa, batch, &mut Workspace::default()), tokens }
+    }
+
+    /// The vectors of many texts, in their order, on `threads` threads (at least one).
+    ///
+    /// Each is bit for bit what [`Encoder::encode`] gives for that text alone. The threads take small
+    /// batches of texts of like length, so none waits for another.
+    pub fn encode_batch<S: AsRef<str> + Sync>(&self, texts: &[S], threads: usize) -> Vec<Encoded> {
+        let tokenized: Vec<(Vec<u32>, TokenCount)> = texts.iter().map(|text| self.tokenize(text.as_ref())).collect();
+        let mut order: Vec<usize> = (0..texts.len()).collect();
+        order.sort_by_key(|&i| std::cmp::Reverse(tokenized[i].0.len()));
+        let batches = cut_batches(&order, |i| tokenized[i].0.len());
+
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let (mut done, mut workspace) = (Vec::new(), Workspace::default());
+            while let Some(&batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let vectors = self.forward_batch(batch, &tokenized, &mut workspace);
+                done.extend(batch.iter().copied().zip(vectors));
+            }
+            done
+        };
+        let mut vectors = vec![Vec::new(); texts.len()];
+        std::thread::scope(|scope| {
+            let helpers: Vec<_> = (1..threads.min(batches.len())).map(|_| scope.spawn(work)).collect();
+            let mine = work();
+            // A helper panics only on a bug of ours; the panic goes on here.
+            let theirs = helpers.into_iter().flat_map(|helper| helper.join().expect("an encoder thread panicked"));
+            for (i, vector) in mine.into_iter().chain(theirs) {
+                vectors[i] = vector;
+            }
+        });
+        let join = |(vector, (_, tokens))| Encoded { vector, tokens };
+        vectors.into_iter().zip(tokenized).map(join).collect()
+    }
+
+    fn tokenize(&self, text: &str) -> (Vec<u32>, TokenCount) {
+        let mut token_ids = Vec::new();
+        let count = self.tokenizer.encode(text, self.info.max_tokens, &mut token_ids);
+        (token_ids, count)
+    }
+
+    /// The vectors of the texts `batch` names.
+    fn forward_batch(
+        &self,
+        batch: &[usize],
+        tokenized: &[(Vec<u32>, TokenCount)],
+        workspace: &mut Workspace,
+    ) -> Vec<Vec<f32>> {
+        let texts = || batch.iter().map(|&i| &tokenized[i].0);
+        let token_ids: Vec<u32> = texts().flatten().copied().collect();
+        let lengths: Vec<usize> = texts().map(Vec::len).collect();
+        let vectors = forward(&self.model, self.isa, Batch { token_ids: &token_ids, lengths: &lengths }, workspace);
+        vectors.chunks_exact(self.info.dim).map(<[f32]>::to_vec).collect()
+    }
+}
+
+/// Cuts a list of texts into runs of at most [`BATCH_TOKENS`] tokens (or one text, if that is longer).
+fn cut_batches(order: &[usize], length: impl Fn(usize) -> usize) -> Vec<&[usize]> {
+    let mut batches = Vec::new();
+    let (mut start, mut tokens) = (0, 0);
+    for (at, &i) in order.iter().enumerate() {
+        if at > start && tokens + length(i) > BATCH_TOKENS {
+            batches.push(&order[start..at]);
+            (start, tokens) = (at, 0);
+        }
+        tokens += length(i);
+    }
+    if start < order.len() {
+        batches.push(&order[start..]);
+    }
+    batches
+}

@@ -1,0 +1,47 @@
+//! What a vector is comparable with: the space it lies in and the precision it was computed in.
+
+use std::fmt;
+
+/// The number format that a model's weights are multiplied in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Precision {
+    /// 32-bit floats: the reference.
+    F32,
+    /// 8-bit weights and activations.
+    Int8,
+}
+
+impl Precision {
+    /// The name used in files, tables and replies.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Precision::F32 => "f32",
+            Precision::Int8 => "int8",
+        }
+    }
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Says which vectors may be compared.
+///
+/// Vectors of two *spaces* never are; the same space in another *precision* is close to, but not the
+/// same as, the original.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Fingerprint {
+    /// 32 hexadecimal digits: the first half of SHA-256 over the original weights, the tokenizer,
+    /// the pooling and the window.
+    pub space: String,
+    /// The precision of the weights that made the vector.
+    pub precision: Precision,
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.space, self.precision)
+    }
+}

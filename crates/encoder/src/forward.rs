@@ -1,0 +1,171 @@
+//! The forward pass: token ids to one vector a sequence.
+//!
+//! Devlin et al., *BERT: Pre-training of Deep Bidirectional Transformers*, 2019; Reimers and Gurevych,
+//! *Sentence-BERT*, 2019. Sequences lie end to end and no padding is computed. Every step works on single
+//! rows or single sequences in an order of its own, so a sequence's vector does not depend, in any bit, on
+//! what else is in the batch.
+
+use crate::config::Pooling;
+use crate::model::{Layer, Model, WordEmbeddings};
+use libellus_kernels::{self as kernels, Activation, AttentionScratch, Isa, QuantizedRows};
+
+/// Sequences of token ids, end to end.
+#[derive(Clone, Copy)]
+pub(crate) struct Batch<'a> {
+    /// All tokens, `T`; every id is below the vocabulary's size.
+    pub token_ids: &'a [u32],
+    /// Tokens of each sequence, none of them 0.
+    pub lengths: &'a [usize],
+}
+
+/// A linear layer's place in a transformer layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Qkv,
+    AttentionOutput,
+    FeedForward,
+    Output,
+}
+
+/// Memory that the forward pass works in, kept between batches.
+#[derive(Default)]
+pub(crate) struct Workspace {
+    pub hidden: Vec<f32>,
+    branch: Vec<f32>,
+    wide: Vec<f32>,
+    bytes: QuantizedRows,
+    attention: AttentionScratch,
+}
+
+/// One vector a sequence, `[B, H]`.
+pub(crate) fn forward(model: &Model, isa: Isa, batch: Batch<'_>, workspace: &mut Workspace) -> Vec<f32> {
+    embed(model, isa, batch, &mut workspace.hidden); // [T, H]
+    for layer in &model.layers {
+        transform(model, layer, isa, batch.lengths, workspace, &mut |_, _| ()); // [T, H]
+    }
+    let mut vectors = pool(model, batch.lengths, &workspace.hidden); // [B, H]
+    if model.config.normalize {
+        for vector in vectors.chunks_exact_mut(model.config.hidden) {
+            kernels::normalize(isa, vector);
+        }
+    }
+    vectors
+}
+
+/// Word, position and type embeddings, added and normalised: `hidden[T, H]`.
+pub(crate) fn embed(model: &Model, isa: Isa, batch: Batch<'_>, hidden: &mut Vec<f32>) {
+    let h = model.config.hidden;
+    hidden.resize(batch.token_ids.len() * h, 0.0);
+    let positions = batch.lengths.iter().flat_map(|&length| 0..length);
+    for ((&id, position), row) in batch.token_ids.iter().zip(positions).zip(hidden.chunks_exact_mut(h)) {
+        let (id, position) = (id as usize, &model.positions[position * h..][..h]);
+        match &model.words {
+            WordEmbeddings::F32(words) => {
+                row.copy_from_slice(&words[id * h..][..h]);
+                kernels::add_assign(row, position);
+            }
+            WordEmbeddings::I8 { rows, scales } => {
+                kernels::dequantize_add(isa, &rows[id * h..][..h], scales[id], position, row);
+            }
+        }
+    }
+    model.embedding_norm.apply(isa, hidden, model.config.layer_norm_eps);
+}
+
+/// One layer, in place on `workspace.hidden[T, H]`. `observe` is shown the input of every linear layer.
+pub(crate) fn transform(
+    model: &Model,
+    layer: &Layer,
+    isa: Isa,
+    lengths: &[usize],
+    workspace: &mut Workspace,
+    observe: &mut impl FnMut(Place, &[f32]),
+) {
+    let Workspace { hidden, branch, wide, bytes, attention } = workspace;
+    let (h, eps) = (model.config.hidden, model.config.layer_norm_eps);
+    let tokens = hidden.len() / h;
+
+    wide.resize(tokens * 3 * h, 0.0);
+    branch.resize(tokens * h, 0.0);
+    observe(Place::Qkv, hidden);
+    layer.qkv.apply(isa, hidden, Activation::None, bytes, wide); // [T, 3H]
+    kernels::attention(isa, wide, lengths, model.config.heads, attention, branch); // [T, H]  softmax(q·kᵀ/√D)·v
+    observe(Place::AttentionOutput, branch);
+    layer.attention_output.apply(isa, branch, Activation::None, bytes, &mut wide[..tokens * h]); // [T, H]
+    kernels::add_assign(hidden, &wide[..tokens * h]); // [T, H]
+    layer.attention_norm.apply(isa, hidden, eps); // [T, H]
+
+    wide.resize(tokens * model.config.feed_forward, 0.0);
+    observe(Place::FeedForward, hidden);
+    layer.feed_forward.apply(isa, hidden, model.config.hidden_act.activation(), bytes, wide); // [T, F]
+    observe(Place::Output, wide);
+    layer.output.apply(isa, wide, Activation::None, bytes, branch); // [T, H]
+    kernels::add_assign(hidden, branch); // [T, H]
+    layer.output_norm.apply(isa, hidden, eps); // [T, H]
+}
+
+/// One vector a sequence from its tokens' vectors, `[B, H]`.
+fn pool(model: &Model, lengths: &[usize], hidden: &[f32]) -> Vec<f32> {
+    let h = model.config.hidden;
+    let mut rows = hidden.chunks_exact(h);
+    let mut vectors = vec![0.0; lengths.len() * h];
+    for (&length, vector) in lengths.iter().zip(vectors.chunks_exact_mut(h)) {
+        let mut rows = rows.by_ref().take(length);
+        vector.copy_from_slice(rows.next().expect("a sequence holds at least [CLS] and [SEP]"));
+        match model.config.pooling {
+            Pooling::Cls => rows.for_each(drop),
+            Pooling::Max => rows.for_each(|row| kernels::max_assign(vector, row)),
+            Pooling::Mean => {
+                rows.for_each(|row| kernels::add_assign(vector, row));
+                vector.iter_mut().for_each(|x| *x /= length as f32);
+            }
+        }
+    }
+    vectors
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::directory::Directory;
+    use serde_json::Value;
+    use std::path::Path;
+
+    /// Every layer against the hidden states of the reference, so that a mistake is found where it is made.
+    #[test]
+    fn every_layer_equals_the_reference() {
+        let Some(directory) = std::env::var_os("LIBELLUS_TEST_MODEL_DIR") else {
+            println!("skipped: set LIBELLUS_TEST_MODEL_DIR to the original model, or run `cargo xtask test`");
+            return;
+        };
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+        let read = |name: &str| std::fs::read(golden.join(name)).expect("golden data is committed");
+        let states: Value = serde_json::from_slice(&read("all-MiniLM-L6-v2.layers.json")).expect("JSON");
+        let floats = read("all-MiniLM-L6-v2.layers.f32");
+        let floats: Vec<f32> = floats.as_chunks::<4>().0.iter().map(|&b| f32::from_le_bytes(b)).collect();
+        let model = Directory::open(Path::new(&directory)).expect("the original opens").dense.to_model();
+
+        for text in states["texts"].as_array().expect("a list of texts") {
+            let number = |value: &Value| value.as_u64().expect("a number") as usize;
+            let ids = text["input_ids"].as_array().expect("token ids");
+            let token_ids: Vec<u32> = ids.iter().map(|id| number(id) as u32).collect();
+            let lengths = [token_ids.len()];
+            let size = token_ids.len() * model.config.hidden;
+            let mut expected = floats[number(&text["offset"])..].chunks_exact(size);
+            let mut workspace = Workspace::default();
+            let batch = Batch { token_ids: &token_ids, lengths: &lengths };
+            embed(&model, Isa::best(), batch, &mut workspace.hidden);
+            assert_close(&workspace.hidden, expected.next().expect("the embeddings"), "embeddings");
+            for (i, layer) in model.layers.iter().enumerate() {
+                transform(&model, layer, Isa::best(), &lengths, &mut workspace, &mut |_, _| ());
+                assert_close(&workspace.hidden, expected.next().expect("a layer"), &format!("layer {i}"));
+            }
+        }
+    }
+
+    /// Hidden states are not normalised; their components reach 10.
+    fn assert_close(got: &[f32], expected: &[f32], what: &str) {
+        let largest = got.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0f32, f32::max);
+        assert!(got.len() == expected.len() && largest <= 1e-5, "{what}: largest difference {largest}");
+    }
+}

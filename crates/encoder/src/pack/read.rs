@@ -1,0 +1,131 @@
+//! Opens a pack in place: the header is parsed, tensors are only pointed at.
+
+use super::{Header, MAGIC, PREFIX, SUM, VERSION, names, sum};
+use crate::model::{Layer, LayerNorm, Linear, Model, WordEmbeddings};
+use crate::tensor::Tensor;
+use crate::{Bytes, Error, Fingerprint, Precision, Tokenizer};
+use bytemuck::Pod;
+use libellus_kernels::packed_i8_len;
+use std::collections::HashMap;
+use std::path::Path;
+
+/// A pack taken apart.
+pub(crate) struct Opened {
+    pub name: String,
+    pub fingerprint: Fingerprint,
+    pub model: Model,
+    pub tokenizer: Tokenizer,
+}
+
+/// Compares a pack with its checksum; `path` is for the message.
+pub fn verify(path: &Path, pack: &[u8]) -> Result<(), Error> {
+    check_prefix(path, pack)?;
+    if sum(pack) == pack[SUM] {
+        return Ok(());
+    }
+    Err(fault(path, "its checksum does not match, so it was damaged or cut short; get it again".into()))
+}
+
+/// Points at the parts of a pack. Every length is compared with the shape, so that the forward pass cannot
+/// leave a tensor; the checksum is [`verify`]'s.
+pub(crate) fn read(path: &Path, pack: &Bytes) -> Result<Opened, Error> {
+    let header_end = check_prefix(path, pack)?;
+    let header: Header = serde_json::from_slice(&pack[PREFIX..header_end])
+        .map_err(|e| fault(path, format!("its header cannot be read ({e}); get it again")))?;
+    if header.precision != Precision::Int8.as_str() {
+        return Err(fault(path, format!("its precision is `{}`; only `int8` is known", header.precision)));
+    }
+    if let Some(reason) = header.config.fault() {
+        return Err(fault(path, format!("{reason}; no model has that shape")));
+    }
+    let tensors =
+        Tensors { path, pack, places: header.tensors.iter().map(|t| (t.name.as_str(), (t.offset, t.len))).collect() };
+    let config = &header.config;
+    let (h, f) = (config.hidden, config.feed_forward);
+    let tokenizer = Tokenizer::from_packed(tensors.bytes(names::TOKENIZER)?)?;
+    if tokenizer.vocabulary_size() > config.vocabulary {
+        return Err(fault(path, "its tokenizer knows more tokens than the model".into()));
+    }
+    let layer = |i: usize| -> Result<Layer, Error> {
+        let at = |part| names::layer(i, part);
+        Ok(Layer {
+            qkv: tensors.linear(&at(names::QKV), h, 3 * h)?,
+            attention_output: tensors.linear(&at(names::ATTENTION_OUTPUT), h, h)?,
+            attention_norm: tensors.norm(&at(names::ATTENTION_NORM), h)?,
+            feed_forward: tensors.linear(&at(names::FEED_FORWARD), h, f)?,
+            output: tensors.linear(&at(names::OUTPUT), f, h)?,
+            output_norm: tensors.norm(&at(names::OUTPUT_NORM), h)?,
+        })
+    };
+    let model = Model {
+        words: WordEmbeddings::I8 {
+            rows: tensors.values(&format!("{}.rows", names::WORDS), config.vocabulary * h)?,
+            scales: tensors.values(&format!("{}.scales", names::WORDS), config.vocabulary)?,
+        },
+        positions: tensors.values(names::POSITIONS, config.max_tokens * h)?,
+        embedding_norm: tensors.norm(names::EMBEDDING_NORM, h)?,
+        layers: (0..config.layers).map(layer).collect::<Result<_, _>>()?,
+        config: header.config,
+    };
+    let fingerprint = Fingerprint { space: header.space, precision: Precision::Int8 };
+    Ok(Opened { name: header.name, fingerprint, model, tokenizer })
+}
+
+/// Checks magic, version and lengths; returns where the header ends.
+fn check_prefix(path: &Path, pack: &[u8]) -> Result<usize, Error> {
+    let word = |at: usize| u32::from_le_bytes([pack[at], pack[at + 1], pack[at + 2], pack[at + 3]]);
+    if pack.len() < PREFIX || &pack[..8] != MAGIC {
+        return Err(fault(path, "it does not begin as a pack does; give a `.pack` file or a model's directory".into()));
+    }
+    if word(8) != VERSION {
+        let reason = format!("its format is version {}, and this libellus reads version {VERSION}", word(8));
+        return Err(fault(path, format!("{reason}; make it again with `libellus model pack`")));
+    }
+    let end = PREFIX.saturating_add(word(12) as usize);
+    if end > pack.len() {
+        return Err(fault(path, "it ends inside its header; get it again".into()));
+    }
+    Ok(end)
+}
+
+fn fault(path: &Path, reason: String) -> Error {
+    Error::Pack { path: path.into(), reason }
+}
+
+/// The tensors of a pack, by name.
+struct Tensors<'a> {
+    path: &'a Path,
+    pack: &'a Bytes,
+    places: HashMap<&'a str, (usize, usize)>,
+}
+
+impl Tensors<'_> {
+    fn bytes(&self, name: &str) -> Result<Bytes, Error> {
+        let place = self.places.get(name).copied();
+        let range = place.and_then(|(offset, len)| Some(offset..offset.checked_add(len)?));
+        let bytes = range.and_then(|range| self.pack.slice(range));
+        bytes.ok_or_else(|| fault(self.path, format!("tensor `{name}` is missing or lies outside; get it again")))
+    }
+
+    fn values<T: Pod>(&self, name: &str, count: usize) -> Result<Tensor<T>, Error> {
+        let tensor = Tensor::new(self.bytes(name)?).filter(|values: &Tensor<T>| values.len() == count);
+        tensor.ok_or_else(|| fault(self.path, format!("tensor `{name}` does not hold {count} values; get it again")))
+    }
+
+    fn norm(&self, name: &str, width: usize) -> Result<LayerNorm, Error> {
+        Ok(LayerNorm {
+            gamma: self.values(&format!("{name}.gamma"), width)?,
+            beta: self.values(&format!("{name}.beta"), width)?,
+        })
+    }
+
+    fn linear(&self, name: &str, k: usize, n: usize) -> Result<Linear, Error> {
+        Ok(Linear::I8 {
+            packed: self.values(&format!("{name}.packed"), packed_i8_len(k, n))?,
+            scales: self.values(&format!("{name}.scales"), n)?,
+            column_sums: self.values(&format!("{name}.column_sums"), n)?,
+            bias: self.values(&format!("{name}.bias"), n)?,
+            multiplier: self.values(&format!("{name}.multiplier"), k)?,
+        })
+    }
+}

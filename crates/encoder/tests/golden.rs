@@ -1,0 +1,320 @@
+//! Vectors against those of sentence-transformers (see `golden/README.md`), and packs against their originals.
+
+use libellus_encoder::{Encoder, Error, Isa, pack};
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Largest difference of a component to the reference, float path.
+const F32_TOLERANCE: f32 = 1e-5;
+
+fn golden() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+}
+
+fn texts() -> Vec<String> {
+    let file = fs::read_to_string(golden().join("texts.jsonl")).expect("the golden texts are committed");
+    let text = |line| serde_json::from_str::<Value>(line).expect("JSON")["text"].as_str().expect("a text").to_owned();
+    file.lines().map(text).collect()
+}
+
+fn floats(path: &Path) -> Vec<f32> {
+    let bytes = fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    bytes.as_chunks::<4>().0.iter().map(|&b| f32::from_le_bytes(b)).collect()
+}
+
+fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>();
+    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
+}
+
+/// The directory of the original weights, where there is one: `cargo xtask test` fetches them.
+fn original() -> Option<PathBuf> {
+    let directory = std::env::var_os("LIBELLUS_TEST_MODEL_DIR").map(PathBuf::from);
+    if directory.is_none() {
+        println!("skipped: set LIBELLUS_TEST_MODEL_DIR to the original model, or run `cargo xtask test`");
+    }
+    directory
+}
+
+/// Asserts that the model gives the vectors in `expected`, alone and in a batch.
+fn assert_equals_reference(encoder: &Encoder, expected: &Path) {
+    let texts = texts();
+    let expected_vectors = floats(expected);
+    assert_eq!(expected_vectors.len(), texts.len() * encoder.info().dim, "{}", expected.display());
+    let batch = encoder.encode_batch(&texts, 2);
+    let mut largest = 0f32;
+    for ((text, got), expected) in texts.iter().zip(&batch).zip(expected_vectors.chunks(encoder.info().dim)) {
+        assert_eq!(encoder.encode(text).vector, got.vector, "alone and in a batch: {text:?}");
+        for (got, expected) in got.vector.iter().zip(expected) {
+            let difference = (got - expected).abs();
+            largest = largest.max(difference);
+            assert!(difference <= F32_TOLERANCE, "{text:?}: {got}, not {expected}");
+        }
+    }
+    println!("{}: largest difference {largest:.1e}", expected.display());
+}
+
+#[test]
+fn small_models_of_other_shapes_equal_the_reference() {
+    for name in ["tiny-mean", "tiny-cls", "tiny-max", "tiny-relu"] {
+        let directory = golden().join("models").join(name);
+        let encoder = Encoder::open(&directory).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert_eq!(encoder.info().name, name);
+        assert_equals_reference(&encoder, &directory.join("expected.f32"));
+    }
+}
+
+#[test]
+fn both_forms_of_gelu_equal_the_reference() {
+    for activation in ["gelu", "gelu_new"] {
+        let directory = copy_of("tiny-relu");
+        edit_json(&directory.path().join("config.json"), |config| config["hidden_act"] = activation.into());
+        let encoder = Encoder::open(directory.path()).unwrap_or_else(|e| panic!("{activation}: {e}"));
+        assert_equals_reference(&encoder, &golden().join(format!("models/tiny-relu/expected.{activation}.f32")));
+    }
+}
+
+#[test]
+fn the_original_weights_equal_the_reference() {
+    let Some(directory) = original() else { return };
+    let encoder = Encoder::open(&directory).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(encoder.info().max_tokens, 256, "sentence_bert_config.json overrides tokenizer.json's 128");
+    assert_equals_reference(&encoder, &golden().join("all-MiniLM-L6-v2.f32"));
+}
+
+#[test]
+fn the_built_in_pack_is_close_to_the_reference() {
+    let (encoder, texts) = (Encoder::builtin(), texts());
+    let expected = floats(&golden().join("all-MiniLM-L6-v2.f32"));
+    let vectors = encoder.encode_batch(&texts, 2);
+    let cosines: Vec<f64> =
+        vectors.iter().zip(expected.chunks(384)).map(|(got, expected)| cosine(&got.vector, expected)).collect();
+    let mean = cosines.iter().sum::<f64>() / cosines.len() as f64;
+    let worst = (0..texts.len()).min_by(|&a, &b| cosines[a].total_cmp(&cosines[b])).expect("there are texts");
+    println!("cosine to the reference: mean {mean:.6}, minimum {:.6} ({:?})", cosines[worst], texts[worst]);
+    assert!(mean >= 0.9993, "mean cosine {mean}");
+    assert!(cosines[worst] >= 0.998, "cosine {} for {:?}", cosines[worst], texts[worst]);
+}
+
+#[test]
+fn vectors_do_not_depend_on_batch_threads_or_instruction_set() {
+    let texts: Vec<String> = texts().into_iter().step_by(5).collect();
+    let expected: Vec<Vec<f32>> = texts.iter().map(|text| Encoder::builtin().encode(text).vector).collect();
+    for isa in Isa::available() {
+        let encoder = Encoder::builtin().with_isa(isa);
+        for threads in [1, 3] {
+            let got = encoder.encode_batch(&texts, threads);
+            for ((text, got), expected) in texts.iter().zip(got).zip(&expected) {
+                assert_eq!(&got.vector, expected, "{isa:?}, {threads} threads: {text:?}");
+            }
+        }
+    }
+    assert!(Encoder::builtin().encode_batch::<&str>(&[], 2).is_empty());
+}
+
+#[test]
+fn the_built_in_pack_is_whole_and_within_its_budget() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/all-MiniLM-L6-v2.pack");
+    let bytes = fs::read(&path).expect("the pack is committed");
+    pack::verify(&path, &bytes).expect("the pack is whole");
+    assert!(bytes.len() <= 24_000_000, "{} bytes", bytes.len());
+}
+
+#[test]
+fn the_built_in_pack_is_made_again_byte_for_byte() {
+    let Some(directory) = original() else { return };
+    let made = pack::write(&directory, "all-MiniLM-L6-v2").expect("the original can be packed");
+    let committed = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/all-MiniLM-L6-v2.pack"));
+    assert!(made == committed.expect("the pack is committed"), "`cargo xtask pack-model` makes other bytes");
+    let float = Encoder::open(&directory).expect("the original opens");
+    assert_eq!(float.info().fingerprint.space, Encoder::builtin().info().fingerprint.space);
+}
+
+#[test]
+fn a_pack_of_any_shape_is_close_to_its_original() {
+    for name in ["tiny-mean", "tiny-cls", "tiny-max", "tiny-relu"] {
+        let directory = golden().join("models").join(name);
+        let bytes = pack::write(&directory, name).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert_eq!(bytes, pack::write(&directory, name).expect("as before"), "{name}: the same bytes each time");
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        fs::write(file.path(), &bytes).expect("written");
+        let (packed, float) = (
+            Encoder::open(file.path()).unwrap_or_else(|e| panic!("{name}: {e}")),
+            Encoder::open(&directory).expect("opened before"),
+        );
+        assert_eq!(packed.info().fingerprint.space, float.info().fingerprint.space, "{name}");
+        assert_ne!(packed.info().fingerprint, float.info().fingerprint, "{name}: precisions differ");
+        for text in texts().iter().step_by(7) {
+            let cosine = cosine(&packed.encode(text).vector, &float.encode(text).vector);
+            assert!(cosine > 0.99, "{name}: cosine {cosine} for {text:?}");
+        }
+    }
+}
+
+#[test]
+fn a_damaged_pack_is_refused() {
+    let whole = pack::write(&golden().join("models/tiny-relu"), "tiny").expect("it can be packed");
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    let open = |bytes: &[u8]| {
+        fs::write(file.path(), bytes).expect("written");
+        Encoder::open(file.path()).map(|_| ()).map_err(|e| e.to_string())
+    };
+    assert_eq!(open(&whole), Ok(()));
+    for at in (0..whole.len()).step_by(97).chain(0..64) {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 1;
+        let message = open(&damaged).expect_err("a flipped bit");
+        assert!(message.contains("is not a usable pack"), "byte {at}: {message}");
+    }
+    for len in [0, 1, 63, 64, 100, 5_000, whole.len() - 1] {
+        open(&whole[..len]).expect_err("a file cut short");
+    }
+    let mut newer = whole.clone();
+    newer[8] = 2;
+    assert!(open(&newer).expect_err("another version").contains("version 2"), "says which version");
+}
+
+/// A copy of a small model, to be spoilt.
+fn copy_of(name: &str) -> tempfile::TempDir {
+    fn copy(from: &Path, to: &Path) {
+        fs::create_dir_all(to).expect("a directory");
+        for entry in fs::read_dir(from).expect("a directory").map(|entry| entry.expect("an entry")) {
+            let to = to.join(entry.file_name());
+            if entry.path().is_dir() {
+                copy(&entry.path(), &to);
+            } else {
+                fs::copy(entry.path(), to).expect("copied");
+            }
+        }
+    }
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    copy(&golden().join("models").join(name), directory.path());
+    directory
+}
+
+fn edit_json(path: &Path, edit: impl FnOnce(&mut Value)) {
+    let mut value = serde_json::from_slice(&fs::read(path).expect("a file")).expect("JSON");
+    edit(&mut value);
+    fs::write(path, value.to_string()).expect("written");
+}
+
+/// Every cause of an error, joined.
+fn whole_message(error: &Error) -> String {
+    let mut message = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        message += &format!(": {error}");
+        cause = error.source();
+    }
+    message
+}
+
+#[test]
+fn a_spoilt_directory_is_named_with_its_fault() {
+    type Spoil = fn(&Path);
+    let cases: &[(&str, Spoil, &[&str])] = &[
+        ("no config", |d| fs::remove_file(d.join("config.json")).expect("removed"), &["config.json", "missing"]),
+        ("config not JSON", |d| fs::write(d.join("config.json"), "{").expect("written"), &["config.json", "line 1"]),
+        (
+            "another architecture",
+            |d| edit_json(&d.join("config.json"), |c| c["model_type"] = "roberta".into()),
+            &["config.json", "`roberta`", "`bert`"],
+        ),
+        (
+            "relative positions",
+            |d| edit_json(&d.join("config.json"), |c| c["position_embedding_type"] = "relative_key".into()),
+            &["`relative_key`", "absolute"],
+        ),
+        (
+            "another activation",
+            |d| edit_json(&d.join("config.json"), |c| c["hidden_act"] = "swish".into()),
+            &["config.json", "swish", "gelu"],
+        ),
+        (
+            "heads that do not divide",
+            |d| edit_json(&d.join("config.json"), |c| c["num_attention_heads"] = 5.into()),
+            &["config.json", "5 heads"],
+        ),
+        (
+            "no heads",
+            |d| edit_json(&d.join("config.json"), |c| c["num_attention_heads"] = 0.into()),
+            &["config.json", "0 heads"],
+        ),
+        (
+            "more layers than tensors",
+            |d| edit_json(&d.join("config.json"), |c| c["num_hidden_layers"] = 3.into()),
+            &["model.safetensors", "encoder.layer.2.", "missing"],
+        ),
+        (
+            "another width",
+            |d| edit_json(&d.join("config.json"), |c| c["intermediate_size"] = 41.into()),
+            &["model.safetensors", "encoder.layer.0.intermediate.dense.weight", "[40, 24]", "[41, 24]"],
+        ),
+        (
+            "texts longer than the positions",
+            |d| edit_json(&d.join("sentence_bert_config.json"), |c| c["max_seq_length"] = 5_000.into()),
+            &["sentence_bert_config.json", "5000", "positions"],
+        ),
+        (
+            "another pooling",
+            |d| edit_json(&d.join("1_Pooling/config.json"), |c| c["pooling_mode_mean_sqrt_len_tokens"] = true.into()),
+            &["1_Pooling", "mean_sqrt_len_tokens"],
+        ),
+        (
+            "a dense module",
+            |d| edit_json(&d.join("modules.json"), |m| m[1]["type"] = "sentence_transformers.models.Dense".into()),
+            &["modules.json", "Dense"],
+        ),
+        (
+            "no weights",
+            |d| fs::remove_file(d.join("model.safetensors")).expect("removed"),
+            &["model.safetensors", "missing", "pytorch_model.bin"],
+        ),
+        (
+            "weights cut short",
+            |d| {
+                let bytes = fs::read(d.join("model.safetensors")).expect("a file");
+                fs::write(d.join("model.safetensors"), &bytes[..bytes.len() / 2]).expect("written");
+            },
+            &["model.safetensors", "not a whole safetensors file"],
+        ),
+        (
+            "weights of another type",
+            |d| retype(&d.join("model.safetensors"), "encoder.layer.1.output.dense.bias"),
+            &["model.safetensors", "encoder.layer.1.output.dense.bias", "I32", "f32"],
+        ),
+        (
+            "no tokenizer",
+            |d| {
+                fs::remove_file(d.join("tokenizer.json")).expect("removed");
+                fs::remove_file(d.join("vocab.txt")).expect("removed");
+            },
+            &["tokenizer.json", "vocab.txt"],
+        ),
+    ];
+    for (case, spoil, parts) in cases {
+        let directory = copy_of("tiny-max");
+        spoil(directory.path());
+        let error = Encoder::open(directory.path()).map(|_| ()).expect_err(case);
+        let message = whole_message(&error);
+        for part in *parts {
+            assert!(message.contains(part), "{case}: `{part}` is not in: {message}");
+        }
+    }
+    let message = whole_message(&Encoder::open(Path::new("/no/such/model")).map(|_| ()).expect_err("no such path"));
+    assert!(message.contains("/no/such/model"), "{message}");
+}
+
+/// Changes a tensor's type in the header of a safetensors file, in place.
+fn retype(path: &Path, tensor: &str) {
+    let mut bytes = fs::read(path).expect("a file");
+    let len = u64::from_le_bytes(*bytes.first_chunk().expect("a header's length")) as usize;
+    let header = std::str::from_utf8(&bytes[8..8 + len]).expect("JSON").to_owned();
+    let at = header.find(tensor).expect("the tensor") + tensor.len();
+    let (before, after) = header.split_at(at);
+    let changed = format!("{before}{}", after.replacen("\"F32\"", "\"I32\"", 1));
+    assert_eq!(changed.len(), header.len(), "the header keeps its length");
+    bytes[8..8 + len].copy_from_slice(changed.as_bytes());
+    fs::write(path, bytes).expect("written");
+}

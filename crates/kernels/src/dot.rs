@@ -1,0 +1,68 @@
+//! Dot product of two rows of floats.
+
+use crate::Isa;
+use crate::lanes::{LANES, Lanes, for_every_isa};
+
+/// Rows of lanes summed side by side, to keep the adders busy.
+const CHAINS: usize = 4;
+
+/// `Σ a[i] · b[i]`, in 32-bit floats: relative to `Σ |a[i] · b[i]|` the error is at most 1e-6 for
+/// lengths up to 4,096. The order of additions is the same on every instruction set.
+///
+/// # Panics
+/// If the lengths differ.
+pub fn dot_f32(isa: Isa, a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len(), "dot_f32: vectors of different lengths");
+    dot_any(isa, a, b)
+}
+
+for_every_isa! {
+    fn dot_any(a: &[f32], b: &[f32]) -> f32 = dot_generic;
+}
+
+#[inline(always)]
+fn dot_generic<L: Lanes>(proof: L::Proof, a: &[f32], b: &[f32]) -> f32 {
+    let ((a, a_tail), (b, b_tail)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<CHAINS>(), b.as_chunks::<CHAINS>());
+    let mut sums = [L::splat(proof, 0.0); CHAINS];
+    for (a, b) in a.iter().zip(b) {
+        for i in 0..CHAINS {
+            sums[i] = L::load(proof, &a[i]).mul_add(L::load(proof, &b[i]), sums[i]);
+        }
+    }
+    for (i, (a, b)) in a_rest.iter().zip(b_rest).enumerate() {
+        sums[i] = L::load(proof, a).mul_add(L::load(proof, b), sums[i]);
+    }
+    if !a_tail.is_empty() {
+        let (a, b) = (L::load_partial(proof, a_tail, 0.0), L::load_partial(proof, b_tail, 0.0));
+        sums[CHAINS - 1] = a.mul_add(b, sums[CHAINS - 1]);
+    }
+    sums[0].add(sums[1]).add(sums[2].add(sums[3])).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Random;
+
+    #[test]
+    fn equals_the_scalar_version_and_is_close_to_f64() {
+        for len in (0..=130).chain([384, 385, 4096]) {
+            let mut random = Random::new(len as u64);
+            let (a, b) = (random.floats(len), random.floats(len));
+            let expected = dot_f32(Isa::Scalar, &a, &b);
+            for isa in Isa::available() {
+                assert_eq!(dot_f32(isa, &a, &b).to_bits(), expected.to_bits(), "{isa:?}, length {len}");
+            }
+            let products = || a.iter().zip(&b).map(|(&a, &b)| f64::from(a) * f64::from(b));
+            let (exact, size) = (products().sum::<f64>(), products().map(f64::abs).sum::<f64>());
+            assert!((f64::from(expected) - exact).abs() <= 1e-6 * size, "length {len}: {expected}, not {exact}");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "different lengths")]
+    fn lengths_must_agree() {
+        dot_f32(Isa::best(), &[1.0], &[]);
+    }
+}

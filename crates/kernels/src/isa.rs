@@ -1,0 +1,77 @@
+//! The instruction set: found once, carried as a value that cannot be made without the check.
+
+use std::sync::OnceLock;
+
+/// Proof that this CPU has AVX2 and FMA: the field is private, so only [`Isa::available`] makes one.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Avx2(());
+
+/// Proof that this CPU has AVX-512 F, BW, DQ, VL and VNNI.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Avx512Vnni(());
+
+/// An instruction set that this CPU runs.
+///
+/// All of them give the same answers: integers are equal, and floats are equal bit for bit, because
+/// every version performs the same IEEE operations in the same order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isa {
+    /// Plain Rust: what the answer *is*.
+    Scalar,
+    /// 256-bit vectors.
+    #[cfg(target_arch = "x86_64")]
+    Avx2(Avx2),
+    /// 512-bit vectors with 8-bit dot products.
+    #[cfg(target_arch = "x86_64")]
+    Avx512Vnni(Avx512Vnni),
+}
+
+impl Isa {
+    /// Every instruction set that this CPU runs, slowest first.
+    pub fn available() -> Vec<Isa> {
+        #[allow(unused_mut, reason = "nothing is added on other architectures")]
+        let mut all = vec![Isa::Scalar];
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                all.push(Isa::Avx2(Avx2(())));
+            }
+            if is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512dq")
+                && is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("avx512vnni")
+            {
+                all.push(Isa::Avx512Vnni(Avx512Vnni(())));
+            }
+        }
+        all
+    }
+
+    /// The fastest instruction set of this CPU, found at the first call.
+    ///
+    /// The environment variable `LIBELLUS_ISA` (`scalar`, `avx2`, `avx512-vnni`) asks for a slower one;
+    /// a name that this CPU does not run is passed over.
+    pub fn best() -> Isa {
+        static BEST: OnceLock<Isa> = OnceLock::new();
+        *BEST.get_or_init(|| {
+            let all = Isa::available();
+            let wanted = std::env::var("LIBELLUS_ISA").ok();
+            let chosen = wanted.and_then(|name| all.iter().find(|isa| isa.name() == name));
+            *chosen.unwrap_or(&all[all.len() - 1])
+        })
+    }
+
+    /// Its name, for people and for `LIBELLUS_ISA`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Isa::Scalar => "scalar",
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2(_) => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Vnni(_) => "avx512-vnni",
+        }
+    }
+}

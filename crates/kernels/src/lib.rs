@@ -1,0 +1,33 @@
+//! Numeric kernels: bytes and floats in, bytes and floats out, faster.
+//!
+//! One safe façade per kernel, which checks lengths once. Float kernels are written once over sixteen
+//! [`lanes`] and compiled for every [`Isa`]; the 8-bit matrix product has a version per instruction set
+//! ([`linear_i8`]). Whatever the instruction set, the results are the same, bit for bit.
+//!
+//! Shapes: `T` rows (tokens), `K` inner and `N` outer width of a product `[T, K] · [K, N]`. Matrices are
+//! row-major.
+
+mod attention;
+mod dot;
+mod isa;
+mod lanes;
+mod layer_norm;
+mod linear_f32;
+mod linear_i8;
+mod math;
+mod quantize;
+mod rows;
+#[cfg(test)]
+mod testing;
+
+pub use attention::{AttentionScratch, attention};
+pub use dot::dot_f32;
+pub use isa::Isa;
+#[cfg(target_arch = "x86_64")]
+pub use isa::{Avx2, Avx512Vnni};
+pub use layer_norm::layer_norm;
+pub use linear_f32::{LinearF32, pack_f32, packed_f32_len};
+pub use linear_i8::{LinearI8, MAX_K, PANEL, column_sums, linear_i8, pack_i8, packed_i8_len};
+pub use math::Activation;
+pub use quantize::{QuantizedRows, quantize_rows};
+pub use rows::{add_assign, dequantize_add, max_assign, normalize};

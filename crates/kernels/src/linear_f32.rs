@@ -1,0 +1,244 @@
+//! Matrix products of floats: `out[T, N] = activation(x[T, K] · weight[K, N] + bias[N])`.
+//!
+//! Each output is one chain of fused multiply-adds over `k = 0, 1, …`, whatever the tile that computes
+//! it: so the result does not depend on the number of rows, nor on the instruction set.
+
+use crate::lanes::{LANES, Lanes, for_every_isa};
+use crate::{Activation, Isa};
+use std::array::from_fn;
+
+/// Outputs in a panel of packed weights.
+const PANEL: usize = 64;
+/// Rows in the tallest tile: 6 rows of 4 registers leave room for the operands among 32.
+const MAX_ROWS: usize = 6;
+
+/// A linear layer of floats.
+#[derive(Clone, Copy)]
+pub struct LinearF32<'a> {
+    /// The weights, as [`pack_f32`] lays them out.
+    pub packed: &'a [f32],
+    /// One per output, `[N]`.
+    pub bias: &'a [f32],
+    /// Inputs, `K`.
+    pub k: usize,
+}
+
+impl LinearF32<'_> {
+    /// Outputs, `N`.
+    pub fn n(&self) -> usize {
+        self.bias.len()
+    }
+
+    /// `out[T, N] = activation(x[T, K] · weight + bias)`; relative to `Σ |x · w|` the error is at most
+    /// `K` roundings.
+    ///
+    /// # Panics
+    /// If the lengths do not fit the shapes.
+    pub fn apply(&self, isa: Isa, x: &[f32], activation: Activation, out: &mut [f32]) {
+        let (k, n) = (self.k, self.n());
+        assert!(k > 0 && n > 0, "LinearF32: empty layer");
+        assert_eq!(self.packed.len(), packed_f32_len(k, n), "LinearF32: packed weights of another shape");
+        assert!(x.len().is_multiple_of(k), "LinearF32: not whole rows");
+        let rows = x.len() / k;
+        assert_eq!(out.len(), rows * n, "LinearF32: output of another shape");
+        for (p, panel) in self.packed.chunks_exact(k * PANEL).enumerate() {
+            let first = p * PANEL;
+            let width = PANEL.min(n - first);
+            let shape = Product { m: rows, n: width, k, a_stride: k, b_stride: PANEL, c_stride: n };
+            shape.run(isa, x, panel, &mut out[first..]);
+        }
+        bias_activation(isa, self.bias, activation, out);
+    }
+}
+
+/// Floats that [`pack_f32`] needs for a layer of `K` inputs and `N` outputs.
+pub fn packed_f32_len(k: usize, n: usize) -> usize {
+    n.div_ceil(PANEL) * PANEL * k
+}
+
+/// Lays `weight[N, K]` (PyTorch's order) out in panels `[N/64][K][64]`, the last one filled with zeros.
+///
+/// # Panics
+/// If the length is not `N · K`.
+pub fn pack_f32(weight: &[f32], k: usize, n: usize) -> Vec<f32> {
+    assert_eq!(weight.len(), k * n, "pack_f32: weights of another shape");
+    let mut packed = vec![0.0; packed_f32_len(k, n)];
+    for (row, weight) in weight.chunks_exact(k).enumerate() {
+        let panel = &mut packed[row / PANEL * PANEL * k..];
+        for (i, &w) in weight.iter().enumerate() {
+            panel[i * PANEL + row % PANEL] = w;
+        }
+    }
+    packed
+}
+
+/// The shape of a product `C[m, n] = A[m, k] · B[k, n]`; strides are from one row to the next.
+#[derive(Clone, Copy)]
+pub(crate) struct Product {
+    pub m: usize,
+    pub n: usize,
+    pub k: usize,
+    pub a_stride: usize,
+    /// Rows of `B` must be readable up to `n` rounded up to whole lanes.
+    pub b_stride: usize,
+    pub c_stride: usize,
+}
+
+impl Product {
+    /// Computes the product.
+    ///
+    /// # Panics
+    /// If a matrix does not hold its shape.
+    pub(crate) fn run(&self, isa: Isa, a: &[f32], b: &[f32], c: &mut [f32]) {
+        if self.m == 0 {
+            return;
+        }
+        let holds = |len, rows: usize, stride, width| len >= (rows - 1) * stride + width && stride >= width;
+        assert!(self.k > 0 && self.n > 0, "Product: empty shape");
+        assert!(holds(a.len(), self.m, self.a_stride, self.k), "Product: A is too small");
+        assert!(holds(b.len(), self.k, self.b_stride, self.n.next_multiple_of(LANES)), "Product: B is too small");
+        assert!(holds(c.len(), self.m, self.c_stride, self.n), "Product: C is too small");
+        product(isa, *self, a, b, c);
+    }
+}
+
+for_every_isa! {
+    fn product(shape: Product, a: &[f32], b: &[f32], c: &mut [f32]) = product_generic;
+    fn bias_activation(bias: &[f32], activation: Activation, out: &mut [f32]) = bias_activation_generic;
+}
+
+#[inline(always)]
+fn product_generic<L: Lanes>(proof: L::Proof, shape: Product, a: &[f32], b: &[f32], c: &mut [f32]) {
+    let Product { m, n, a_stride, c_stride, .. } = shape;
+    let mut column = 0;
+    while column < n {
+        let blocks = if n.next_multiple_of(LANES) - column >= 4 * LANES { 4 } else { 1 };
+        let width = (blocks * LANES).min(n - column);
+        for (row, height) in tiles(m, MAX_ROWS) {
+            let (a, b) = (&a[row * a_stride..], &b[column..]);
+            let c = &mut c[row * c_stride + column..];
+            macro_rules! tile {
+                ($($rows:literal)*) => { match (height, blocks) {
+                    // SAFETY: `Product::run` checked that the matrices hold their shapes, and the tile lies
+                    // inside the shape.
+                    $(($rows, 4) => unsafe { tile::<L, $rows, 4>(proof, shape, a, b, c, width) },
+                    // SAFETY: as above.
+                    ($rows, _) => unsafe { tile::<L, $rows, 1>(proof, shape, a, b, c, width) },)*
+                    _ => unreachable!("tiles are 1 to 6 rows high"),
+                }};
+            }
+            tile!(1 2 3 4 5 6);
+        }
+        column += blocks * LANES;
+    }
+}
+
+/// Cuts `rows` into tiles of at most `max` rows, as equal as possible: first row and height of each.
+pub(crate) fn tiles(rows: usize, max: usize) -> impl Iterator<Item = (usize, usize)> {
+    let count = rows.div_ceil(max);
+    (0..count).map(move |i| {
+        let start = rows * i / count;
+        (start, rows * (i + 1) / count - start)
+    })
+}
+
+/// Computes `ROWS` rows of `BLOCKS · 16` columns of `C` and stores the first `width` columns.
+///
+/// # Safety
+/// `a` must hold `ROWS` rows of the shape's `k`, and `b` `k` rows of `BLOCKS · 16`.
+#[inline(always)]
+unsafe fn tile<L: Lanes, const ROWS: usize, const BLOCKS: usize>(
+    proof: L::Proof,
+    shape: Product,
+    a: &[f32],
+    b: &[f32],
+    c: &mut [f32],
+    width: usize,
+) {
+    let mut sums = [[L::splat(proof, 0.0); BLOCKS]; ROWS];
+    let (a, b) = (a.as_ptr(), b.as_ptr());
+    for k in 0..shape.k {
+        // SAFETY: row `k` of `b` holds `BLOCKS · 16` floats, says the caller.
+        let b: &[[f32; LANES]; BLOCKS] = unsafe { &*b.add(k * shape.b_stride).cast() };
+        let b: [L; BLOCKS] = from_fn(|j| L::load(proof, &b[j]));
+        for (row, sums) in sums.iter_mut().enumerate() {
+            // SAFETY: row `row` of `a` holds `k` floats, says the caller.
+            let a = L::splat(proof, unsafe { *a.add(row * shape.a_stride + k) });
+            for (sum, &b) in sums.iter_mut().zip(&b) {
+                *sum = a.mul_add(b, *sum);
+            }
+        }
+    }
+    for (row, sums) in sums.iter().enumerate() {
+        let c = &mut c[row * shape.c_stride..][..width];
+        for (c, sum) in c.chunks_mut(LANES).zip(sums) {
+            match c.first_chunk_mut::<LANES>() {
+                Some(c) => sum.store(c),
+                None => sum.store_partial(c),
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn bias_activation_generic<L: Lanes>(proof: L::Proof, bias: &[f32], activation: Activation, out: &mut [f32]) {
+    for row in out.chunks_exact_mut(bias.len()) {
+        for (x, bias) in row.chunks_mut(LANES).zip(bias.chunks(LANES)) {
+            match (x.first_chunk_mut::<LANES>(), bias.first_chunk::<LANES>()) {
+                (Some(x), Some(bias)) => {
+                    activation.apply(proof, L::load(proof, x).add(L::load(proof, bias))).store(x);
+                }
+                _ => {
+                    let sum = L::load_partial(proof, x, 0.0).add(L::load_partial(proof, bias, 0.0));
+                    activation.apply(proof, sum).store_partial(x);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Random, same_on_every_isa};
+
+    #[test]
+    fn equals_the_plain_product_on_every_isa_and_for_every_row_alone() {
+        for (rows, k, n) in [(1, 1, 1), (2, 5, 17), (7, 24, 64), (9, 32, 65), (13, 40, 100), (6, 33, 192)] {
+            let mut random = Random::new((rows * k * n) as u64);
+            let (x, weight, bias) = (random.floats(rows * k), random.floats(n * k), random.floats(n));
+            let packed = pack_f32(&weight, k, n);
+            let layer = LinearF32 { packed: &packed, bias: &bias, k };
+            let out = same_on_every_isa(&vec![0.0; rows * n], |isa, out| layer.apply(isa, &x, Activation::None, out));
+            for t in 0..rows {
+                let mut alone = vec![0.0; n];
+                layer.apply(Isa::best(), &x[t * k..][..k], Activation::None, &mut alone);
+                assert_eq!(alone, &out[t * n..][..n], "row {t} alone, {rows} × {k} × {n}");
+                for j in 0..n {
+                    let products = (0..k).map(|i| f64::from(x[t * k + i]) * f64::from(weight[j * k + i]));
+                    let exact = products.sum::<f64>() + f64::from(bias[j]);
+                    assert!((f64::from(out[t * n + j]) - exact).abs() < 1e-5, "{rows} × {k} × {n} at {t}, {j}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn tiles_cover_all_rows_once() {
+        for rows in 0..40 {
+            let mut next = 0;
+            for (start, height) in tiles(rows, MAX_ROWS) {
+                assert!(start == next && (1..=MAX_ROWS).contains(&height), "{rows} rows");
+                next += height;
+            }
+            assert_eq!(next, rows);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "B is too small")]
+    fn a_product_checks_its_operands() {
+        let shape = Product { m: 1, n: 16, k: 2, a_stride: 2, b_stride: 16, c_stride: 16 };
+        shape.run(Isa::best(), &[0.0; 2], &[0.0; 31], &mut [0.0; 16]);
+    }
+}

@@ -1,0 +1,422 @@
+//! The 8-bit linear layer: `out[T, N] = activation(dequantised(x[T, K] · weight[K, N]) + bias[N])`.
+//!
+//! Rows of `x` are unsigned bytes with a scale and a zero point each ([`QuantizedRows`]), weights are
+//! signed bytes in -127 ..= 127 with a scale per output. With `a` a row's bytes and `z` its zero point,
+//!
+//! ```text
+//! Σ (a[k] - z) · w[k, n]  =  Σ a[k] · w[k, n]  -  z · Σ w[k, n]
+//! ```
+//!
+//! where the last sum, the *column sum*, is known beforehand. All of it is exact in `i32` as long as
+//! `K ≤` [`MAX_K`]; the one float step, `sum · (scale · scale[n]) + bias[n]`, is a fused multiply-add.
+//!
+//! # Layout
+//! Weights are packed `[N/64][K/4][64][4]`: the four bytes of one output that a 32-bit lane multiplies lie
+//! together, sixteen outputs fill a 512-bit register, and a panel of 64 outputs is read front to back.
+//! `K` and `N` are filled up with zeros.
+
+use crate::isa::Isa;
+use crate::lanes::{LANES, Lanes, for_every_isa};
+use crate::linear_f32::tiles;
+use crate::{Activation, QuantizedRows};
+use std::array::from_fn;
+
+/// Outputs in a panel of packed weights.
+pub const PANEL: usize = 64;
+/// Greatest `K`: `255 · 127 · MAX_K` still fits an `i32`.
+pub const MAX_K: usize = 66_000;
+/// Bytes that one 32-bit lane multiplies at a time.
+const QUAD: usize = 4;
+/// Rows in the tallest tile.
+const MAX_ROWS: usize = 6;
+
+/// A linear layer of bytes.
+#[derive(Clone, Copy)]
+pub struct LinearI8<'a> {
+    /// The weights, as [`pack_i8`] lays them out.
+    pub packed: &'a [i8],
+    /// One step per output, `[N]`.
+    pub scales: &'a [f32],
+    /// The weights of each output summed over `K`, `[N]`, as [`column_sums`] gives them.
+    pub column_sums: &'a [i32],
+    /// One per output, `[N]`.
+    pub bias: &'a [f32],
+    /// Inputs, `K`.
+    pub k: usize,
+}
+
+/// Bytes that [`pack_i8`] needs for a layer of `K` inputs and `N` outputs.
+pub fn packed_i8_len(k: usize, n: usize) -> usize {
+    n.div_ceil(PANEL) * PANEL * k.next_multiple_of(QUAD)
+}
+
+/// Lays `weight[N, K]` (PyTorch's order) out as the kernels read it.
+///
+/// # Panics
+/// If the length is not `N · K`, or a weight is -128.
+pub fn pack_i8(weight: &[i8], k: usize, n: usize) -> Vec<i8> {
+    assert_eq!(weight.len(), k * n, "pack_i8: weights of another shape");
+    assert!(!weight.contains(&i8::MIN), "pack_i8: -128 is not a weight");
+    let mut packed = vec![0; packed_i8_len(k, n)];
+    let panel_len = PANEL * k.next_multiple_of(QUAD);
+    for (row, weight) in weight.chunks_exact(k).enumerate() {
+        let panel = &mut packed[row / PANEL * panel_len..];
+        for (i, &w) in weight.iter().enumerate() {
+            panel[(i / QUAD * PANEL + row % PANEL) * QUAD + i % QUAD] = w;
+        }
+    }
+    packed
+}
+
+/// Sums `weight[N, K]` (PyTorch's order) over `K`.
+///
+/// # Panics
+/// If the length is not a multiple of `K`.
+pub fn column_sums(weight: &[i8], k: usize) -> Vec<i32> {
+    assert!(k > 0 && weight.len().is_multiple_of(k), "column_sums: not whole rows");
+    weight.chunks_exact(k).map(|row| row.iter().map(|&w| i32::from(w)).sum()).collect()
+}
+
+/// `out[T, N] = activation(x · weight + bias)`; the products are exact, the rest is rounded once.
+///
+/// # Panics
+/// If the lengths do not fit the shapes, or `K` is greater than [`MAX_K`].
+pub fn linear_i8(isa: Isa, x: &QuantizedRows, layer: &LinearI8<'_>, activation: Activation, out: &mut [f32]) {
+    let n = layer.bias.len();
+    assert!(layer.k > 0 && layer.k <= MAX_K && n > 0, "linear_i8: K = {} is not in 1 ..= {MAX_K}", layer.k);
+    assert_eq!(x.width(), layer.k, "linear_i8: input of another width");
+    assert_eq!(layer.packed.len(), packed_i8_len(layer.k, n), "linear_i8: packed weights of another shape");
+    assert!(layer.scales.len() == n && layer.column_sums.len() == n, "linear_i8: scales or sums of another length");
+    assert_eq!(out.len(), x.rows() * n, "linear_i8: output of another shape");
+    run(isa, x, layer, activation, out);
+}
+
+for_every_isa! {
+    fn run(x: &QuantizedRows, layer: &LinearI8<'_>, activation: Activation, out: &mut [f32]) = run_generic;
+}
+
+/// Sums of one tile, row by row.
+type Sums = [[i32; PANEL]; MAX_ROWS];
+
+/// Sums of products of bytes, in each instruction set's own way.
+trait DotProducts: Lanes {
+    /// What is taken off the bytes of `x` before they are multiplied.
+    const SHIFT: i32;
+
+    /// `sums[t][n] = Σ (x[t][k] - SHIFT) · w[k, n]` for `ROWS` rows and the 64 outputs of a panel, exact.
+    ///
+    /// # Safety
+    /// `x` must point to `ROWS` rows of `quads · 4` bytes, `stride` apart, and `panel` to `quads · 256` bytes.
+    unsafe fn dot_products<const ROWS: usize>(
+        proof: Self::Proof,
+        quads: usize,
+        x: *const u8,
+        stride: usize,
+        panel: *const i8,
+        sums: &mut Sums,
+    );
+}
+
+#[inline(always)]
+fn run_generic<L: DotProducts>(
+    proof: L::Proof,
+    x: &QuantizedRows,
+    layer: &LinearI8<'_>,
+    activation: Activation,
+    out: &mut [f32],
+) {
+    let n = layer.bias.len();
+    let (stride, quads) = (x.stride(), x.stride() / QUAD);
+    let mut sums: Sums = [[0; PANEL]; MAX_ROWS];
+    for (p, panel) in layer.packed.chunks_exact(quads * QUAD * PANEL).enumerate() {
+        let first = p * PANEL;
+        let width = PANEL.min(n - first);
+        for (row, height) in tiles(x.rows(), MAX_ROWS) {
+            let bytes = &x.bytes()[row * stride..][..height * stride];
+            macro_rules! dot_products {
+                ($($rows:literal)*) => { match height {
+                    // SAFETY: `bytes` is `height` rows of `quads · 4` bytes, and `panel` `quads · 256` bytes.
+                    $($rows => unsafe {
+                        L::dot_products::<$rows>(proof, quads, bytes.as_ptr(), stride, panel.as_ptr(), &mut sums)
+                    },)*
+                    _ => unreachable!("tiles are 1 to 6 rows high"),
+                }};
+            }
+            dot_products!(1 2 3 4 5 6);
+            for (t, sums) in sums[..height].iter().enumerate() {
+                let (scale, zero_point) = (x.scale(row + t), x.zero_point(row + t) - L::SHIFT);
+                let out = &mut out[(row + t) * n + first..][..width];
+                dequantize::<L>(proof, sums, scale, zero_point, layer, first, activation, out);
+            }
+        }
+    }
+}
+
+/// One row of a tile, from exact sums to activated floats.
+#[inline(always)]
+#[allow(clippy::too_many_arguments, reason = "the operands of one fused step")]
+fn dequantize<L: Lanes>(
+    proof: L::Proof,
+    sums: &[i32; PANEL],
+    scale: f32,
+    zero_point: i32,
+    layer: &LinearI8<'_>,
+    first: usize,
+    activation: Activation,
+    out: &mut [f32],
+) {
+    let scale = L::splat(proof, scale);
+    for (block, out) in out.chunks_mut(LANES).enumerate() {
+        let (from, len) = (first + block * LANES, out.len());
+        let sums: &[i32; LANES] = sums[block * LANES..].first_chunk().expect("a panel is whole lanes");
+        let mut column_sums = [0; LANES];
+        column_sums[..len].copy_from_slice(&layer.column_sums[from..][..len]);
+        let (scales, bias) = (&layer.scales[from..][..len], &layer.bias[from..][..len]);
+        let (scales, bias) = match (scales.first_chunk(), bias.first_chunk()) {
+            (Some(scales), Some(bias)) => (L::load(proof, scales), L::load(proof, bias)),
+            _ => (L::load_partial(proof, scales, 0.0), L::load_partial(proof, bias, 0.0)),
+        };
+        let exact: [i32; LANES] = from_fn(|i| sums[i].wrapping_sub(zero_point.wrapping_mul(column_sums[i])));
+        let y = L::from_i32(proof, &exact).mul_add(scale.mul(scales), bias);
+        let y = activation.apply(proof, y);
+        match out.first_chunk_mut::<LANES>() {
+            Some(out) => y.store(out),
+            None => y.store_partial(out),
+        }
+    }
+}
+
+mod scalar {
+    use super::*;
+    use crate::lanes::scalar::F32x16;
+
+    impl DotProducts for F32x16 {
+        const SHIFT: i32 = 0;
+
+        unsafe fn dot_products<const ROWS: usize>(
+            _: (),
+            quads: usize,
+            x: *const u8,
+            stride: usize,
+            panel: *const i8,
+            sums: &mut Sums,
+        ) {
+            // SAFETY: the caller says that the panel has this length.
+            let panel = unsafe { std::slice::from_raw_parts(panel, quads * QUAD * PANEL) };
+            for (t, sums) in sums[..ROWS].iter_mut().enumerate() {
+                // SAFETY: the caller says that there are `ROWS` rows of this length, `stride` apart.
+                let x = unsafe { std::slice::from_raw_parts(x.add(t * stride), quads * QUAD) };
+                *sums = [0; PANEL];
+                for (x, panel) in x.as_chunks::<QUAD>().0.iter().zip(panel.chunks_exact(QUAD * PANEL)) {
+                    for (sum, w) in sums.iter_mut().zip(panel.as_chunks::<QUAD>().0) {
+                        for i in 0..QUAD {
+                            *sum += i32::from(x[i]) * i32::from(w[i]);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod avx2 {
+    use super::*;
+    use crate::isa::Avx2;
+    use crate::lanes::avx2::F32x16;
+    use std::arch::x86_64::*;
+
+    impl DotProducts for F32x16 {
+        /// Bytes are made signed, so that `|x|` is at most 128.
+        const SHIFT: i32 = 128;
+
+        /// `maddubs` multiplies unsigned by signed bytes and adds pairs with saturation to `i16`. Given `|x|` and
+        /// `w · sign(x)`, a pair is at most `2 · 128 · 127 = 32,512` in magnitude, so it never saturates.
+        #[inline(always)]
+        unsafe fn dot_products<const ROWS: usize>(
+            _: Avx2,
+            quads: usize,
+            x: *const u8,
+            stride: usize,
+            panel: *const i8,
+            sums: &mut Sums,
+        ) {
+            const BLOCK: usize = 2; // registers of 8 outputs: 6 × 2 sums fit the 16 registers
+            for first in (0..PANEL).step_by(8 * BLOCK) {
+                // SAFETY: the proof shows AVX2; offsets stay inside what the caller vouches for, and the stores
+                // inside `sums`: `first + 8 · BLOCK ≤ 64`.
+                unsafe {
+                    let (sign_bits, ones) = (_mm256_set1_epi8(i8::MIN), _mm256_set1_epi16(1));
+                    let mut acc = [[_mm256_setzero_si256(); BLOCK]; ROWS];
+                    for quad in 0..quads {
+                        let w = panel.add((quad * PANEL + first) * QUAD).cast::<__m256i>();
+                        let w: [__m256i; BLOCK] = from_fn(|j| _mm256_loadu_si256(w.add(j)));
+                        for (t, acc) in acc.iter_mut().enumerate() {
+                            let x = x.add(t * stride + quad * QUAD).cast::<i32>().read_unaligned();
+                            let x = _mm256_xor_si256(_mm256_set1_epi32(x), sign_bits);
+                            let magnitude = _mm256_abs_epi8(x);
+                            for (acc, &w) in acc.iter_mut().zip(&w) {
+                                let pairs = _mm256_maddubs_epi16(magnitude, _mm256_sign_epi8(w, x));
+                                *acc = _mm256_add_epi32(*acc, _mm256_madd_epi16(pairs, ones));
+                            }
+                        }
+                    }
+                    for (acc, sums) in acc.iter().zip(sums.iter_mut()) {
+                        for (j, &acc) in acc.iter().enumerate() {
+                            _mm256_storeu_si256(sums[first + 8 * j..].as_mut_ptr().cast(), acc);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod avx512_vnni {
+    use super::*;
+    use crate::isa::Avx512Vnni;
+    use crate::lanes::avx512::F32x16;
+    use std::arch::x86_64::*;
+
+    impl DotProducts for F32x16 {
+        const SHIFT: i32 = 0;
+
+        /// `vpdpbusd` multiplies four unsigned by four signed bytes and adds them to an `i32`; nothing saturates.
+        #[inline(always)]
+        unsafe fn dot_products<const ROWS: usize>(
+            _: Avx512Vnni,
+            quads: usize,
+            x: *const u8,
+            stride: usize,
+            panel: *const i8,
+            sums: &mut Sums,
+        ) {
+            const BLOCK: usize = PANEL / 16; // registers of 16 outputs: 6 × 4 sums fit the 32 registers
+            // SAFETY: the proof shows AVX-512 VNNI; offsets stay inside what the caller vouches for, and the
+            // stores inside `sums`.
+            unsafe {
+                let mut acc = [[_mm512_setzero_si512(); BLOCK]; ROWS];
+                for quad in 0..quads {
+                    let w = panel.add(quad * PANEL * QUAD).cast::<__m512i>();
+                    let w: [__m512i; BLOCK] = from_fn(|j| _mm512_loadu_si512(w.add(j)));
+                    for (t, acc) in acc.iter_mut().enumerate() {
+                        let x = x.add(t * stride + quad * QUAD).cast::<i32>().read_unaligned();
+                        let x = _mm512_set1_epi32(x);
+                        for (acc, &w) in acc.iter_mut().zip(&w) {
+                            *acc = _mm512_dpbusd_epi32(*acc, x, w);
+                        }
+                    }
+                }
+                for (acc, sums) in acc.iter().zip(sums.iter_mut()) {
+                    for (j, &acc) in acc.iter().enumerate() {
+                        _mm512_storeu_si512(sums[16 * j..].as_mut_ptr().cast(), acc);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quantize_rows;
+    use crate::testing::{Bits, Random};
+
+    /// A layer of random weights, extremes included, with what it is made of.
+    struct Case {
+        weight: Vec<i8>,
+        packed: Vec<i8>,
+        scales: Vec<f32>,
+        column_sums: Vec<i32>,
+        bias: Vec<f32>,
+        k: usize,
+    }
+
+    impl Case {
+        fn new(random: &mut Random, k: usize, n: usize) -> Self {
+            let weight = random.weights(k * n);
+            let (scales, bias) = (random.floats(n).iter().map(|x| x.abs() * 0.01 + 1e-4).collect(), random.floats(n));
+            Self { packed: pack_i8(&weight, k, n), column_sums: column_sums(&weight, k), weight, scales, bias, k }
+        }
+
+        fn layer(&self) -> LinearI8<'_> {
+            let Self { packed, scales, column_sums, bias, k, .. } = self;
+            LinearI8 { packed, scales, column_sums, bias, k: *k }
+        }
+    }
+
+    #[test]
+    fn every_isa_equals_the_plain_product_and_every_row_alone() {
+        let shapes = [(1, 1, 1), (2, 3, 5), (3, 4, 64), (5, 7, 65), (6, 24, 40), (7, 32, 96), (9, 384, 128), (13, 80, 32)];
+        for (rows, k, n) in shapes {
+            let mut random = Random::new((rows * k * n) as u64);
+            let case = Case::new(&mut random, k, n);
+            let floats = random.floats(rows * k);
+            let mut x = QuantizedRows::default();
+            quantize_rows(Isa::best(), &floats, k, None, &mut x);
+            for isa in Isa::available() {
+                let mut out = vec![0.0; rows * n];
+                linear_i8(isa, &x, &case.layer(), Activation::None, &mut out);
+                for t in 0..rows {
+                    for j in 0..n {
+                        let weight = &case.weight[j * k..][..k];
+                        let exact: i32 = (0..k)
+                            .map(|i| (i32::from(x.row(t)[i]) - x.zero_point(t)) * i32::from(weight[i]))
+                            .sum();
+                        let expected = (exact as f32).mul_add(x.scale(t) * case.scales[j], case.bias[j]);
+                        let got = out[t * n + j];
+                        assert_eq!(got.bits(), expected.bits(), "{isa:?}, {rows} × {k} × {n} at {t}, {j}: {got} {expected}");
+                    }
+                    let mut alone = QuantizedRows::default();
+                    quantize_rows(isa, &floats[t * k..][..k], k, None, &mut alone);
+                    let mut row = vec![0.0; n];
+                    linear_i8(isa, &alone, &case.layer(), Activation::None, &mut row);
+                    assert_eq!(row, &out[t * n..][..n], "{isa:?}: row {t} alone");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn extremes_do_not_saturate() {
+        for (value, weight) in [(1.0, 127), (1.0, -127), (-1.0, 127), (-1.0, -127)] {
+            let (k, n) = (4096, 64);
+            let weights = vec![weight; k * n];
+            let (packed, sums) = (pack_i8(&weights, k, n), column_sums(&weights, k));
+            let layer = LinearI8 { packed: &packed, scales: &[1.0; 64], column_sums: &sums, bias: &[0.0; 64], k };
+            let mut x = QuantizedRows::default();
+            quantize_rows(Isa::Scalar, &vec![value; k], k, None, &mut x);
+            let exact = 255 * k as i32 * i32::from(weight) * value as i32;
+            for isa in Isa::available() {
+                let mut out = vec![0.0; n];
+                linear_i8(isa, &x, &layer, Activation::None, &mut out);
+                let expected = exact as f32 * x.scale(0);
+                assert!(out.iter().all(|&y| y == expected), "{isa:?}: {} instead of {expected}", out[0]);
+            }
+        }
+    }
+
+    #[test]
+    fn activations_are_applied_the_same_on_every_isa() {
+        let mut random = Random::new(9);
+        let case = Case::new(&mut random, 64, 80);
+        let mut x = QuantizedRows::default();
+        quantize_rows(Isa::best(), &random.floats(64 * 5), 64, None, &mut x);
+        for activation in [Activation::Gelu, Activation::GeluTanh, Activation::Relu] {
+            crate::testing::same_on_every_isa(&vec![0.0; 5 * 80], |isa, out| {
+                linear_i8(isa, &x, &case.layer(), activation, out);
+            });
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "another width")]
+    fn shapes_must_agree() {
+        let case = Case::new(&mut Random::new(1), 8, 8);
+        let mut x = QuantizedRows::default();
+        quantize_rows(Isa::best(), &[1.0; 4], 4, None, &mut x);
+        linear_i8(Isa::best(), &x, &case.layer(), Activation::None, &mut [0.0; 8]);
+    }
+}

@@ -1,0 +1,109 @@
+//! What can be typed: the commands and what all of them share.
+
+use crate::commands::{backfill, embed, eval, import, model, search, serve};
+use crate::error::Error;
+use crate::outcome::Outcome;
+use clap::{Parser, Subcommand, ValueEnum};
+use libellus_search::Mode;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done
+  1    failed; for `import`: loaded, but some records were rejected
+  2    wrong usage; for `import`: nothing usable
+  130  stopped by Ctrl-C or SIGTERM; what was finished is kept
+
+Environment:
+  DATABASE_URL  the catalogue, e.g. sqlite:/var/lib/libellus.db (--db wins)
+  PORT          the port of `serve` (--port wins); with it, `serve` listens on every address
+  NO_COLOR      no colours
+
+Start here:
+  libellus serve --sample            then open http://127.0.0.1:5001";
+
+/// Semantic search for book catalogues, with the model inside.
+#[derive(Debug, Parser)]
+#[command(name = "libellus", version = VERSION, after_help = EXIT_CODES, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// The version of the program and of what is inside; a test holds the name to the model's.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (with all-MiniLM-L6-v2, int8)");
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Answer readers: the search page and the HTTP API
+    Serve(serve::Args),
+    /// Find books by what they are about
+    Search(search::Args),
+    /// Load books from CSV, TSV or JSON Lines files
+    Import(import::Args),
+    /// Embed the passages that have no fresh embedding
+    Backfill(backfill::Args),
+    /// Turn texts into vectors
+    Embed(embed::Args),
+    /// Look at models, and pack them
+    Model(model::Args),
+    /// Measure the quality of search on judged queries
+    Eval(eval::Args),
+}
+
+impl Cli {
+    /// Runs the command.
+    pub fn run(self) -> Result<Outcome, Error> {
+        match self.command {
+            Command::Serve(args) => serve::run(&args),
+            Command::Search(args) => search::run(&args),
+            Command::Import(args) => import::run(&args),
+            Command::Backfill(args) => backfill::run(&args),
+            Command::Embed(args) => embed::run(&args),
+            Command::Model(args) => model::run(&args),
+            Command::Eval(args) => eval::run(&args),
+        }
+    }
+}
+
+/// `--mode`, as it is typed.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum ModeArg {
+    /// By meaning
+    #[default]
+    Semantic,
+    /// By words
+    Keyword,
+}
+
+impl From<ModeArg> for Mode {
+    fn from(mode: ModeArg) -> Self {
+        match mode {
+            ModeArg::Semantic => Mode::Semantic,
+            ModeArg::Keyword => Mode::Keyword,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_shows_an_example() {
+        for command in Cli::command().get_subcommands() {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains(&format!("libellus {}", command.get_name())), "`{}`", command.get_name());
+        }
+    }
+
+    #[test]
+    fn the_version_names_the_model_inside() {
+        assert!(VERSION.contains(crate::model::BUILTIN), "{VERSION}");
+    }
+}

@@ -1,0 +1,327 @@
+//! `libellus import`: books from files into the catalogue, then their embeddings.
+
+use crate::commands::{backfill, search};
+use crate::database::DatabaseArgs;
+use crate::error::Error;
+use crate::input::Input;
+use crate::interrupt::Interrupt;
+use crate::model::ModelArgs;
+use crate::outcome::Outcome;
+use crate::output::{self, csv_field};
+use crate::progress;
+use crate::threads::ThreadsArgs;
+use clap::ValueEnum;
+use libellus_catalogue::Catalogue;
+use libellus_catalogue::import::{Format, ImportOptions, ImportReport, Reject, import};
+use libellus_encoder::Encoder;
+use libellus_search::{BackfillReport, EncoderCutter, Library};
+use serde::Serialize;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+const EXAMPLES: &str = "\
+Examples:
+  libellus import books.csv
+  libellus import --dry-run books.csv              show which column becomes what, write nothing
+  libellus import --rejects rejected.csv *.jsonl
+  zcat books.csv.gz | libellus import -
+
+A record with an id that is in the catalogue already is updated. A record that cannot be used is
+reported with its line and left out; the rest is loaded.
+
+Exit codes: 0 all loaded, 1 loaded but some records were rejected, 2 nothing usable, 130 stopped.";
+
+/// Rejects and warnings shown on standard error.
+const SHOWN: usize = 10;
+
+/// What can be typed after `import`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Files to load; `-` is standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// The format of the files
+    #[arg(long, value_enum, default_value_t)]
+    format: FormatArg,
+    /// Show what would be loaded, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Write the rejected records to a CSV file: file, line, id, field, reason
+    #[arg(long, value_name = "FILE")]
+    rejects: Option<PathBuf>,
+    /// Leave the embeddings to a later `libellus backfill`
+    #[arg(long)]
+    no_embed: bool,
+    /// Print JSON: a report for each file, and one for the embeddings
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    threads: ThreadsArgs,
+    #[command(flatten)]
+    database: DatabaseArgs,
+    #[command(flatten)]
+    model: ModelArgs,
+}
+
+/// `--format`, as it is typed.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum FormatArg {
+    /// Find out from the content
+    #[default]
+    Auto,
+    /// Comma-, semicolon- or pipe-separated, with a header
+    Csv,
+    /// Tab-separated, with a header
+    Tsv,
+    /// One JSON object a line
+    Jsonl,
+}
+
+impl From<FormatArg> for Option<Format> {
+    fn from(format: FormatArg) -> Self {
+        match format {
+            FormatArg::Auto => None,
+            FormatArg::Csv => Some(Format::Csv),
+            FormatArg::Tsv => Some(Format::Tsv),
+            FormatArg::Jsonl => Some(Format::Jsonl),
+        }
+    }
+}
+
+/// What came of one file.
+#[derive(Serialize)]
+struct FileReport {
+    file: String,
+    #[serde(flatten)]
+    report: ImportReport,
+}
+
+/// A file that is no catalogue of books at all.
+#[derive(Serialize)]
+struct UnusableFile {
+    file: String,
+    reason: String,
+}
+
+/// What came of the whole command, as `--json` prints it.
+#[derive(Default, Serialize)]
+struct Report {
+    dry_run: bool,
+    files: Vec<FileReport>,
+    unusable: Vec<UnusableFile>,
+    /// Absent in a dry run and with `--no-embed`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backfill: Option<BackfillReport>,
+}
+
+/// Imports, embeds, and prints what was done.
+pub fn run(args: &Args) -> Result<Outcome, Error> {
+    let interrupt = Interrupt::listen()?;
+    // Everything that can be wrong with what was typed is found before the first record is written.
+    let inputs = args.files.iter().map(|file| Input::open(file)).collect::<Result<Vec<_>, _>>()?;
+    let mut rejects = args.rejects.as_deref().map(RejectsFile::create).transpose()?;
+    let encoder = args.model.open()?;
+    let catalogue = if args.dry_run { Catalogue::in_memory()? } else { args.database.open_or_create()? };
+
+    let mut report = Report { dry_run: args.dry_run, ..Report::default() };
+    for input in inputs {
+        let name = input.name.clone();
+        let file = match import_file(args, input, &catalogue, &encoder, &interrupt) {
+            Err(error) if error.is_about_the_input() => {
+                error.report();
+                report.unusable.push(UnusableFile { file: name, reason: error.to_string() });
+                continue;
+            }
+            result => result?,
+        };
+        print_rejects(&file);
+        if let Some(rejects) = &mut rejects {
+            rejects.write(&file)?;
+        }
+        if !args.json {
+            output::print(&for_people(&file, args.dry_run))?;
+        }
+        let stopped = file.report.interrupted;
+        report.files.push(file);
+        if stopped {
+            break;
+        }
+    }
+    if let Some(rejects) = rejects {
+        rejects.finish()?;
+    }
+
+    if !args.dry_run && !args.no_embed && !interrupt.requested() {
+        let backfilled = backfill::with_progress(&Library::new(encoder, catalogue), args.threads.count(), &interrupt)?;
+        if !args.json && backfilled.embedded > 0 {
+            output::print(&backfill::for_people(&backfilled))?;
+        }
+        report.backfill = Some(backfilled);
+    }
+    if args.json {
+        output::print_json(&report)?;
+    }
+    Ok(outcome(&report))
+}
+
+fn import_file(
+    args: &Args,
+    mut input: Input,
+    catalogue: &Catalogue,
+    encoder: &Encoder,
+    interrupt: &Interrupt,
+) -> Result<FileReport, Error> {
+    let options = ImportOptions { format: args.format.into(), dry_run: args.dry_run };
+    let bar = progress::bytes(input.name.clone(), input.size_bytes);
+    let report =
+        import(&input.name, &mut input.reader, catalogue, &EncoderCutter(encoder), &options, &mut |progress| {
+            bar.set_position(progress.bytes);
+            interrupt.check()
+        });
+    bar.finish_and_clear();
+    Ok(FileReport { file: input.name, report: report? })
+}
+
+/// 130 if it was stopped; else by what was usable and what was not, over all files.
+fn outcome(report: &Report) -> Outcome {
+    let backfill_stopped = report.backfill.is_some_and(|backfill| backfill.interrupted);
+    if backfill_stopped || report.files.iter().any(|file| file.report.interrupted) {
+        return Outcome::Interrupted;
+    }
+    let records: u64 = report.files.iter().map(|file| file.report.records).sum();
+    let rejected: u64 = report.files.iter().map(|file| file.report.rejected).sum();
+    match rejected {
+        _ if records == rejected => Outcome::NothingUsable,
+        0 if report.unusable.is_empty() => Outcome::Done,
+        _ => Outcome::WithRejects,
+    }
+}
+
+/// The counts of one file; in a dry run what would become of it.
+fn for_people(file: &FileReport, dry_run: bool) -> String {
+    let report = &file.report;
+    let mut text = format!("{}: {} records\n", file.file, report.records);
+    let written = report.written;
+    let mut counts = vec![("rejected", report.rejected)];
+    if dry_run {
+        text.push_str(&preview(report));
+        counts.insert(0, ("usable", report.records - report.rejected.min(report.records)));
+    } else {
+        counts.splice(0..0, [("added", written.added), ("updated", written.updated), ("unchanged", written.unchanged)]);
+    }
+    for (name, count) in counts {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "  {name:<9} {count:>9}");
+    }
+    if report.interrupted {
+        text.push_str("stopped; the books counted here are kept, and the same command loads the rest\n");
+    }
+    text
+}
+
+/// Which column becomes what, and the first books.
+fn preview(report: &ImportReport) -> String {
+    let mut text = String::new();
+    let width = report.mapping.iter().map(|(column, _)| column.chars().count()).max().unwrap_or(0);
+    for (column, field) in &report.mapping {
+        let _ = writeln!(text, "  {:<width$} → {field}", output::plain(column));
+    }
+    if !report.preview.is_empty() {
+        text.push_str("first books:\n");
+    }
+    for book in &report.preview {
+        let _ =
+            writeln!(text, "  {}: {} ({})", output::plain(&book.id), output::plain(&book.title), search::byline(book));
+    }
+    text
+}
+
+/// Shows the first rejects and warnings on standard error, each with its place.
+fn print_rejects(file: &FileReport) {
+    let report = &file.report;
+    for (kind, shown, all) in
+        [("rejected", &report.rejects, report.rejected), ("warning", &report.warnings, report.warned)]
+    {
+        for reject in shown.iter().take(SHOWN) {
+            eprintln!("{kind}: {}", place_and_reason(&file.file, reject));
+        }
+        if all > SHOWN as u64 {
+            eprintln!("{kind}: … and {} more", all - SHOWN as u64);
+        }
+    }
+}
+
+fn place_and_reason(file: &str, reject: &Reject) -> String {
+    let id = reject.id.as_ref().map(|id| format!(", record `{id}`")).unwrap_or_default();
+    let field = reject.field.as_ref().map(|field| format!(", field `{field}`")).unwrap_or_default();
+    output::plain(&format!("{file}, line {}{id}{field}: {}", reject.line, reject.reason))
+}
+
+/// The file that `--rejects` names.
+struct RejectsFile {
+    name: String,
+    file: BufWriter<File>,
+}
+
+impl RejectsFile {
+    fn create(path: &Path) -> Result<Self, Error> {
+        let name = path.display().to_string();
+        let file = File::create(path).map_err(|source| Error::Output { name: name.clone(), source })?;
+        let mut rejects = Self { name, file: BufWriter::new(file) };
+        rejects.line(["file", "line", "id", "field", "reason"])?;
+        Ok(rejects)
+    }
+
+    fn write(&mut self, file: &FileReport) -> Result<(), Error> {
+        for reject in &file.report.rejects {
+            let (id, field) = (reject.id.as_deref().unwrap_or(""), reject.field.as_deref().unwrap_or(""));
+            self.line([&file.file, &reject.line.to_string(), id, field, &reject.reason])?;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<(), Error> {
+        self.file.flush().map_err(|source| Error::Output { name: self.name, source })
+    }
+
+    fn line(&mut self, fields: [&str; 5]) -> Result<(), Error> {
+        let line = fields.map(csv_field).join(",");
+        writeln!(self.file, "{line}").map_err(|source| Error::Output { name: self.name.clone(), source })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_codes_count_over_all_files() {
+        let report = |counts: &[(u64, u64)]| Report {
+            files: counts
+                .iter()
+                .map(|&(records, rejected)| FileReport {
+                    file: "books.csv".to_owned(),
+                    report: ImportReport { records, rejected, ..ImportReport::default() },
+                })
+                .collect(),
+            ..Report::default()
+        };
+        for (counts, expected) in [
+            (&[(3, 0)][..], Outcome::Done),
+            (&[(3, 0), (0, 0)], Outcome::Done),
+            (&[(3, 1)], Outcome::WithRejects),
+            (&[(3, 0), (2, 2)], Outcome::WithRejects),
+            (&[(3, 3)], Outcome::NothingUsable),
+            (&[(0, 0)], Outcome::NothingUsable),
+        ] {
+            assert_eq!(outcome(&report(counts)), expected, "{counts:?}");
+        }
+        let unusable = || vec![UnusableFile { file: "cover.jpg".to_owned(), reason: "not text".to_owned() }];
+        let one_of_two = Report { unusable: unusable(), ..report(&[(3, 0)]) };
+        assert_eq!(outcome(&one_of_two), Outcome::WithRejects);
+        assert_eq!(outcome(&Report { unusable: unusable(), ..Report::default() }), Outcome::NothingUsable);
+    }
+}

@@ -1,0 +1,9 @@
+//! One file per command: parse, call, print. Nothing here decides what a book, a vector or a rank is.
+
+pub mod backfill;
+pub mod embed;
+pub mod eval;
+pub mod import;
+pub mod model;
+pub mod search;
+pub mod serve;

@@ -1,0 +1,147 @@
+//! `libellus model`: what models are there, what a model is, and packing one.
+
+use crate::error::Error;
+use crate::model::{self, BUILTIN};
+use crate::outcome::Outcome;
+use crate::output;
+use clap::Subcommand;
+use libellus_encoder::{ModelInfo, pack};
+use serde::Serialize;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const EXAMPLES: &str = "\
+Examples:
+  libellus model list
+  libellus model info
+  libellus model info ./paraphrase-MiniLM-L3-v2 --json
+  libellus model pack ./all-MiniLM-L12-v2 --output all-MiniLM-L12-v2.pack";
+
+/// What can be typed after `model`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Show what a model is: size, window, fingerprint
+    #[command(after_help = "Example:\n  libellus model info ./paraphrase-MiniLM-L3-v2")]
+    Info {
+        /// A name, a sentence-transformers directory or a .pack file
+        #[arg(value_name = "MODEL", default_value = BUILTIN)]
+        model: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the models that can be named
+    #[command(after_help = "Example:\n  libellus model list --json")]
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Quantise a model to int8 and write it as one file
+    #[command(after_help = "Example:\n  libellus model pack ./all-MiniLM-L12-v2 --output all-MiniLM-L12-v2.pack")]
+    Pack {
+        /// A sentence-transformers directory
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+        /// The pack to write
+        #[arg(long, value_name = "FILE")]
+        output: PathBuf,
+        /// What the model is called [default: the name of the directory]
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+    },
+}
+
+/// A model, as `--json` prints it.
+#[derive(Serialize)]
+struct Description<'a> {
+    name: &'a str,
+    space: &'a str,
+    precision: &'static str,
+    dim: usize,
+    max_tokens: usize,
+    layers: usize,
+    heads: usize,
+    size_bytes: usize,
+}
+
+impl<'a> From<&'a ModelInfo> for Description<'a> {
+    fn from(info: &'a ModelInfo) -> Self {
+        Self {
+            name: &info.name,
+            space: &info.fingerprint.space,
+            precision: info.fingerprint.precision.as_str(),
+            dim: info.dim,
+            max_tokens: info.max_tokens,
+            layers: info.layers,
+            heads: info.heads,
+            size_bytes: info.size_bytes,
+        }
+    }
+}
+
+/// Looks, or packs.
+pub fn run(args: &Args) -> Result<Outcome, Error> {
+    match &args.action {
+        Action::Info { model, json } => info(model, *json)?,
+        Action::List { json } => list(*json)?,
+        Action::Pack { directory, output, name } => pack_model(directory, output, name.as_deref())?,
+    }
+    Ok(Outcome::Done)
+}
+
+fn info(model: &str, json: bool) -> Result<(), Error> {
+    let encoder = model::open(model)?;
+    let model = Description::from(encoder.info());
+    if json {
+        return output::print_json(&model);
+    }
+    let rows = [
+        ("name", model.name.to_owned()),
+        ("space", model.space.to_owned()),
+        ("precision", model.precision.to_owned()),
+        ("dimensions", model.dim.to_string()),
+        ("window", format!("{} tokens", model.max_tokens)),
+        ("layers", model.layers.to_string()),
+        ("heads", model.heads.to_string()),
+        ("size", megabytes(model.size_bytes)),
+    ];
+    output::print(&rows.map(|(name, value)| format!("{name:<11} {value}\n")).concat())
+}
+
+fn list(json: bool) -> Result<(), Error> {
+    let encoder = model::open(BUILTIN)?;
+    let model = Description::from(encoder.info());
+    if json {
+        return output::print_json(&[model]);
+    }
+    output::print(&format!(
+        "{}  {}, {} dimensions, {} tokens, {} (built in)\n",
+        model.name,
+        model.precision,
+        model.dim,
+        model.max_tokens,
+        megabytes(model.size_bytes)
+    ))
+}
+
+fn pack_model(directory: &Path, output: &Path, name: Option<&str>) -> Result<(), Error> {
+    let unreadable = |source| Error::Input { name: directory.display().to_string(), source };
+    // The directory's own name, also when it was given as `.`.
+    let full = directory.canonicalize().map_err(unreadable)?;
+    let own_name = full.file_name().map_or("model".into(), |name| name.to_string_lossy());
+    let bytes = pack::write(directory, name.unwrap_or(&own_name))?;
+    fs::write(output, &bytes).map_err(|source| Error::Output { name: output.display().to_string(), source })?;
+    output::print(&format!("wrote {} ({})\n", output.display(), megabytes(bytes.len())))
+}
+
+fn megabytes(bytes: usize) -> String {
+    format!("{:.1} MB", bytes as f64 / 1e6)
+}

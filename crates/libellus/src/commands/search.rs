@@ -1,0 +1,136 @@
+//! `libellus search`: a question on the command line.
+
+use crate::cli::ModeArg;
+use crate::database::DatabaseArgs;
+use crate::error::Error;
+use crate::model::ModelArgs;
+use crate::outcome::Outcome;
+use crate::output::{self, Style};
+use libellus_catalogue::{Access, Book};
+use libellus_search::{DEFAULT_LIMIT, Hit, Library, Mode, SearchRequest, SearchResponse};
+use std::fmt::Write as _;
+
+const EXAMPLES: &str = "\
+Examples:
+  libellus search \"man wakes up as an insect\"
+  libellus search --mode keyword --limit 3 Tolstoy
+  libellus search --json \"a gentle book for a child who is afraid of the dark\"";
+
+/// What can be typed after `search`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// What the book is about, in your own words
+    #[arg(required = true, value_name = "WORDS")]
+    words: Vec<String>,
+    /// Most books to show, up to 100
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_LIMIT)]
+    limit: usize,
+    /// How to search
+    #[arg(long, value_enum, default_value_t)]
+    mode: ModeArg,
+    /// Print JSON: the query, the hits with their books, passages and scores, the time taken
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    database: DatabaseArgs,
+    #[command(flatten)]
+    model: ModelArgs,
+}
+
+/// Searches, and prints the hits. The catalogue is only read.
+pub fn run(args: &Args) -> Result<Outcome, Error> {
+    let catalogue = args.database.open_existing(Access::ReadOnly)?;
+    let library = Library::new(args.model.open()?, catalogue);
+    let request = SearchRequest { query: args.words.join(" "), limit: args.limit, mode: args.mode.into() };
+    let response = library.search(&request)?;
+    print_notes(&library, &response)?;
+    if args.json {
+        output::print_json(&response)?;
+    } else {
+        output::print(&for_people(&response, Style::of_stdout()))?;
+    }
+    Ok(Outcome::Done)
+}
+
+/// Says on standard error what may have kept a book from being found.
+fn print_notes(library: &Library, response: &SearchResponse) -> Result<(), Error> {
+    if let Some(tokens) = response.query_tokens.filter(|tokens| tokens.is_truncated()) {
+        eprintln!("note: the query has {} tokens; the model read the first {}", tokens.seen, tokens.used);
+    }
+    if response.mode == Mode::Semantic {
+        let counts = library.readiness()?.catalogue;
+        let missing = counts.passages.saturating_sub(counts.embedded);
+        if missing > 0 {
+            eprintln!(
+                "note: {missing} of {} passages have no embedding by this model yet, so their books may be missing \
+                 here; run `libellus backfill`",
+                counts.passages
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The hits as a list: rank, title, authors and year, passage.
+fn for_people(response: &SearchResponse, style: Style) -> String {
+    if response.hits.is_empty() {
+        return format!("no book found among {}\n", response.searched_books);
+    }
+    let mut text = String::new();
+    for hit in &response.hits {
+        write_hit(&mut text, hit, style);
+    }
+    text
+}
+
+/// How far a hit's lines are indented below its rank.
+const INDENT: usize = 4;
+
+fn write_hit(text: &mut String, hit: &Hit, style: Style) {
+    let title = style.bold(&full_title(&hit.book));
+    let byline = style.dim(&byline(&hit.book));
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "{:>2}. {title}\n    {byline}", hit.rank);
+    text.push_str(&output::wrap(&hit.passage, style.width, INDENT));
+    text.push('\n');
+}
+
+fn full_title(book: &Book) -> String {
+    output::plain(&match &book.subtitle {
+        Some(subtitle) => format!("{}: {subtitle}", book.title),
+        None => book.title.clone(),
+    })
+}
+
+/// Authors and year, as far as they are known.
+pub(super) fn byline(book: &Book) -> String {
+    let authors = if book.authors.is_empty() { "author unknown".to_owned() } else { book.authors.join(", ") };
+    output::plain(&match book.year {
+        Some(year) if year < 0 => format!("{authors} · {} BCE", -i64::from(year)),
+        Some(year) => format!("{authors} · {year}"),
+        None => authors,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bylines_say_what_is_known() {
+        let book = |authors: &[&str], year| Book {
+            authors: authors.iter().map(ToString::to_string).collect(),
+            year,
+            ..Book::default()
+        };
+        for (book, expected) in [
+            (book(&["Mary Shelley"], Some(1818)), "Mary Shelley · 1818"),
+            (book(&["Homer"], Some(-700)), "Homer · 700 BCE"),
+            (book(&["A", "B"], None), "A, B"),
+            (book(&[], None), "author unknown"),
+        ] {
+            assert_eq!(byline(&book), expected);
+        }
+    }
+}

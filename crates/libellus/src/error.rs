@@ -1,0 +1,248 @@
+//! What can go wrong in a command, and the one place where it is printed.
+//!
+//! The errors of the other crates pass through unchanged; the variants here are the ones that a
+//! command line adds: files, pipes, locations. [`Error::report`] prints message, causes and hint.
+
+use std::fmt::Write as _;
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// An error of the executable.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nothing to search in.
+    #[error("there is no catalogue at `{}`", path.display())]
+    NoDatabase {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// A URL of another kind of database.
+    #[error("`{scheme}:` databases are not supported yet; this version keeps its catalogue in a SQLite file")]
+    UnsupportedDatabase {
+        /// The scheme alone: the rest of a URL may hold a password.
+        scheme: String,
+    },
+    /// A `sqlite:` URL without a path.
+    #[error("`{location}` does not name a file, and a catalogue that outlives the command needs one")]
+    NotAFile {
+        /// What was given.
+        location: String,
+    },
+    /// Neither a built-in model nor a path.
+    #[error("`{model}` is neither a built-in model nor an existing file or directory")]
+    NoSuchModel {
+        /// What was given.
+        model: String,
+    },
+    /// An input that cannot be opened or read.
+    #[error("cannot read `{name}`")]
+    Input {
+        /// The file, or `standard input`.
+        name: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// A directory where a file belongs.
+    #[error("`{name}` is a directory; a file is needed here")]
+    IsADirectory {
+        /// The directory.
+        name: String,
+    },
+    /// A line that is not UTF-8.
+    #[error("line {line} of `{name}` is not valid UTF-8 (at byte {column} of the line)")]
+    InvalidUtf8 {
+        /// The file, or `standard input`.
+        name: String,
+        /// From 1.
+        line: u64,
+        /// From 1.
+        column: usize,
+    },
+    /// A line that no text is as long as.
+    #[error("line {line} of `{name}` is longer than {limit} bytes; one text per line is expected")]
+    LineTooLong {
+        /// The file, or `standard input`.
+        name: String,
+        /// From 1.
+        line: u64,
+        /// The longest line that is read.
+        limit: usize,
+    },
+    /// A line of another kind than the first.
+    #[error(
+        "line {line} of `{name}` is not an object with `id` and `text`, but line 1 is, and a file holds one kind: {reason}"
+    )]
+    NotARecord {
+        /// The file, or `standard input`.
+        name: String,
+        /// From 1.
+        line: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The output would overwrite the input while it is read.
+    #[error("`{name}` is both input and output")]
+    SameFile {
+        /// The file.
+        name: String,
+    },
+    /// An output that cannot be made or written.
+    #[error("cannot write `{name}`")]
+    Output {
+        /// The file, or `standard output`.
+        name: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// Not an address to listen at.
+    #[error("{name} is `{value}`, which is not a port number from 0 to 65535")]
+    Port {
+        /// Where it was set.
+        name: &'static str,
+        /// What it was set to.
+        value: String,
+    },
+    /// Signals cannot be listened for.
+    #[error("cannot listen for Ctrl-C and SIGTERM")]
+    Signals {
+        /// Why.
+        source: io::Error,
+    },
+    /// The threads of the server cannot be started.
+    #[error("cannot start the server's threads")]
+    Runtime {
+        /// Why.
+        source: io::Error,
+    },
+    /// The model.
+    #[error(transparent)]
+    Encoder(#[from] libellus_encoder::Error),
+    /// The catalogue.
+    #[error(transparent)]
+    Catalogue(#[from] libellus_catalogue::Error),
+    /// The search.
+    #[error(transparent)]
+    Search(#[from] libellus_search::Error),
+    /// The port.
+    #[error(transparent)]
+    Bind(#[from] libellus_server::BindError),
+}
+
+impl Error {
+    /// An error of standard output.
+    pub fn stdout(source: io::Error) -> Self {
+        Error::Output { name: "standard output".to_owned(), source }
+    }
+
+    /// Prints the error and gives the exit code. A reader who went away is told nothing.
+    pub fn report(&self) -> ExitCode {
+        if self.is_broken_pipe() {
+            return ExitCode::SUCCESS;
+        }
+        eprint!("{}", self.message());
+        ExitCode::from(self.exit_code())
+    }
+
+    /// The `error:` line, its causes, and a hint if there is one.
+    fn message(&self) -> String {
+        let mut message = format!("error: {self}\n");
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            // Writing to a string cannot fail.
+            let _ = writeln!(message, "  because: {error}");
+            cause = error.source();
+        }
+        if let Some(hint) = self.hint() {
+            let _ = writeln!(message, "hint: {hint}");
+        }
+        message
+    }
+
+    /// What to do, where the message does not say it already.
+    fn hint(&self) -> Option<&'static str> {
+        match self {
+            Error::NoDatabase { .. } => Some(
+                "make one with `libellus import FILE`, or try the sample with `libellus serve --sample`; \
+                 `--db` or DATABASE_URL says where it is",
+            ),
+            Error::UnsupportedDatabase { .. } | Error::NotAFile { .. } => {
+                Some("give a file: `--db libellus.db`, or DATABASE_URL=sqlite:libellus.db")
+            }
+            Error::NoSuchModel { .. } => Some(
+                "`libellus model list` shows the built-in ones; others open from a sentence-transformers \
+                 directory or a .pack file",
+            ),
+            Error::InvalidUtf8 { .. } => Some("convert the file first, e.g. with `iconv -f WINDOWS-1252 -t UTF-8`"),
+            Error::SameFile { .. } => Some("write to another file, and rename it afterwards"),
+            Error::Output { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                Some("make room, or write to another disk; what is there already is kept")
+            }
+            _ => None,
+        }
+    }
+
+    /// 2 for what was typed or given wrongly, 1 for what failed.
+    fn exit_code(&self) -> u8 {
+        use libellus_search::Error as Search;
+        match self {
+            Error::UnsupportedDatabase { .. }
+            | Error::NotAFile { .. }
+            | Error::NoSuchModel { .. }
+            | Error::IsADirectory { .. }
+            | Error::SameFile { .. }
+            | Error::Port { .. } => 2,
+            Error::Search(
+                Search::EmptyQuery
+                | Search::QueryTooLong { .. }
+                | Search::LimitOutOfRange { .. }
+                | Search::UnknownMode(_)
+                | Search::NoJudgedSet { .. }
+                | Search::NothingJudged { .. },
+            ) => 2,
+            Error::Search(Search::Interrupted) => crate::interrupt::EXIT_CODE,
+            error if error.is_about_the_input() => 2,
+            _ => 1,
+        }
+    }
+
+    /// Whether a file is at fault that holds no books, rather than the catalogue or the disk.
+    pub fn is_about_the_input(&self) -> bool {
+        use libellus_catalogue::Error as Catalogue;
+        matches!(
+            self,
+            Error::Catalogue(
+                Catalogue::InputIsDirectory { .. }
+                    | Catalogue::NoRecords { .. }
+                    | Catalogue::NotText { .. }
+                    | Catalogue::NoTitleColumn { .. }
+            )
+        )
+    }
+
+    fn is_broken_pipe(&self) -> bool {
+        matches!(self, Error::Output { source, .. } if source.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_have_causes_and_hints_in_order() {
+        let error =
+            Error::Output { name: "vectors.npy".to_owned(), source: io::Error::from(io::ErrorKind::StorageFull) };
+        let lines: Vec<String> = error.message().lines().map(str::to_owned).collect();
+        assert_eq!(lines[0], "error: cannot write `vectors.npy`");
+        assert!(lines[1].starts_with("  because: "), "{lines:?}");
+        assert!(lines[2].starts_with("hint: "), "{lines:?}");
+        assert_eq!(error.exit_code(), 1);
+    }
+
+    #[test]
+    fn bad_usage_is_two() {
+        assert_eq!(Error::Search(libellus_search::Error::EmptyQuery).exit_code(), 2);
+        assert_eq!(Error::NoDatabase { path: PathBuf::from("x.db") }.exit_code(), 1);
+    }
+}

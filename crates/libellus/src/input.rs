@@ -1,0 +1,37 @@
+//! Opening what is to be read: a file, or standard input as `-`.
+
+use crate::error::Error;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+/// An opened input.
+pub struct Input {
+    /// What to call it in messages.
+    pub name: String,
+    /// Its bytes.
+    pub reader: Box<dyn Read>,
+    /// How many there are, if that is known: not for pipes.
+    pub size_bytes: Option<u64>,
+}
+
+impl Input {
+    /// Opens a file, or standard input if `path` is `-`.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        if path == Path::new("-") {
+            return Ok(Self {
+                name: "standard input".to_owned(),
+                reader: Box::new(io::stdin().lock()),
+                size_bytes: None,
+            });
+        }
+        let name = path.display().to_string();
+        let unreadable = |source| Error::Input { name: name.clone(), source };
+        let file = File::open(path).map_err(unreadable)?;
+        let metadata = file.metadata().map_err(unreadable)?;
+        if metadata.is_dir() {
+            return Err(Error::IsADirectory { name });
+        }
+        Ok(Self { name, reader: Box::new(file), size_bytes: metadata.is_file().then_some(metadata.len()) })
+    }
+}

@@ -1,0 +1,29 @@
+//! The `libellus` executable: a command line turned into calls to the other crates.
+//!
+//! Read [`cli`] for what can be typed, then the file of a command under `commands/`: each parses,
+//! calls and prints, and leaves the work to the crates below. Whatever goes wrong comes back here
+//! as one [`error::Error`] and is printed once.
+#![forbid(unsafe_code)]
+
+mod cli;
+mod commands;
+mod database;
+mod error;
+mod input;
+mod interrupt;
+mod model;
+mod outcome;
+mod output;
+mod progress;
+mod sample;
+mod threads;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match cli::Cli::parse().run() {
+        Ok(outcome) => outcome.into(),
+        Err(error) => error.report(),
+    }
+}

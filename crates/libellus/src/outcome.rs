@@ -1,0 +1,27 @@
+//! How a command ended, as the exit code that scripts see.
+
+use std::process::ExitCode;
+
+/// How a command that did not fail ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Everything that was asked.
+    Done,
+    /// Some records of an import were rejected, the rest was loaded.
+    WithRejects,
+    /// An import found no record that it could use.
+    NothingUsable,
+    /// Stopped by Ctrl-C or SIGTERM; what was finished is kept.
+    Interrupted,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        ExitCode::from(match outcome {
+            Outcome::Done => 0,
+            Outcome::WithRejects => 1,
+            Outcome::NothingUsable => 2,
+            Outcome::Interrupted => crate::interrupt::EXIT_CODE,
+        })
+    }
+}

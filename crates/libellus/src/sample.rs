@@ -1,0 +1,18 @@
+//! The sample catalogue, inside the executable, so that `serve --sample` needs no file.
+
+use crate::error::Error;
+use libellus_catalogue::Catalogue;
+use libellus_catalogue::import::{Format, ImportOptions, ImportReport, import};
+use libellus_encoder::Encoder;
+use libellus_search::EncoderCutter;
+use std::ops::ControlFlow;
+
+/// `samples/books.jsonl` of the repository.
+const BOOKS: &str = "";
+
+/// Loads the sample into a catalogue.
+pub fn load(catalogue: &Catalogue, encoder: &Encoder) -> Result<ImportReport, Error> {
+    let options = ImportOptions { format: Some(Format::Jsonl), ..ImportOptions::default() };
+    let mut go_on = |_| ControlFlow::Continue(());
+    Ok(import("the sample", &mut BOOKS.as_bytes(), catalogue, &EncoderCutter(encoder), &options, &mut go_on)?)
+}

@@ -1,0 +1,196 @@
+//! What goes wrong outside: each gives a clear message with what to do, and loses nothing.
+
+use crate::support::{FEW_BOOKS, Finished, Sandbox, books_in, finish, numbered_books};
+use std::fs::{self, Permissions};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A sandbox with a few books in its catalogue, embedded.
+fn with_books() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.file("books.csv", FEW_BOOKS);
+    sandbox.run(&["import", "books.csv"]).expect_code(0);
+    sandbox
+}
+
+#[test]
+fn queries_that_cannot_be_searched() {
+    let sandbox = with_books();
+    // One argument cannot be longer than 128 KiB on Linux; the server's tests send 1 MB.
+    let long = "whale ".repeat(100 * 1024 / 6);
+    for (query, part) in
+        [("", "the query is empty"), ("  \n\t ", "the query is empty"), (long.as_str(), "the query is 102")]
+    {
+        sandbox.run(&["search", query]).expect_error(2, &[part]);
+    }
+    for limit in ["0", "101"] {
+        sandbox.run(&["search", "--limit", limit, "whales"]).expect_error(2, &["must be from 1 to 100"]);
+    }
+}
+
+#[test]
+fn a_catalogue_that_is_not_there() {
+    let sandbox = Sandbox::new();
+    for command in [&["search", "whales"][..], &["backfill"]] {
+        sandbox.run(command).expect_error(
+            1,
+            &["no catalogue at `libellus.db`", "hint: ", "libellus import", "libellus serve --sample"],
+        );
+    }
+    assert!(!sandbox.path("libellus.db").exists(), "looking does not make one");
+}
+
+#[test]
+fn databases_that_cannot_be_opened() {
+    let sandbox = Sandbox::new();
+    sandbox.file("books.csv", FEW_BOOKS);
+    sandbox
+        .file("notes.txt", "This is not a database, only a text that is long enough to be taken for one. ".repeat(20));
+    for (database, code, part) in [
+        ("postgres://reader:secret@db/books", 2, "`postgres:` databases are not supported yet"),
+        ("sqlite::memory:", 2, "does not name a file"),
+        (".", 1, "is a directory"),
+        ("no/such/folder/books.db", 1, "does not exist"),
+        ("notes.txt", 1, "not a catalogue"),
+    ] {
+        let finished =
+            sandbox.run(&["import", "--no-embed", "--db", database, "books.csv"]).expect_error(code, &[part]);
+        assert!(!finished.stderr.contains("secret"), "{finished:#?}");
+    }
+    let mut from_environment = sandbox.command(&["search", "whales"]);
+    finish(from_environment.env("DATABASE_URL", "mysql://x")).expect_error(2, &["`mysql:`", "hint: "]);
+}
+
+#[test]
+fn files_that_cannot_be_imported() {
+    let sandbox = Sandbox::new();
+    fs::create_dir(sandbox.path("folder")).expect("a folder");
+    sandbox.file("empty.csv", "");
+    sandbox.file("image.csv", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x10");
+    sandbox.file("numbers.csv", "a,b\n1,2\n");
+    for (file, code, part) in [
+        ("folder", 2, "`folder` is a directory"),
+        ("missing.csv", 1, "cannot read `missing.csv`"),
+        ("empty.csv", 2, "`empty.csv` has no records"),
+        ("image.csv", 2, "`image.csv` is not a text file"),
+        ("numbers.csv", 2, "`numbers.csv` has no title column"),
+    ] {
+        sandbox.run(&["import", file]).expect_error(code, &[part]);
+    }
+}
+
+#[test]
+fn invalid_utf8_costs_one_record() {
+    let sandbox = Sandbox::new();
+    let mut books = "id,title\na,Café\nb,Été\nc,Señor\nd,Über\n".as_bytes().to_vec();
+    books.extend_from_slice(b"e,Br\xfcken\nf,Good\n");
+    sandbox.file("books.csv", &books);
+    let finished = sandbox.run(&["import", "--no-embed", "books.csv"]).expect_code(1);
+    for part in ["rejected: books.csv, line 6", "not valid UTF-8", "save the file as UTF-8"] {
+        assert!(finished.stderr.contains(part), "`{part}` is not in {}", finished.stderr);
+    }
+    assert_eq!(books_in(&sandbox.path("libellus.db")), 5);
+}
+
+#[test]
+fn a_damaged_pack_is_refused() {
+    let sandbox = Sandbox::new();
+    let pack = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/all-MiniLM-L6-v2.pack");
+    let original = fs::read(pack).expect("the pack is in the repository");
+    sandbox.file("whole.pack", &original);
+    sandbox.run(&["model", "info", "whole.pack"]).expect_code(0);
+    for place in [0, 8, 40, 70, original.len() / 2, original.len() - 1] {
+        let mut damaged = original.clone();
+        damaged[place] ^= 0x10;
+        sandbox.file("damaged.pack", &damaged);
+        sandbox.run(&["model", "info", "damaged.pack"]).expect_error(1, &["`damaged.pack`"]);
+    }
+    sandbox.file("short.pack", &original[..original.len() / 2]);
+    sandbox.run(&["embed", "--model", "short.pack"]).expect_error(1, &["`short.pack`"]);
+    sandbox.run(&["search", "--model", "no-such-model", "whales"]).expect_error(1, &["no catalogue"]);
+    sandbox
+        .run(&["embed", "--model", "no-such-model"])
+        .expect_error(2, &["`no-such-model` is neither a built-in model", "hint: "]);
+}
+
+#[test]
+fn a_port_in_use() {
+    let sandbox = with_books();
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = taken.local_addr().expect("an address").port().to_string();
+    sandbox.run(&["serve", "--port", &port]).expect_error(1, &[&format!("port {port}"), "already in use", "--port"]);
+    let mut from_environment = sandbox.command(&["serve"]);
+    finish(from_environment.env("PORT", "http")).expect_error(2, &["PORT is `http`"]);
+}
+
+/// A user who may not write to the folder. Root may write everywhere, so root becomes nobody first.
+/// `None` if that is not possible here.
+fn unprivileged(sandbox: &Sandbox) -> Option<Command> {
+    let mut executable = Command::new(env!("CARGO_BIN_EXE_libellus"));
+    let probe = sandbox.path("probe");
+    if fs::write(&probe, "").is_err() {
+        return Some(executable);
+    }
+    fs::remove_file(probe).expect("it was written");
+    executable = Command::new("setpriv");
+    executable.args(["--reuid=65534", "--regid=65534", "--clear-groups", env!("CARGO_BIN_EXE_libellus")]);
+    let mut trial = Command::new("setpriv");
+    trial.args(["--reuid=65534", "--regid=65534", "--clear-groups", env!("CARGO_BIN_EXE_libellus"), "--version"]);
+    trial.output().is_ok_and(|output| output.status.success()).then_some(executable)
+}
+
+#[test]
+fn a_read_only_database_can_be_searched_but_not_changed() {
+    let sandbox = with_books();
+    let [folder, database] = [".", "libellus.db"].map(|name| sandbox.path(name));
+    fs::set_permissions(&database, Permissions::from_mode(0o444)).expect("it is ours");
+    fs::set_permissions(&folder, Permissions::from_mode(0o555)).expect("it is ours");
+    let results = unprivileged(&sandbox).zip(unprivileged(&sandbox)).map(|(import, search)| {
+        let import = finish(&mut sandbox.wrapped(import, &["import", "--no-embed", "books.csv"]));
+        (import, finish(&mut sandbox.wrapped(search, &["search", "white whale"])))
+    });
+    // Else the folder could not be removed.
+    fs::set_permissions(&folder, Permissions::from_mode(0o755)).expect("it is ours");
+    let Some((import, search)) = results else {
+        println!("skipped: this is root, who may write everywhere, and setpriv cannot give that up here");
+        return;
+    };
+    import.expect_error(1, &["cannot write to the catalogue `libellus.db`", "read-only"]);
+    assert!(search.expect_code(0).stdout.contains("Moby-Dick"));
+}
+
+/// A file system with little room; unmounted when dropped.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn mount(at: PathBuf) -> Option<Self> {
+        fs::create_dir(&at).expect("a folder");
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(&at);
+        mount.output().is_ok_and(|output| output.status.success()).then_some(Self(at))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Nothing more can be done about it in a test.
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_full_disk_keeps_what_was_committed() {
+    let sandbox = Sandbox::new();
+    let Some(disk) = SmallDisk::mount(sandbox.path("disk")) else {
+        println!("skipped: a small file system cannot be mounted here");
+        return;
+    };
+    sandbox.file("books.jsonl", numbered_books(0..50_000));
+    let import = |file: &str| sandbox.run(&["import", "--no-embed", "--db", "disk/books.db", file]);
+    let finished: Finished = import("books.jsonl");
+    finished.expect_error(1, &["disk is full", "nothing was lost"]);
+    let kept = books_in(&disk.0.join("books.db"));
+    assert!(kept < 50_000 && kept % 1000 == 0, "whole batches are kept, not {kept}");
+}

@@ -1,0 +1,174 @@
+//! From files to hits: `import`, `backfill`, `search`, `eval`.
+
+use crate::support::{FEW_BOOKS, Sandbox, books_in, numbered_books};
+use std::fs;
+use std::process::Command;
+use std::thread;
+
+#[test]
+fn books_that_were_imported_are_found_by_meaning_and_by_word() {
+    let sandbox = Sandbox::new();
+    sandbox.file("books.csv", FEW_BOOKS);
+    let imported = sandbox.run(&["import", "books.csv"]).expect_code(0).stdout;
+    for part in ["books.csv: 3 records", "added             3", "rejected          0", "embedded 3 passages"] {
+        assert!(imported.contains(part), "`{part}` is not in {imported}");
+    }
+
+    let found = sandbox.run(&["search", "man", "wakes up as a bug"]).expect_code(0).stdout;
+    assert!(found.starts_with(" 1. The Metamorphosis\n    Franz Kafka · 1915\n    A travelling salesman"), "{found}");
+    assert!(!found.contains('\x1b'), "no colours in a pipe");
+
+    let json = sandbox.run(&["search", "--json", "--limit", "2", "evolution by small steps"]).expect_code(0).json();
+    assert_eq!(json["hits"][0]["book"]["id"], "origin");
+    assert_eq!((json["mode"].as_str(), json["hits"].as_array().map(Vec::len)), (Some("semantic"), Some(2)));
+    assert!(json["hits"][0]["passage"].as_str().is_some_and(|passage| passage.contains("natural selection")));
+
+    let by_word = sandbox.run(&["search", "--mode", "keyword", "--json", "melville"]).expect_code(0).json();
+    assert_eq!(by_word["hits"].as_array().map(Vec::len), Some(1));
+    assert_eq!(by_word["hits"][0]["book"]["id"], "moby-dick");
+
+    let nothing = sandbox.run(&["search", "--mode", "keyword", "xylophone"]).expect_code(0).stdout;
+    assert_eq!(nothing, "no book found among 3\n");
+}
+
+#[test]
+fn a_second_import_changes_only_what_changed() {
+    let sandbox = Sandbox::new();
+    sandbox.file("books.csv", FEW_BOOKS);
+    sandbox.run(&["import", "books.csv"]).expect_code(0);
+    sandbox.file("books.csv", FEW_BOOKS.replace("the white whale", "the pale whale"));
+    let report = sandbox.run(&["import", "books.csv", "--json"]).expect_code(0).json();
+    let written = &report["files"][0]["written"];
+    assert_eq!((&written["added"], &written["updated"], &written["unchanged"]), (&0.into(), &1.into(), &2.into()));
+    assert_eq!(report["backfill"]["embedded"], 1, "only the changed text is embedded again");
+}
+
+#[test]
+fn exit_codes_tell_clean_from_rejects_from_nothing_usable() {
+    let good = "{\"id\":\"a\",\"title\":\"A\"}\n";
+    let bad = "{\"id\":\"b\"}\n";
+    for (content, code) in [(good.to_owned(), 0), (format!("{good}{bad}"), 1), (bad.to_owned(), 2), (String::new(), 2)]
+    {
+        let sandbox = Sandbox::new();
+        sandbox.file("books.jsonl", &content);
+        let finished = sandbox.run(&["import", "--no-embed", "books.jsonl"]).expect_code(code);
+        assert_eq!(finished.stderr.is_empty(), code == 0, "{content}: {finished:#?}");
+    }
+}
+
+#[test]
+fn rejects_are_listed_with_their_place() {
+    let sandbox = Sandbox::new();
+    sandbox.file("books.jsonl", "{\"id\":\"a\",\"title\":\"A\"}\n{\"id\":\"b\"}\n{\"id\":\"c\", oops\n");
+    let finished = sandbox.run(&["import", "--no-embed", "--rejects", "rejected.csv", "books.jsonl"]).expect_code(1);
+    for part in ["rejected: books.jsonl, line 2, record `b`", "rejected: books.jsonl, line 3"] {
+        assert!(finished.stderr.contains(part), "`{part}` is not in {}", finished.stderr);
+    }
+    let rejects = fs::read_to_string(sandbox.path("rejected.csv")).expect("it was written");
+    let rows: Vec<&str> = rejects.lines().collect();
+    assert_eq!((rows.len(), rows[0]), (3, "file,line,id,field,reason"));
+    assert!(rows[1].starts_with("books.jsonl,2,b,title,") && rows[2].starts_with("books.jsonl,3,"), "{rejects}");
+    assert_eq!(books_in(&sandbox.path("libellus.db")), 1, "the rest was loaded");
+}
+
+#[test]
+fn a_dry_run_shows_the_mapping_and_writes_nothing() {
+    let sandbox = Sandbox::new();
+    sandbox.file("books.csv", FEW_BOOKS);
+    let shown = sandbox.run(&["import", "--dry-run", "books.csv"]).expect_code(0).stdout;
+    for part in ["author ", "→ authors", "metamorphosis: The Metamorphosis (Franz Kafka · 1915)", "usable            3"]
+    {
+        assert!(shown.contains(part), "`{part}` is not in {shown}");
+    }
+    assert!(!sandbox.path("libellus.db").exists());
+}
+
+#[test]
+fn standard_input_and_formats_by_name() {
+    let sandbox = Sandbox::new();
+    let tsv = "id\ttitle\none\tOne, and only\n";
+    let arguments = ["import", "--no-embed", "--json", "--format", "tsv", "-"];
+    let report = sandbox.run_with_input(&arguments, tsv).expect_code(0).json();
+    assert_eq!(
+        (&report["files"][0]["file"], &report["files"][0]["written"]["added"]),
+        (&"standard input".into(), &1.into())
+    );
+}
+
+#[test]
+fn an_unusable_file_does_not_keep_the_others_out() {
+    let sandbox = Sandbox::new();
+    sandbox.file("cover.csv", "width,height\n1,2\n");
+    sandbox.file("books.csv", FEW_BOOKS);
+    sandbox
+        .run(&["import", "--no-embed", "cover.csv", "books.csv"])
+        .expect_error(1, &["`cover.csv` has no title column"]);
+    assert_eq!(books_in(&sandbox.path("libellus.db")), 3);
+}
+
+#[test]
+fn embeddings_can_wait_for_backfill_and_search_says_so() {
+    let sandbox = Sandbox::new();
+    sandbox.file("books.csv", FEW_BOOKS);
+    sandbox.run(&["import", "--no-embed", "books.csv"]).expect_code(0);
+    sandbox.run(&["search", "whales"]).expect_error(1, &["3 passages", "libellus backfill"]);
+    let report = sandbox.run(&["backfill", "--json"]).expect_code(0).json();
+    assert_eq!((&report["embedded"], &report["interrupted"]), (&3.into(), &false.into()));
+    let again = sandbox.run(&["backfill"]).expect_code(0).stdout;
+    assert_eq!(again, "every passage has a fresh embedding already\n");
+
+    sandbox.file("more.jsonl", numbered_books(0..2));
+    sandbox.run(&["import", "--no-embed", "more.jsonl"]).expect_code(0);
+    let partly = sandbox.run(&["search", "whales"]).expect_code(0);
+    assert!(partly.stderr.contains("2 of 5 passages have no embedding"), "{}", partly.stderr);
+}
+
+#[test]
+fn the_database_is_chosen_by_flag_then_environment_then_default() {
+    let sandbox = Sandbox::new();
+    sandbox.file("books.csv", FEW_BOOKS);
+    let import = |flags: &[&str], url: Option<&str>| {
+        let mut command: Command = sandbox.command(&[&["import", "--no-embed", "books.csv"], flags].concat());
+        if let Some(url) = url {
+            command.env("DATABASE_URL", url);
+        }
+        crate::support::finish(&mut command).expect_code(0);
+    };
+    import(&["--db", "flag.db"], Some("sqlite:unused.db"));
+    import(&[], Some("sqlite:relative.db"));
+    import(&[], Some(&format!("sqlite://{}", sandbox.path("absolute.db").display())));
+    import(&[], Some(""));
+    for (name, exists) in
+        [("flag.db", true), ("unused.db", false), ("relative.db", true), ("absolute.db", true), ("libellus.db", true)]
+    {
+        assert_eq!(sandbox.path(name).exists(), exists, "{name}");
+    }
+}
+
+#[test]
+fn two_imports_at_once_both_complete() {
+    let sandbox = Sandbox::new();
+    sandbox.file("first.jsonl", numbered_books(0..3000));
+    sandbox.file("second.jsonl", numbered_books(3000..6000));
+    thread::scope(|scope| {
+        for file in ["first.jsonl", "second.jsonl"] {
+            let command = sandbox.command(&["import", "--no-embed", file]);
+            scope.spawn(move || crate::support::finish(&mut { command }).expect_code(0));
+        }
+    });
+    assert_eq!(books_in(&sandbox.path("libellus.db")), 6000);
+}
+
+#[test]
+fn evaluation_measures_a_judged_set() {
+    let sandbox = Sandbox::new();
+    sandbox.file("corpus.jsonl", "{\"_id\":\"1\",\"title\":\"Whales\",\"text\":\"Hunting whales at sea.\"}\n{\"_id\":\"2\",\"title\":\"Bread\",\"text\":\"How to bake a loaf.\"}\n");
+    sandbox.file("queries.jsonl", "{\"_id\":\"q\",\"text\":\"baking\"}\n");
+    sandbox.file("qrels.tsv", "query-id\tcorpus-id\tscore\nq\t2\t1\n");
+    let figures = sandbox.run(&["eval", ".", "--json"]).expect_code(0).json();
+    assert_eq!((&figures["ndcg_at_10"], &figures["n_books"]), (&1.0.into(), &2.into()));
+    let text = sandbox.run(&["eval", "."]).expect_code(0).stdout;
+    assert!(text.contains("1 queries over 2 books") && text.contains("nDCG@10     1.0000"), "{text}");
+    assert!(!sandbox.path("libellus.db").exists(), "an evaluation leaves no catalogue behind");
+    sandbox.run(&["eval", "/"]).expect_error(2, &["corpus.jsonl"]);
+}

@@ -1,0 +1,206 @@
+//! Running the executable: each test has a folder of its own, and an environment without surprises.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// Longest that a test waits for something to happen.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A folder to run the executable in.
+pub struct Sandbox {
+    folder: TempDir,
+}
+
+/// What a finished process left.
+#[derive(Debug)]
+pub struct Finished {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Sandbox {
+    pub fn new() -> Self {
+        Self { folder: tempfile::tempdir().expect("a temporary folder") }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes a file.
+    pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        fs::write(&path, content).expect("the folder is writable");
+        path
+    }
+
+    /// The executable, ready to run in the folder.
+    pub fn command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
+        self.wrapped(Command::new(env!("CARGO_BIN_EXE_libellus")), arguments)
+    }
+
+    /// The executable behind another program, e.g. one that gives up rights.
+    pub fn wrapped<S: AsRef<OsStr>>(&self, mut command: Command, arguments: &[S]) -> Command {
+        command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
+        for variable in ["DATABASE_URL", "PORT", "NO_COLOR"] {
+            command.env_remove(variable);
+        }
+        command
+    }
+
+    /// Runs the executable to its end.
+    pub fn run<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Finished {
+        finish(&mut self.command(arguments))
+    }
+
+    /// Runs the executable with this standard input.
+    pub fn run_with_input<S: AsRef<OsStr>>(&self, arguments: &[S], input: impl AsRef<[u8]>) -> Finished {
+        let mut command = self.command(arguments);
+        let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut process = piped.spawn().expect("the executable starts");
+        let mut stdin = process.stdin.take().expect("piped");
+        let input = input.as_ref().to_vec();
+        // A process that fails early does not read its input.
+        let writer = thread::spawn(move || drop(stdin.write_all(&input)));
+        let output = process.wait_with_output().expect("it ends");
+        writer.join().expect("the writer does not panic");
+        output.into()
+    }
+}
+
+/// Runs a command to its end.
+pub fn finish(command: &mut Command) -> Finished {
+    command.output().expect("the executable starts").into()
+}
+
+impl From<Output> for Finished {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).expect("UTF-8 on standard output"),
+            stderr: String::from_utf8(output.stderr).expect("UTF-8 on standard error"),
+        }
+    }
+}
+
+impl Finished {
+    /// Asserts the exit code, showing everything if it is another.
+    #[track_caller]
+    pub fn expect_code(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{self:#?}");
+        self
+    }
+
+    /// Asserts an error: exit code, the form of the message, and what it says.
+    #[track_caller]
+    pub fn expect_error(self, code: i32, parts: &[&str]) -> Self {
+        assert_eq!(self.stderr.matches("error: ").count(), 1, "one error, printed once: {self:#?}");
+        assert!(!self.stderr.contains("panicked"), "{self:#?}");
+        for part in parts {
+            assert!(self.stderr.contains(part), "`{part}` is not in the message: {self:#?}");
+        }
+        self.expect_code(code)
+    }
+
+    /// Standard output as JSON.
+    #[track_caller]
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("not JSON ({error}): {self:#?}"))
+    }
+}
+
+/// Books in JSON Lines, numbered; each has a title and a description of its own.
+pub fn numbered_books(numbers: std::ops::Range<usize>) -> String {
+    numbers
+        .map(|n| format!("{{\"id\":\"b{n}\",\"title\":\"Book {n}\",\"description\":\"The story of number {n}.\"}}\n"))
+        .collect()
+}
+
+/// Books that differ enough for meaning to tell them apart.
+pub const FEW_BOOKS: &str = "\
+id,title,author,year,description
+metamorphosis,The Metamorphosis,Franz Kafka,1915,\"A travelling salesman wakes one morning changed into a huge insect, and his family must live with it.\"
+moby-dick,Moby-Dick,Herman Melville,1851,\"A captain hunts the white whale that took his leg, across all the oceans and against all reason.\"
+origin,On the Origin of Species,Charles Darwin,1859,\"How natural selection, acting on small variations, gives rise to new species of plants and animals.\"
+";
+
+/// How many books a catalogue holds; none if it is not there yet.
+pub fn books_in(database: &Path) -> u64 {
+    use libellus_catalogue::{Access, Catalogue};
+    let counted = Catalogue::open(database, Access::ReadOnly).and_then(|catalogue| catalogue.statistics("none"));
+    counted.map_or(0, |counts| counts.books)
+}
+
+/// Waits until something is true.
+#[track_caller]
+pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = std::time::Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < PATIENCE, "waited in vain until {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Sends a signal, as `kill` does.
+pub fn signal(process: &Child, name: &str) {
+    let sent = Command::new("kill").arg(format!("-{name}")).arg(process.id().to_string()).status();
+    assert!(sent.expect("kill is there").success(), "SIG{name} was not sent");
+}
+
+/// `libellus serve`, once it is ready; killed when dropped.
+pub struct Service {
+    process: Option<Child>,
+    /// `host:port`.
+    pub address: String,
+}
+
+impl Service {
+    pub fn start(mut command: Command) -> Self {
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().expect("piped")).read_line(&mut line).expect("UTF-8");
+        let url = line.strip_prefix("libellus is ready: http://").and_then(|rest| rest.split_whitespace().next());
+        match url {
+            Some(address) => Self { address: address.to_owned(), process: Some(process) },
+            None => panic!("not ready, but `{line}`: {:#?}", Finished::from(process.wait_with_output().expect("ends"))),
+        }
+    }
+
+    /// The process, for signals.
+    pub fn process(&self) -> &Child {
+        self.process.as_ref().expect("it runs until `finish`")
+    }
+
+    /// Waits for the end.
+    pub fn finish(mut self) -> Finished {
+        self.process.take().expect("it runs until `finish`").wait_with_output().expect("it ends").into()
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        if let Some(process) = &mut self.process {
+            // It may have ended by itself.
+            let _ = process.kill().and_then(|()| process.wait());
+        }
+    }
+}
+
+/// One HTTP request; status and body.
+pub fn get(address: &str, path: &str) -> (u16, String) {
+    use std::io::Read;
+    let mut stream = std::net::TcpStream::connect(address).expect("the service listens");
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").expect("it reads");
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).expect("it replies in UTF-8");
+    let (head, body) = reply.split_once("\r\n\r\n").expect("a head and a body");
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+    (status, body.to_owned())
+}

@@ -1,0 +1,149 @@
+//! What can go wrong with a question, a backfill or an evaluation.
+
+use crate::{MAX_LIMIT, MAX_QUERY_BYTES};
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+/// An error of this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Nothing to search for.
+    #[error("the query is empty; say what the book is about")]
+    EmptyQuery,
+    /// Longer than [`MAX_QUERY_BYTES`].
+    #[error("the query is {len} bytes long; at most {MAX_QUERY_BYTES} are read, so shorten it to a sentence or two")]
+    QueryTooLong {
+        /// Its length in bytes.
+        len: usize,
+    },
+    /// Outside 1 to [`MAX_LIMIT`].
+    #[error("the limit is {limit}; it must be from 1 to {MAX_LIMIT}")]
+    LimitOutOfRange {
+        /// What was asked.
+        limit: usize,
+    },
+    /// Not a mode.
+    #[error("`{0}` is not a search mode; use `semantic` or `keyword`")]
+    UnknownMode(String),
+    /// There are passages, but none of them lies in the loaded model's space.
+    #[error(
+        "none of the {passages} passages in `{location}` is embedded for `{model}` (space {space}){stored}; run `libellus backfill`"
+    )]
+    NotEmbedded {
+        /// The catalogue.
+        location: String,
+        /// How many passages it has.
+        passages: u64,
+        /// The loaded model.
+        model: String,
+        /// Its space.
+        space: String,
+        /// What is stored instead.
+        stored: StoredSpaces,
+    },
+    /// A file of a judged set cannot be read.
+    #[error("cannot read `{path}`")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A line of a judged set is not the JSON object it should be.
+    #[error("`{path}`, line {line}: not the record expected here ({expected})")]
+    BadJson {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// What the line should hold.
+        expected: &'static str,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// A line of a judged set does not have the form it should have.
+    #[error("`{path}`, line {line}: `{found}` is not {expected}")]
+    BadLine {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// What it holds.
+        found: String,
+        /// What it should hold.
+        expected: &'static str,
+    },
+    /// A directory without the files of a judged set.
+    #[error(
+        "`{path}` holds no judged set; expected `corpus.jsonl`, `queries.jsonl` and `qrels.tsv` (or `qrels/test.tsv`), \
+         or `books.jsonl` and `judgements.tsv`"
+    )]
+    NoJudgedSet {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A judged set of which no query can be scored.
+    #[error("`{path}` has no query with a judgement above 0, so there is nothing to measure")]
+    NothingJudged {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A judged query that cannot be searched.
+    #[error("the judged query `{id}` cannot be searched")]
+    JudgedQuery {
+        /// Its id.
+        id: String,
+        /// Why.
+        source: Box<Error>,
+    },
+    /// The caller stopped an evaluation.
+    #[error("stopped before the end; figures over a part would mislead, so there are none")]
+    Interrupted,
+    /// The catalogue.
+    #[error(transparent)]
+    Catalogue(#[from] libellus_catalogue::Error),
+    /// The index.
+    #[error(transparent)]
+    Index(#[from] libellus_index::Error),
+}
+
+/// The spaces that a catalogue's embeddings lie in, with the count of each; part of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredSpaces(pub Vec<(String, u64)>);
+
+impl fmt::Display for StoredSpaces {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, (space, count)) in self.0.iter().enumerate() {
+            let lead = if number == 0 { "; stored are" } else { "," };
+            write!(f, "{lead} {count} of space {space}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_catalogue_of_another_model_is_named_with_both_spaces() {
+        let not_embedded = |stored: &[(&str, u64)]| Error::NotEmbedded {
+            location: "libellus.db".to_owned(),
+            passages: 12,
+            model: "all-MiniLM-L6-v2".to_owned(),
+            space: "aa".to_owned(),
+            stored: StoredSpaces(stored.iter().map(|&(space, count)| (space.to_owned(), count)).collect()),
+        };
+        let start = "none of the 12 passages in `libellus.db` is embedded for `all-MiniLM-L6-v2` (space aa)";
+        let cases: [(&[(&str, u64)], &str); 3] = [
+            (&[], "; run `libellus backfill`"),
+            (&[("bb", 12)], "; stored are 12 of space bb; run `libellus backfill`"),
+            (&[("bb", 7), ("cc", 5)], "; stored are 7 of space bb, 5 of space cc; run `libellus backfill`"),
+        ];
+        for (stored, end) in cases {
+            assert_eq!(not_embedded(stored).to_string(), format!("{start}{end}"));
+        }
+    }
+}

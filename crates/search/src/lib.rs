@@ -1,0 +1,21 @@
+//! A question in, hits with reasons out.
+//!
+//! [`Library`] joins a catalogue (the truth), an encoder (text to vectors) and the indexes derived from both. To follow
+//! a question, read `library.rs` from [`Library::search`] down; `snapshot.rs` says what an index is made of, `fresh.rs`
+//! when it is made again. [`Library::backfill`] embeds what is new, and [`evaluate`] measures how good the answers are.
+#![forbid(unsafe_code)]
+
+mod backfill;
+mod cutter;
+mod error;
+pub mod evaluate;
+mod fresh;
+mod library;
+mod request;
+mod snapshot;
+
+pub use backfill::{BackfillOptions, BackfillProgress, BackfillReport};
+pub use cutter::EncoderCutter;
+pub use error::Error;
+pub use library::{Library, Readiness};
+pub use request::{DEFAULT_LIMIT, Hit, MAX_LIMIT, MAX_QUERY_BYTES, Mode, SearchRequest, SearchResponse, Timings};

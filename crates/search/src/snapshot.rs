@@ -1,0 +1,113 @@
+//! The indexes of one moment, each made in one pass over the catalogue and then left unchanged.
+//!
+//! There are two, made apart from one another: a search by meaning must start fast and needs vectors only, a search
+//! by words needs every record but no vector.
+
+use crate::Error;
+use libellus_catalogue::{Book, Catalogue};
+use libellus_index::{KeywordDocument, KeywordIndex, KeywordIndexBuilder, VectorIndex};
+
+/// Every fresh embedding of one space.
+pub(crate) struct Embeddings {
+    /// One group for each book, one row for each passage.
+    pub index: VectorIndex,
+    /// The book (row id) of each group.
+    pub books: Vec<i64>,
+    /// The place among its book's passages of each row.
+    pub ordinals: Vec<u32>,
+}
+
+/// The words of every book.
+pub(crate) struct Words {
+    /// One group for each book.
+    pub index: KeywordIndex,
+    /// The book (row id) of each group.
+    pub books: Vec<i64>,
+}
+
+impl Embeddings {
+    /// Reads the embeddings of `space`, `dim` floats each.
+    pub fn load(catalogue: &Catalogue, space: &str, dim: usize) -> Result<Self, Error> {
+        let rows = catalogue.statistics(space)?.embedded as usize;
+        let mut index = VectorIndex::with_capacity(dim, rows);
+        let (mut books, mut ordinals) = (Vec::new(), Vec::with_capacity(rows));
+        let mut outcome = Ok(());
+        let mut unit = Vec::with_capacity(dim);
+        catalogue.each_embedding(space, &mut |passage| {
+            if outcome.is_err() {
+                return;
+            }
+            if books.last() != Some(&passage.book_rowid) {
+                books.push(passage.book_rowid);
+            }
+            ordinals.push(passage.ordinal);
+            unit.clear();
+            unit.extend_from_slice(passage.vector);
+            normalize(&mut unit);
+            outcome = index.push(last_group(&books), &unit);
+        })?;
+        outcome?;
+        Ok(Self { index, books, ordinals })
+    }
+}
+
+impl Words {
+    /// Reads and indexes every book.
+    pub fn load(catalogue: &Catalogue) -> Result<Self, Error> {
+        let mut builder = KeywordIndexBuilder::new()?;
+        let mut books = Vec::new();
+        let mut outcome = Ok(());
+        catalogue.each_book(&mut |rowid, book| {
+            if outcome.is_ok() {
+                books.push(rowid);
+                outcome = push_book(&mut builder, last_group(&books), &book);
+            }
+        })?;
+        outcome?;
+        Ok(Self { index: builder.finish()?, books })
+    }
+}
+
+/// The group of the book pushed last. Row ids of 32 bits would fill any disk, so this does not wrap.
+fn last_group(books: &[i64]) -> u32 {
+    books.len().saturating_sub(1) as u32
+}
+
+fn push_book(builder: &mut KeywordIndexBuilder, group: u32, book: &Book) -> Result<(), libellus_index::Error> {
+    let title: Vec<&str> = [Some(book.title.as_str()), book.subtitle.as_deref()].into_iter().flatten().collect();
+    builder.push(&KeywordDocument {
+        group,
+        title: &title,
+        authors: &strs(&book.authors),
+        subjects: &strs(&book.subjects),
+        description: &[book.description.as_deref().unwrap_or_default()],
+        isbns: &strs(&book.isbns),
+    })
+}
+
+fn strs(texts: &[String]) -> Vec<&str> {
+    texts.iter().map(String::as_str).collect()
+}
+
+/// Scales a vector to length 1, so that dot products are cosines whether or not the model normalises. A vector of
+/// zeros stays as it is: it is like nothing.
+pub(crate) fn normalize(vector: &mut [f32]) {
+    let length = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
+    if length > 0.0 {
+        vector.iter_mut().for_each(|value| *value /= length);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vectors_are_scaled_to_length_one() {
+        let cases = [(vec![3.0, 4.0], vec![0.6, 0.8]), (vec![0.0, 0.0], vec![0.0, 0.0]), (vec![-2.0], vec![-1.0])];
+        for (mut vector, expected) in cases {
+            normalize(&mut vector);
+            assert_eq!(vector, expected);
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! The settings of the service, already resolved: where they come from is the executable's concern.
+
+use std::time::Duration;
+
+/// The port of the backend that libellus replaces.
+const DEFAULT_PORT: u16 = 5001;
+
+/// The settings of the service.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// The address or host name to listen on. Loopback unless told otherwise: a service is put on a
+    /// network on purpose.
+    pub host: String,
+    /// The port to listen on; 0 takes any that is free.
+    pub port: u16,
+    /// What the page is called, e.g. the library's name.
+    pub site_name: String,
+    /// Searches that run at once. Each keeps a core busy, so more than a few a core only make all of them late.
+    pub concurrent_searches: usize,
+    /// Searches that wait for their turn; the next one is turned away.
+    pub queued_searches: usize,
+    /// The longest that a search waits for its turn.
+    pub queue_wait: Duration,
+    /// How long requests in flight may take to finish once the service is told to stop.
+    pub drain: Duration,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            host: "127.0.0.1".to_owned(),
+            port: DEFAULT_PORT,
+            site_name: "libellus".to_owned(),
+            concurrent_searches: 2 * cores,
+            queued_searches: 32 * cores,
+            queue_wait: Duration::from_secs(2),
+            drain: Duration::from_secs(10),
+        }
+    }
+}

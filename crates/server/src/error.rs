@@ -1,0 +1,217 @@
+//! Everything that can go wrong with a request, and the one table that says how it is told.
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use std::sync::Arc;
+
+/// What went wrong with a request.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The question, or what answers it.
+    #[error(transparent)]
+    Search(#[from] libellus_search::Error),
+    /// `limit` is not a number.
+    #[error("`{found}` is not a limit; it must be a whole number from 1 to {max}")]
+    InvalidLimit {
+        /// What was given.
+        found: String,
+        /// The largest limit.
+        max: usize,
+    },
+    /// A `%` that is not followed by two hexadecimal digits.
+    #[error("the address holds `{escape}`, which is not a percent escape; write a `%` as `%25`")]
+    BrokenEscape {
+        /// The `%` and what follows it.
+        escape: String,
+    },
+    /// Escapes that are not UTF-8 when decoded.
+    #[error("the address holds escapes that are not UTF-8")]
+    InvalidUtf8,
+    /// No book has this id.
+    #[error("the catalogue has no book with the id `{id}`")]
+    BookNotFound {
+        /// The id asked for.
+        id: String,
+    },
+    /// Nothing lives at this path.
+    #[error("there is nothing at this address")]
+    UnknownPath,
+    /// The path exists, the method does not.
+    #[error("this address can only be read, with GET or HEAD")]
+    MethodNotAllowed,
+    /// More searches than the machine can do.
+    #[error("too many searches are waiting at the moment")]
+    Busy,
+    /// A fault of ours.
+    #[error("something went wrong inside the service")]
+    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// How an error is told.
+pub(crate) struct Told {
+    /// The status of the reply.
+    pub(crate) status: StatusCode,
+    /// What programs go by; never changes.
+    pub(crate) code: &'static str,
+    /// The heading of the page, for readers.
+    pub(crate) heading: &'static str,
+    /// What to do.
+    pub(crate) hint: &'static str,
+}
+
+impl Error {
+    /// A fault of ours.
+    pub(crate) fn internal(source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Error::Internal(Box::new(source))
+    }
+
+    /// The table: status, code, heading and hint of every error.
+    pub(crate) fn told(&self) -> Told {
+        use libellus_search::Error as Search;
+        let (status, code, heading, hint) = match self {
+            Error::Search(Search::EmptyQuery) => (
+                StatusCode::BAD_REQUEST,
+                "query_empty",
+                "What is the book about?",
+                "put a few words in `q`, for example `q=a+lonely+lighthouse+keeper`",
+            ),
+            Error::Search(Search::QueryTooLong { .. }) => (
+                StatusCode::URI_TOO_LONG,
+                "query_too_long",
+                "That is too long",
+                "a sentence or two is enough; the model reads about 200 words",
+            ),
+            Error::Search(Search::LimitOutOfRange { .. }) => (
+                StatusCode::BAD_REQUEST,
+                "limit_out_of_range",
+                "That many books cannot be shown",
+                "leave `limit` out, or choose one from 1 to 100",
+            ),
+            Error::InvalidLimit { .. } => (
+                StatusCode::BAD_REQUEST,
+                "limit_invalid",
+                "That many books cannot be shown",
+                "leave `limit` out, or choose one from 1 to 100",
+            ),
+            Error::Search(Search::UnknownMode(_)) => (
+                StatusCode::BAD_REQUEST,
+                "mode_unknown",
+                "There is no such way to search",
+                "leave `mode` out, or choose `semantic` (by meaning) or `keyword` (by words)",
+            ),
+            Error::BrokenEscape { .. } => (
+                StatusCode::BAD_REQUEST,
+                "escape_invalid",
+                "The address is damaged",
+                "type the search again, or encode the parameters as UTF-8 with percent escapes",
+            ),
+            Error::InvalidUtf8 => (
+                StatusCode::BAD_REQUEST,
+                "utf8_invalid",
+                "The address is damaged",
+                "type the search again, or encode the parameters as UTF-8 with percent escapes",
+            ),
+            Error::BookNotFound { .. } => (
+                StatusCode::NOT_FOUND,
+                "book_not_found",
+                "This book is not in the catalogue",
+                "it may have been removed; search for it by its title or by what it is about",
+            ),
+            Error::UnknownPath => (
+                StatusCode::NOT_FOUND,
+                "path_unknown",
+                "There is no page at this address",
+                "the search page is at `/`, the API at `/api/search` and `/api/books/{id}`",
+            ),
+            Error::MethodNotAllowed => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "This page can only be read",
+                "send a GET request with the parameters in the address",
+            ),
+            Error::Busy => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "busy",
+                "Many readers are searching just now",
+                "try again in a moment",
+            ),
+            Error::Search(Search::NotEmbedded { .. }) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "not_embedded",
+                "The books are still being prepared",
+                "search by words meanwhile; the operator prepares the books with `libellus backfill`",
+            ),
+            Error::Search(_) | Error::Internal(_) => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "Something went wrong on our side",
+                "try again; if it happens again, tell the operator, whose log has the details",
+            ),
+        };
+        Told { status, code, heading, hint }
+    }
+
+    /// What happened, for whoever asked. Of our own faults only that they happened: the causes may hold paths
+    /// and names that are nobody's business.
+    pub(crate) fn detail(&self) -> String {
+        match self {
+            Error::Search(libellus_search::Error::NotEmbedded { .. }) => {
+                "no book of this catalogue can be compared by meaning yet".to_owned()
+            }
+            _ if self.is_ours() => "something went wrong inside the service".to_owned(),
+            _ => self.to_string(),
+        }
+    }
+
+    /// Whether the operator has to do something about it.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.told().status.is_server_error() && !matches!(self, Error::Busy)
+    }
+}
+
+/// Only the status, with the error attached: [`problem`](crate::problem) gives it a body, once it knows
+/// who is asking.
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let mut response = self.told().status.into_response();
+        response.extensions_mut().insert(Arc::new(self));
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use libellus_search::Error as Search;
+
+    #[test]
+    fn every_error_is_told_with_its_own_code() {
+        let cases = [
+            (Error::Search(Search::EmptyQuery), 400, "query_empty"),
+            (Error::Search(Search::QueryTooLong { len: 1 << 20 }), 414, "query_too_long"),
+            (Error::Search(Search::LimitOutOfRange { limit: 0 }), 400, "limit_out_of_range"),
+            (Error::Search(Search::UnknownMode("x".to_owned())), 400, "mode_unknown"),
+            (Error::InvalidLimit { found: "x".to_owned(), max: 100 }, 400, "limit_invalid"),
+            (Error::BrokenEscape { escape: "%z".to_owned() }, 400, "escape_invalid"),
+            (Error::InvalidUtf8, 400, "utf8_invalid"),
+            (Error::BookNotFound { id: "x".to_owned() }, 404, "book_not_found"),
+            (Error::UnknownPath, 404, "path_unknown"),
+            (Error::MethodNotAllowed, 405, "method_not_allowed"),
+            (Error::Busy, 503, "busy"),
+            (Error::internal(std::fmt::Error), 500, "internal"),
+        ];
+        for (error, status, code) in cases {
+            let told = error.told();
+            assert_eq!((told.status.as_u16(), told.code), (status, code), "{error}");
+            assert_eq!(error.is_ours(), code == "internal", "{error}");
+        }
+    }
+
+    #[test]
+    fn causes_of_our_own_faults_are_not_told() {
+        let cause = std::io::Error::other("/srv/secret/libellus.db is gone");
+        let detail = Error::internal(cause).detail();
+        assert_eq!(detail, "something went wrong inside the service");
+    }
+}

@@ -1,0 +1,33 @@
+//! The HTTP API and the search page.
+//!
+//! A request's way: [`serve()`] accepts it, [`router`] finds its file in `routes`, the file reads its
+//! `parameters`, asks the [`Library`](libellus_search::Library) through the `admission` gate (searching
+//! keeps a core busy, so it never runs on the threads that serve connections), and answers with JSON or
+//! with a page from `view`. Whatever goes wrong becomes one [`Error`]; its table in `error` says with
+//! which status and code, and `problem` says it as a problem document or as a page.
+//!
+//! The page needs no JavaScript, sets no cookie and asks no third party for anything. What readers
+//! search for is their own business: no query is written to a log.
+#![forbid(unsafe_code)]
+
+mod admission;
+mod config;
+mod error;
+mod headers;
+mod listen;
+mod parameters;
+mod problem;
+mod router;
+mod routes;
+mod serve;
+mod shutdown;
+mod state;
+mod view;
+
+pub use config::ServerConfig;
+pub use error::Error;
+pub use listen::{BindError, bind};
+pub use router::router;
+pub use serve::serve;
+pub use shutdown::shutdown_signal;
+pub use state::AppState;

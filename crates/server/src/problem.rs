@@ -1,0 +1,99 @@
+//! Errors as replies: a problem document (RFC 9457) for programs, a page for readers.
+//!
+//! Routes return an [`Error`]; the layer here is the only place that gives it a body. A fault of
+//! ours is written to the error output with its causes, and told without them.
+
+use crate::parameters::SearchParameters;
+use crate::view::{self, Chrome};
+use crate::{AppState, Error};
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use serde::Serialize;
+use std::sync::Arc;
+
+/// Seconds after which a client that was turned away may try again.
+const RETRY_AFTER_S: &str = "1";
+
+/// A problem document. Its `type` is `about:blank`, so `title` is the status in words; programs go by `code`.
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    /// The path only: the query string holds what someone is looking for.
+    instance: &'a str,
+    code: &'static str,
+    hint: &'static str,
+}
+
+/// Gives every error that a route returned its body.
+pub(crate) async fn layer(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let uri = request.uri().clone();
+    let for_reader = wants_page(&uri, request.headers());
+    let mut response = next.run(request).await;
+    let Some(error) = response.extensions_mut().remove::<Arc<Error>>() else {
+        return response;
+    };
+    log_if_ours(&error, uri.path());
+    let (content_type, body) =
+        if for_reader { ("text/html; charset=utf-8", page(&state, &error, &uri)) } else { problem(&error, uri.path()) };
+    *response.body_mut() = Body::from(body);
+    let headers = response.headers_mut();
+    headers.remove(header::CONTENT_LENGTH);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(header::VARY, HeaderValue::from_static("accept"));
+    if matches!(*error, Error::Busy) {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
+    }
+    response
+}
+
+/// Whether a reader's browser is asking, outside the API.
+fn wants_page(uri: &Uri, headers: &HeaderMap) -> bool {
+    let is_api = uri.path() == "/api" || uri.path().starts_with("/api/");
+    let accepts_html = headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .any(|value| value.to_str().is_ok_and(|value| value.to_ascii_lowercase().contains("text/html")));
+    !is_api && accepts_html
+}
+
+fn page(state: &AppState, error: &Error, uri: &Uri) -> String {
+    let told = error.told();
+    let typed = SearchParameters::salvage(uri.query());
+    view::error_page(Chrome::new(state), told.heading, &error.detail(), told.hint, &typed)
+}
+
+fn problem(error: &Error, path: &str) -> (&'static str, String) {
+    let told = error.told();
+    let problem = Problem {
+        r#type: "about:blank",
+        title: told.status.canonical_reason().unwrap_or("Error"),
+        status: told.status.as_u16(),
+        detail: &error.detail(),
+        instance: path,
+        code: told.code,
+        hint: told.hint,
+    };
+    // Strings and a number: there is nothing in a problem that JSON could not say.
+    let body = serde_json::to_string(&problem).unwrap_or_default();
+    ("application/problem+json", body)
+}
+
+/// Writes a fault of ours to the error output, with its causes; never the query.
+fn log_if_ours(error: &Error, path: &str) {
+    if !error.is_ours() {
+        return;
+    }
+    let mut line = format!("error: {path}: {error}");
+    let mut cause = std::error::Error::source(error);
+    while let Some(source) = cause {
+        line.push_str(&format!(": {source}"));
+        cause = source.source();
+    }
+    eprintln!("{line}");
+}

@@ -1,0 +1,33 @@
+//! The stylesheet and the icon, which are part of the executable.
+
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use std::sync::LazyLock;
+
+const STYLE: &str = include_str!("../../templates/libellus.css");
+const ICON: &str = include_str!("../../templates/icon.svg");
+
+/// The stylesheet's path. It changes with the content, so that browsers may keep it for good.
+pub(crate) static STYLE_PATH: LazyLock<String> = LazyLock::new(|| format!("/assets/{:016x}.css", fnv1a(STYLE)));
+
+/// The icon's path.
+pub(crate) const ICON_PATH: &str = "/favicon.svg";
+
+/// The stylesheet.
+pub(crate) async fn style() -> Response {
+    reply("text/css; charset=utf-8", "public, max-age=31536000, immutable", STYLE)
+}
+
+/// The icon.
+pub(crate) async fn icon() -> Response {
+    reply("image/svg+xml", "public, max-age=86400", ICON)
+}
+
+fn reply(content_type: &'static str, cache_control: &'static str, body: &'static str) -> Response {
+    ([(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, cache_control)], body).into_response()
+}
+
+/// FNV-1a, 64 bits: enough to tell two versions of a file apart.
+fn fnv1a(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}

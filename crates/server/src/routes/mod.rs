@@ -1,0 +1,20 @@
+//! One file for each resource.
+
+pub(crate) mod api_book;
+pub(crate) mod api_search;
+pub(crate) mod assets;
+pub(crate) mod book_page;
+pub(crate) mod health;
+pub(crate) mod ready;
+pub(crate) mod search_page;
+
+use crate::Error;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+/// A JSON reply.
+fn json(status: StatusCode, value: &impl Serialize) -> Result<Response, Error> {
+    let body = serde_json::to_vec(value).map_err(Error::internal)?;
+    Ok((status, [(header::CONTENT_TYPE, "application/json")], body).into_response())
+}

@@ -1,0 +1,51 @@
+//! What every route shares.
+
+use crate::admission::Admission;
+use crate::{Error, ServerConfig};
+use libellus_search::{Library, SearchRequest, SearchResponse};
+use std::sync::Arc;
+
+/// What every route shares; cheap to clone.
+#[derive(Clone)]
+pub struct AppState {
+    library: Arc<Library>,
+    admission: Admission,
+    site_name: Arc<str>,
+}
+
+impl AppState {
+    /// Joins a library and the settings of the service.
+    pub fn new(library: Arc<Library>, config: &ServerConfig) -> Self {
+        Self {
+            library,
+            admission: Admission::new(config.concurrent_searches, config.queued_searches, config.queue_wait),
+            site_name: config.site_name.as_str().into(),
+        }
+    }
+
+    /// What the page is called.
+    pub(crate) fn site_name(&self) -> &str {
+        &self.site_name
+    }
+
+    /// The model's name.
+    pub(crate) fn model(&self) -> &str {
+        &self.library.encoder().info().name
+    }
+
+    /// Answers a question, when its turn comes.
+    pub(crate) async fn search(&self, request: SearchRequest) -> Result<SearchResponse, Error> {
+        let library = Arc::clone(&self.library);
+        Ok(self.admission.run(move || library.search(&request)).await??)
+    }
+
+    /// Runs a short look-up, which reads the disk but computes nothing, beside the searches.
+    pub(crate) async fn look_up<T: Send + 'static>(
+        &self,
+        look_up: impl FnOnce(&Library) -> Result<T, libellus_search::Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let library = Arc::clone(&self.library);
+        let found = tokio::task::spawn_blocking(move || look_up(&library)).await;
+        Ok(found.map_err(Error::internal)??)
+    }
+}

@@ -1,0 +1,58 @@
+//! What a reader sees when something went wrong: what it was, what to do, and the search as it was typed.
+
+use super::{Chrome, Form, text};
+use crate::parameters::SearchParameters;
+use askama::Template;
+
+#[derive(Template)]
+#[template(path = "error.html")]
+struct ErrorPage<'a> {
+    chrome: Chrome,
+    form: Form,
+    heading: &'a str,
+    detail: Vec<Span>,
+    hint: Vec<Span>,
+}
+
+/// A piece of a message: words, or something quoted as it would be typed.
+#[derive(Debug, PartialEq)]
+struct Span {
+    text: String,
+    is_code: bool,
+}
+
+/// Cuts a message at its backticks, which quote what is typed.
+fn spans(message: &str) -> Vec<Span> {
+    let pieces = message.split('`').enumerate();
+    pieces.map(|(index, text)| Span { text: text.to_owned(), is_code: index % 2 == 1 }).collect()
+}
+
+/// The page for an error; plain text should the page itself fail, since there is nothing to fall back on.
+pub(crate) fn error_page(chrome: Chrome, heading: &str, detail: &str, hint: &str, typed: &SearchParameters) -> String {
+    let page = ErrorPage {
+        chrome,
+        form: Form::filled(typed),
+        heading,
+        detail: spans(&text::sentence(detail)),
+        hint: spans(&text::sentence(hint)),
+    };
+    page.render().unwrap_or_else(|_| heading.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use libellus_search::{DEFAULT_LIMIT, Mode};
+
+    #[test]
+    fn what_was_typed_is_still_there() {
+        let typed = SearchParameters { query: Some("\"><i>".to_owned()), limit: DEFAULT_LIMIT, mode: Mode::Keyword };
+        let page = error_page(Chrome::named("Test", "a-model"), "Too long", "it is `long`", "shorten it", &typed);
+        for part in
+            ["<h1 id=\"problem\">Too long</h1>", "It is <code>long</code>.", "Shorten it.", "value=\"&#34;&#62;&#60;i&#62;\""]
+        {
+            assert!(page.contains(part), "`{part}` is missing from:\n{page}");
+        }
+        assert!(page.contains("value=\"keyword\" checked"), "{page}");
+    }
+}

@@ -1,0 +1,190 @@
+//! The answer to a search.
+
+use super::{Chrome, Form, book_url, extra, language, render, search_url, text, title_language};
+use crate::Error;
+use askama::Template;
+use axum::response::Html;
+use libellus_search::{Hit, MAX_LIMIT, Mode, SearchResponse, Timings};
+
+/// The longest piece of a passage that the list shows, in characters; the book's page has the rest.
+const EXCERPT_CHARS: usize = 480;
+
+/// The longest piece of the query that the heading repeats, in characters.
+const HEADING_CHARS: usize = 120;
+
+/// How much longer the list becomes when a reader asks for more.
+const MORE_FACTOR: usize = 3;
+
+#[derive(Template)]
+#[template(path = "results.html")]
+struct ResultsPage {
+    chrome: Chrome,
+    form: Form,
+    /// The query, as the heading repeats it.
+    heading: String,
+    count: String,
+    cut: Option<CutQuery>,
+    hits: Vec<HitView>,
+    more_url: Option<String>,
+    other_mode_url: String,
+}
+
+/// A query that the model did not read to its end.
+struct CutQuery {
+    seen: usize,
+    used: usize,
+}
+
+struct HitView {
+    url: String,
+    title: String,
+    lang: Option<String>,
+    authors: String,
+    year: Option<String>,
+    passage: String,
+    traits: Vec<String>,
+}
+
+impl HitView {
+    fn new(hit: &Hit) -> Self {
+        let book = &hit.book;
+        let language = book.language.as_deref().map(language::name);
+        let traits = [language, extra(book, "genre"), book.audience.as_deref()];
+        Self {
+            url: book_url(book),
+            title: book.title.clone(),
+            lang: title_language(book),
+            authors: book.authors.join(", "),
+            year: text::year(book.year),
+            passage: text::excerpt(&hit.passage, EXCERPT_CHARS),
+            traits: traits.into_iter().flatten().map(str::to_owned).collect(),
+        }
+    }
+}
+
+/// The books found, at most `limit`, each with the passage that matched.
+pub(crate) fn results_page(chrome: Chrome, response: &SearchResponse, limit: usize) -> Result<Html<String>, Error> {
+    let other_mode = match response.mode {
+        Mode::Semantic => Mode::Keyword,
+        Mode::Keyword => Mode::Semantic,
+    };
+    let tokens = response.query_tokens.filter(|tokens| tokens.is_truncated());
+    render(&ResultsPage {
+        chrome,
+        form: Form::new(&response.query, response.mode, limit),
+        heading: text::excerpt(&response.query, HEADING_CHARS),
+        count: count_line(response),
+        cut: tokens.map(|tokens| CutQuery { seen: tokens.seen, used: tokens.used }),
+        hits: response.hits.iter().map(HitView::new).collect(),
+        more_url: more_url(response, limit),
+        other_mode_url: search_url(&response.query, other_mode, limit),
+    })
+}
+
+/// `10 books of 473, in 3 ms`
+fn count_line(response: &SearchResponse) -> String {
+    let found = text::count(response.hits.len() as u64, "book");
+    let searched = text::number(response.searched_books as u64);
+    let Timings { encode_ms, scan_ms, fetch_ms } = response.timings;
+    format!("{found} of {searched}, {}", text::duration(encode_ms + scan_ms + fetch_ms))
+}
+
+/// A longer list, when this one is full and may grow.
+fn more_url(response: &SearchResponse, limit: usize) -> Option<String> {
+    let more = (limit * MORE_FACTOR).min(MAX_LIMIT);
+    let is_full = response.hits.len() == limit && response.searched_books > limit;
+    (is_full && more > limit).then(|| search_url(&response.query, response.mode, more))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use libellus_catalogue::Book;
+
+    fn hit(rank: usize, book: Book) -> Hit {
+        Hit { rank, score: 0.5, book, passage: "A passage.".to_owned() }
+    }
+
+    fn book(title: &str) -> Book {
+        Book { id: title.to_lowercase(), title: title.to_owned(), ..Book::default() }
+    }
+
+    fn response(query: &str, hits: Vec<Hit>) -> SearchResponse {
+        SearchResponse {
+            query: query.to_owned(),
+            mode: Mode::Semantic,
+            hits,
+            searched_books: 473,
+            query_tokens: None,
+            timings: Timings { encode_ms: 2.1, scan_ms: 0.2, fetch_ms: 0.4 },
+        }
+    }
+
+    fn page(response: &SearchResponse, limit: usize) -> String {
+        let Html(page) = results_page(Chrome::named("Test", "a-model"), response, limit).expect("rendered");
+        page
+    }
+
+    #[test]
+    fn markup_in_queries_and_books_is_shown_and_not_run() {
+        let evil = "<script>alert(1)</script>\"'";
+        let mut bad = book(evil);
+        bad.authors = vec![evil.to_owned()];
+        bad.language = Some(evil.to_owned());
+        bad.audience = Some(evil.to_owned());
+        bad.extra.insert("genre".to_owned(), evil.into());
+        let mut response = response(evil, vec![hit(1, bad)]);
+        response.hits[0].passage = evil.to_owned();
+        let page = page(&response, 1);
+        assert!(!page.contains("<script") && !page.contains("alert(1)</script>"), "{page}");
+        assert!(page.contains("value=\"&#60;script&#62;alert(1)&#60;/script&#62;&#34;&#39;\""), "{page}");
+    }
+
+    #[test]
+    fn a_hit_shows_what_a_reader_chooses_by() {
+        let mut bhagavad_gita = book("Gita");
+        bhagavad_gita.authors = vec!["Vyasa".to_owned(), "Another".to_owned()];
+        (bhagavad_gita.year, bhagavad_gita.language) = (Some(-200), Some("sa".to_owned()));
+        bhagavad_gita.audience = Some("adult".to_owned());
+        let page = page(&response("duty", vec![hit(1, bhagavad_gita)]), 10);
+        for part in
+            ["href=\"/books/gita\"", "lang=\"sa\"", "Vyasa, Another", "200 BCE", "Sanskrit", "adult", "A passage."]
+        {
+            assert!(page.contains(part), "`{part}` is missing from:\n{page}");
+        }
+        assert!(page.contains("1 book of 473, in 3 ms"), "{page}");
+        assert!(!page.contains("Show more"), "a list that is not full has no more to show:\n{page}");
+    }
+
+    #[test]
+    fn a_full_list_can_grow_up_to_the_largest() {
+        let full = |limit: usize| response("sea", (1..=limit).map(|rank| hit(rank, book("x"))).collect());
+        let cases = [
+            (10, Some("/?q=sea&limit=30")),
+            (30, Some("/?q=sea&limit=90")),
+            (90, Some("/?q=sea&limit=100")),
+            (100, None),
+        ];
+        for (limit, expected) in cases {
+            assert_eq!(more_url(&full(limit), limit).as_deref(), expected, "limit {limit}");
+        }
+    }
+
+    #[test]
+    fn finding_nothing_offers_the_other_way() {
+        let mut nothing = response("zzyzx", Vec::new());
+        nothing.mode = Mode::Keyword;
+        let page = page(&nothing, 10);
+        assert!(page.contains("Nothing found for") && page.contains("<a href=\"/?q=zzyzx\">"), "{page}");
+    }
+
+    #[test]
+    fn a_cut_query_is_reported() {
+        let mut long = response("long", Vec::new());
+        // `TokenCount` belongs to the encoder; the search hands it on.
+        long.query_tokens = Some(libellus_encoder::TokenCount { seen: 1200, used: 256 });
+        assert!(page(&long, 10).contains("256 of 1200 word pieces"));
+        long.query_tokens = Some(libellus_encoder::TokenCount { seen: 12, used: 12 });
+        assert!(!page(&long, 10).contains("word pieces"));
+    }
+}

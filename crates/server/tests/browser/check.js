@@ -1,0 +1,199 @@
+// Drives the search page of a running server in a real browser.
+//
+//   npm ci && node check.js http://127.0.0.1:5001 [FOLDER FOR SCREENSHOTS]
+//
+// The server needs some books, e.g. `libellus serve --sample`. The browser is Debian's `chromium`, or the one
+// that CHROMIUM names. One line per check; the exit code is 1 when one failed.
+
+import assert from "node:assert/strict";
+import { mkdir, readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import path from "node:path";
+import { chromium } from "playwright-core";
+
+const [base, folder] = process.argv.slice(2);
+if (!base) {
+  console.error("usage: node check.js BASE_URL [FOLDER FOR SCREENSHOTS]");
+  process.exit(2);
+}
+
+const QUERY = "a lonely lighthouse keeper";
+const RESULTS = `/?q=${encodeURIComponent(QUERY)}`;
+const LONG_WORD = `/?q=${"Donaudampfschifffahrtsgesellschaft".repeat(8)}`;
+const DESKTOP = { width: 1280, height: 900 };
+const MOBILE = { width: 360, height: 740 };
+const WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
+
+const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  args: [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+  ],
+});
+
+let failures = 0;
+
+/** Runs one check in a browser context of its own and prints how it went. */
+async function check(name, options, body) {
+  const context = await browser.newContext({ baseURL: base, viewport: DESKTOP, ...options });
+  context.setDefaultTimeout(10_000);
+  try {
+    await body(await context.newPage(), context);
+    console.log(`ok    ${name}`);
+  } catch (error) {
+    failures += 1;
+    console.log(`FAIL  ${name}: ${error.message}`);
+  } finally {
+    await context.close();
+  }
+}
+
+/** Presses Tab until `selector` has the focus, as a reader without a mouse would. */
+async function tabTo(page, selector) {
+  for (let presses = 0; presses < 60; presses += 1) {
+    await page.keyboard.press("Tab");
+    if (await page.evaluate((wanted) => document.activeElement?.matches(wanted), selector)) return;
+  }
+  assert.fail(`60 presses of Tab do not reach ${selector}`);
+}
+
+/** The address of the first book found. */
+async function firstBook(page) {
+  await page.goto(RESULTS);
+  return page.locator(".hit h2 a").first().getAttribute("href");
+}
+
+/** Every kind of page, by name. */
+async function pages(page) {
+  return {
+    start: "/",
+    results: RESULTS,
+    words: "/?q=sea&mode=keyword",
+    "no results": "/?q=zzyzxqq&mode=keyword",
+    book: await firstBook(page),
+    "bad request": "/?q=sea&limit=abc",
+    "not found": "/nowhere",
+  };
+}
+
+await check("keyboard: skip link, search, choice of mode, opening a book", {}, async (page) => {
+  await page.goto("/");
+  await page.keyboard.press("Tab");
+  assert.equal(await page.evaluate(() => document.activeElement.className), "skip", "the first stop is the skip link");
+  const box = await page.locator(".skip").boundingBox();
+  assert.ok(box.y >= 0, "the skip link is visible when it has the focus");
+  await page.keyboard.press("Enter");
+  assert.equal(await page.evaluate(() => document.activeElement.id), "main", "the skip link moves the focus");
+  await tabTo(page, "#q");
+  await page.keyboard.type(QUERY);
+  await tabTo(page, "input[name=mode]");
+  await page.keyboard.press("ArrowDown");
+  assert.equal(await page.locator("input[value=keyword]").isChecked(), true, "arrow keys choose the mode");
+  await page.keyboard.press("ArrowUp");
+  await page.keyboard.press("Enter");
+  await page.waitForURL((url) => url.searchParams.get("q") === QUERY);
+  await tabTo(page, ".hit h2 a");
+  const outline = await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle);
+  assert.notEqual(outline, "none", "the focus is visible");
+  const title = await page.evaluate(() => document.activeElement.textContent);
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/\/books\//);
+  assert.equal(await page.locator("h1").textContent(), title);
+});
+
+await check("without JavaScript: searching and opening a book", { javaScriptEnabled: false }, async (page) => {
+  await page.goto("/");
+  await page.locator("#q").fill(QUERY);
+  await page.locator("button[type=submit]").click();
+  await page.waitForURL(/\?q=/);
+  assert.ok((await page.locator(".hit").count()) > 0, "there are hits");
+  assert.equal(await page.locator("#q").inputValue(), QUERY, "the box keeps the query");
+  await page.locator(".hit h2 a").first().click();
+  await page.waitForURL(/\/books\//);
+});
+
+await check("a damaged address keeps what was typed", {}, async (page) => {
+  const response = await page.goto(`${RESULTS}&limit=abc`);
+  assert.equal(response.status(), 400);
+  assert.equal(await page.locator("#q").inputValue(), QUERY);
+});
+
+await check("no other host, no cookie, nothing refused by the content security policy", {}, async (page, context) => {
+  const complaints = [];
+  page.on("console", (message) => complaints.push(message.text()));
+  page.on("pageerror", (error) => complaints.push(error.message));
+  page.on("request", (request) => {
+    if (!request.url().startsWith(base)) complaints.push(`request to ${request.url()}`);
+  });
+  await page.goto(await firstBook(page));
+  assert.deepEqual(complaints, []);
+  assert.deepEqual(await context.cookies(), []);
+});
+
+await check("360 px wide: nothing sticks out", { viewport: MOBILE }, async (page) => {
+  for (const [name, url] of Object.entries({ ...(await pages(page)), "long word": LONG_WORD })) {
+    await page.goto(url);
+    const width = await page.evaluate(() => document.documentElement.scrollWidth);
+    assert.ok(width <= MOBILE.width, `${name} is ${width} px wide`);
+  }
+});
+
+await check("zoomed to 400 %: nothing sticks out", { viewport: { width: 320, height: 256 } }, async (page) => {
+  for (const [name, url] of Object.entries(await pages(page))) {
+    await page.goto(url);
+    const width = await page.evaluate(() => document.documentElement.scrollWidth);
+    assert.ok(width <= 320, `${name} is ${width} px wide`);
+  }
+});
+
+await check("dark mode: light text on a dark page", { colorScheme: "dark" }, async (page) => {
+  await page.goto(RESULTS);
+  const [background, text] = await page.evaluate(() => {
+    const brightness = (colour) => colour.match(/\d+/g).slice(0, 3).reduce((sum, part) => sum + Number(part), 0) / 3;
+    const style = getComputedStyle(document.documentElement);
+    return [brightness(style.backgroundColor), brightness(style.color)];
+  });
+  assert.ok(background < 60 && text > 200, `background ${background}, text ${text} of 255`);
+});
+
+for (const colorScheme of ["light", "dark"]) {
+  for (const [size, viewport] of Object.entries({ desktop: DESKTOP, mobile: MOBILE })) {
+    await check(`WCAG 2.2 AA by axe-core: ${colorScheme}, ${size}`, { colorScheme, viewport }, async (page) => {
+      for (const [name, url] of Object.entries(await pages(page))) {
+        await page.goto(url);
+        await page.evaluate(axe);
+        const { violations } = await page.evaluate((tags) => window.axe.run({ runOnly: tags }), WCAG);
+        const found = violations.map(({ id, nodes }) => `${id} at ${nodes.map((node) => node.target).join(", ")}`);
+        assert.deepEqual(found, [], `on the page "${name}"`);
+      }
+    });
+  }
+}
+
+if (folder) {
+  await mkdir(folder, { recursive: true });
+  const variants = {
+    desktop: { viewport: DESKTOP },
+    dark: { viewport: DESKTOP, colorScheme: "dark" },
+    mobile: { viewport: MOBILE, deviceScaleFactor: 2 },
+  };
+  for (const [variant, options] of Object.entries(variants)) {
+    await check(`screenshots: ${variant}`, options, async (page) => {
+      for (const [name, url] of Object.entries(await pages(page))) {
+        await page.goto(url);
+        await page.screenshot({ path: path.join(folder, `${name.replaceAll(" ", "-")}-${variant}.png`) });
+      }
+    });
+  }
+}
+
+await browser.close();
+console.log(failures === 0 ? "all checks passed" : `${failures} checks failed`);
+process.exitCode = failures === 0 ? 0 : 1;

@@ -1,0 +1,70 @@
+//! What programs get when all is well.
+
+use crate::support::{app, app_with, ask, books, get, library};
+use axum::http::{Method, StatusCode};
+use libellus_server::ServerConfig;
+use serde_json::json;
+use std::sync::Arc;
+
+#[tokio::test]
+async fn search_finds_by_meaning_and_names_the_passage() {
+    let reply = get("/api/search?q=man+wakes+up+as+an+insect&limit=2").await;
+    assert_eq!((reply.status, reply.header("content-type")), (StatusCode::OK, "application/json"));
+    let answer = reply.json();
+    assert_eq!(answer["query"], "man wakes up as an insect");
+    assert_eq!(answer["mode"], "semantic");
+    assert_eq!(answer["searched_books"], 5);
+    assert_eq!(answer["hits"].as_array().map(Vec::len), Some(2));
+    let best = &answer["hits"][0];
+    assert_eq!((&best["rank"], &best["book"]["id"]), (&json!(1), &json!("metamorphosis")), "{answer}");
+    assert!(best["passage"].as_str().is_some_and(|passage| passage.contains("beetle")), "{best}");
+    assert!(answer["query_tokens"]["seen"].as_u64().is_some_and(|seen| seen > 6), "{answer}");
+}
+
+#[tokio::test]
+async fn search_finds_by_words() {
+    let answer = get("/api/search?q=Kafka&mode=keyword").await.json();
+    let ids: Vec<_> = answer["hits"].as_array().expect("hits").iter().map(|hit| &hit["book"]["id"]).collect();
+    assert_eq!(ids, ["metamorphosis"]);
+    assert_eq!(answer["mode"], "keyword");
+    assert!(answer["query_tokens"].is_null(), "{answer}");
+}
+
+#[tokio::test]
+async fn a_book_is_read_by_its_id_whatever_that_holds() {
+    for (path, id) in [("/api/books/iliad", "iliad"), ("/api/books/a%2Fb%20c%3Fd%3D%C3%A9", "a/b c?d=é")] {
+        let reply = get(path).await;
+        assert_eq!(reply.status, StatusCode::OK, "{path}: {}", reply.body);
+        let expected = books().into_iter().find(|book| book.id == id).expect("a test book");
+        assert_eq!(reply.json(), serde_json::to_value(expected).expect("JSON"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn health_and_readiness_are_told_apart() {
+    let health = get("/health").await;
+    assert_eq!((health.status, health.body.as_str()), (StatusCode::OK, r#"{"status":"ok"}"#));
+    let ready = get("/ready").await;
+    assert_eq!((ready.status, ready.json()["ready"].as_bool()), (StatusCode::OK, Some(true)));
+    assert_eq!(ready.json()["catalogue"]["books"], 5);
+
+    let unprepared = app_with(Arc::new(library(&books(), false)), &ServerConfig::default());
+    let health = ask(unprepared.clone(), Method::GET, "/health", None).await;
+    assert_eq!(health.status, StatusCode::OK, "alive all the same");
+    let ready = ask(unprepared, Method::GET, "/ready", None).await;
+    assert_eq!((ready.status, ready.json()["ready"].as_bool()), (StatusCode::SERVICE_UNAVAILABLE, Some(false)));
+    assert!(ready.json()["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{}", ready.body);
+}
+
+#[tokio::test]
+async fn head_gives_the_headers_of_get_and_no_body() {
+    for path in
+        ["/", "/?q=sea", "/books/iliad", "/api/search?q=sea", "/api/books/iliad", "/health", "/ready", "/favicon.svg"]
+    {
+        let head = ask(app(), Method::HEAD, path, None).await;
+        let get = ask(app(), Method::GET, path, None).await;
+        assert_eq!((head.status, head.header("content-type")), (get.status, get.header("content-type")), "{path}");
+        assert_eq!(head.status, StatusCode::OK, "{path}");
+        assert_eq!(head.body, "", "{path}");
+    }
+}

@@ -1,0 +1,67 @@
+//! Every chore of the repository, as `cargo xtask NAME`.
+//!
+//! A chore is a list of commands that anyone could type; each is printed before it runs. What a chore
+//! needs and the machine lacks is installed first, and said ([`tools`]).
+#![forbid(unsafe_code)]
+
+mod model;
+mod page;
+mod run;
+mod test;
+mod tools;
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const HELP: &str = "\
+Usage: cargo xtask NAME
+
+  test             everything that CI checks: format, lints, tests, documentation, the search page
+  fetch-model      the original all-MiniLM-L6-v2, checked, into target/models
+  pack-model DIR   make models/all-MiniLM-L6-v2.pack again from that model, and say whether it changed
+  screenshots DIR  pictures of the search page over the sample catalogue
+  help             this text
+
+Missing tools are installed with apt-get (through sudo where needed), Python's pip and npm; each
+such step is announced.";
+
+/// What a chore says when it cannot go on: what happened, and what to do.
+type Failure = String;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = match arguments.as_slice() {
+        ["test"] => test::run(),
+        ["fetch-model"] => model::fetch().map(|directory| println!("the model is in {}", directory.display())),
+        ["pack-model", directory] => model::pack(Path::new(directory)),
+        ["screenshots", directory] => page::screenshots(Path::new(directory)),
+        [] | ["help" | "--help" | "-h"] => {
+            println!("{HELP}");
+            Ok(())
+        }
+        _ => {
+            eprintln!("error: there is no chore `{}`\n\n{HELP}", arguments.join(" "));
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The root of the repository.
+fn root() -> PathBuf {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.parent().unwrap_or(own).to_owned()
+}
+
+/// Where builds go.
+fn target() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |target| root().join(target))
+}

