@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// How the vectors of a text's tokens become one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -241,9 +241,9 @@ struct PoolingConfig {
     switches: serde_json::Map<String, serde_json::Value>,
 }
 
-fn open_pooling(path: &PathBuf) -> Result<Pooling, Error> {
+fn open_pooling(path: &Path) -> Result<Pooling, Error> {
     let config: PoolingConfig = read_json(path)?.ok_or_else(|| Error::MissingFile {
-        path: path.clone(),
+        path: path.into(),
         file: "config.json",
         hint: " in the folder of its pooling, as `modules.json` says",
     })?;
@@ -261,7 +261,7 @@ fn open_pooling(path: &PathBuf) -> Result<Pooling, Error> {
         ["cls" | "cls_token"] => Ok(Pooling::Cls),
         ["max" | "max_tokens"] => Ok(Pooling::Max),
         ref others => Err(Error::Unsupported {
-            path: path.clone(),
+            path: path.into(),
             found: format!("the pooling is `{}`", others.join(" + ")),
             expected: "only one of mean, cls and max is read".into(),
         }),

@@ -1,9 +1,9 @@
 //! A model's weights, as the forward pass reads them.
 
+use crate::Error;
 use crate::config::Config;
 use crate::tensor::Tensor;
 use crate::weights::Weights;
-use crate::{Error, Precision};
 use libellus_kernels::{self as kernels, Activation, Isa, LinearF32, LinearI8, QuantizedRows};
 
 /// A BERT encoder.
@@ -92,13 +92,6 @@ impl LayerNorm {
 }
 
 impl Model {
-    pub(crate) fn precision(&self) -> Precision {
-        match self.words {
-            WordEmbeddings::F32(_) => Precision::F32,
-            WordEmbeddings::I8 { .. } => Precision::Int8,
-        }
-    }
-
     /// Bytes of weights.
     pub(crate) fn size_bytes(&self) -> usize {
         let floats = |tensor: &Tensor<f32>| size_of_val::<[f32]>(tensor);

@@ -66,6 +66,9 @@ fn tokens(tokenizer: &Tokenizer, text: &str) -> String {
     ids.iter().filter_map(|&id| tokenizer.token(id)).collect::<Vec<_>>().join(" ")
 }
 
+/// Names and contents of files.
+type Files = Vec<(&'static str, Vec<u8>)>;
+
 fn bytes(value: &Value) -> Vec<u8> {
     value.to_string().into_bytes()
 }
@@ -155,7 +158,7 @@ fn message(directory: &Path) -> String {
 }
 
 /// Changes the value at `pointer` of a good `tokenizer.json`.
-fn changed(pointer: &str, value: Value) -> Vec<(&'static str, Vec<u8>)> {
+fn changed(pointer: &str, value: Value) -> Files {
     let mut json = tokenizer_json();
     *json.pointer_mut(pointer).expect("a place in the file") = value;
     vec![("tokenizer.json", bytes(&json))]
@@ -165,7 +168,7 @@ fn changed(pointer: &str, value: Value) -> Vec<(&'static str, Vec<u8>)> {
 fn errors_say_what_and_where() {
     let text = |text: &str| vec![("vocab.txt", text.as_bytes().to_vec())];
     let special = ["[UNK]", "[CLS]", "[SEP]"].join("\n");
-    let cases: Vec<(Vec<(&str, Vec<u8>)>, &str)> = vec![
+    let cases: Vec<(Files, &str)> = vec![
         (
             vec![],
             "`DIR` holds neither `tokenizer.json` nor `vocab.txt`; give the directory of a sentence-transformers model, which has one of them",

@@ -3,22 +3,23 @@
 //! Ranking by words is tantivy's job; here its part is fixed: which fields, how much each counts, and how a reader's
 //! words become a query. That query is built from words, never parsed, so there is no syntax to get wrong. One segment
 //! in memory, written by the calling thread, keeps the documents in record order and leaves no thread behind.
+//!
+//! A document is scored as one text, and a word gets a little more where it stands in the title, among the authors or in
+//! the subjects. Weighing the fields alone does worse: BM25 takes a word for rare that is rare in one field, so that
+//! `about` in a title beats everything that a book is about.
 
 use crate::{Error, fold, words};
 use std::collections::HashSet;
 use tantivy::collector::TopDocs;
 use tantivy::directory::RamDirectory;
 use tantivy::indexer::SingleSegmentIndexWriter;
-use tantivy::query::{BooleanQuery, BoostQuery, DisjunctionMaxQuery, Query, TermQuery};
+use tantivy::query::{BooleanQuery, BoostQuery, Query, TermQuery};
 use tantivy::schema::{Field, IndexRecordOption, Schema, TextFieldIndexing, TextOptions};
 use tantivy::{Index, IndexReader, ReloadPolicy, TantivyDocument, Term};
 
-/// The fields and what a word found in each is worth: a reader who types a name or a title means that book.
+/// The fields, and what BM25 in each adds to a score; tuned on judged queries for subjects and for known books.
 const FIELD_WEIGHTS: [(&str, f32); 5] =
-    [("title", 3.0), ("authors", 3.0), ("subjects", 1.5), ("description", 1.0), ("isbns", 10.0)];
-
-/// How much of a word's score in its lesser fields is added to that in its best field.
-const LESSER_FIELDS: f32 = 0.3;
+    [("text", 1.0), ("title", 0.2), ("authors", 0.2), ("subjects", 0.15), ("isbns", 10.0)];
 
 /// Tantivy's name for the tokenizer that splits at spaces: the text it is given is already split into words.
 const SPLIT_AT_SPACES: &str = "whitespace";
@@ -79,12 +80,13 @@ impl KeywordIndexBuilder {
     /// Adds a document.
     pub fn push(&mut self, document: &KeywordDocument<'_>) -> Result<(), Error> {
         let KeywordDocument { group, title, authors, subjects, description, isbns } = *document;
-        let mut stored = TantivyDocument::new();
-        for (texts, field) in [title, authors, subjects, description].into_iter().zip(self.fields) {
-            stored.add_text(field, folded_words(texts));
-        }
+        let text = [title, authors, subjects, description].concat();
         let isbns: Vec<String> = isbns.iter().map(|isbn| compact(isbn)).collect();
-        stored.add_text(isbn_field(&self.fields), isbns.join(" "));
+        let contents = [&text[..], title, authors, subjects].map(folded_words).into_iter().chain([isbns.join(" ")]);
+        let mut stored = TantivyDocument::new();
+        for (field, content) in self.fields.into_iter().zip(contents) {
+            stored.add_text(field, content);
+        }
         self.writer.add_document(stored)?;
         self.groups.push(group);
         Ok(())
@@ -111,36 +113,31 @@ impl KeywordIndex {
 
     /// The `k` documents that answer `query` best, best first; equal ones in record order.
     ///
-    /// Any text is a query: it is folded and split into words, and a document needs one of them. A word counts where it
-    /// weighs most (title, authors, subjects or description), and a little where else it occurs.
+    /// Any text is a query: it is folded and split into words, and a document needs one of them. More of the words, and
+    /// rarer ones, make a better answer; so does a word in the title, the authors or the subjects.
     pub fn search(&self, query: &str, k: usize) -> Result<Vec<KeywordHit>, Error> {
         let k = k.min(self.len());
         let terms = query_terms(query);
         if k == 0 || terms.is_empty() {
             return Ok(Vec::new());
         }
-        let query = BooleanQuery::union(terms.iter().map(|term| self.term_query(term)).collect());
+        let query = BooleanQuery::union(terms.iter().flat_map(|term| self.term_queries(term)).collect());
         let found = self.reader.searcher().search(&query, &TopDocs::with_limit(k).order_by_score())?;
         let hits = found.into_iter().filter(|(score, _)| *score > 0.0);
         Ok(hits.map(|(score, at)| KeywordHit { group: self.groups[at.doc_id as usize], score }).collect())
     }
 
-    /// One word, wherever it occurs.
-    fn term_query(&self, word: &str) -> Box<dyn Query> {
-        let fields = self.fields.iter().zip(FIELD_WEIGHTS).map(|(&field, (_, weight))| -> Box<dyn Query> {
+    /// One word in each of the fields.
+    fn term_queries(&self, word: &str) -> impl Iterator<Item = Box<dyn Query>> {
+        self.fields.iter().zip(FIELD_WEIGHTS).map(move |(&field, (_, weight))| -> Box<dyn Query> {
             let term = TermQuery::new(Term::from_field_text(field, word), IndexRecordOption::WithFreqs);
             Box::new(BoostQuery::new(Box::new(term), weight))
-        });
-        Box::new(DisjunctionMaxQuery::with_tie_breaker(fields.collect(), LESSER_FIELDS))
+        })
     }
 }
 
 /// The fields of [`FIELD_WEIGHTS`], in that order.
 type Fields = [Field; FIELD_WEIGHTS.len()];
-
-fn isbn_field(fields: &Fields) -> Field {
-    fields[FIELD_WEIGHTS.len() - 1]
-}
 
 fn schema() -> (Schema, Fields) {
     let mut schema = Schema::builder();
@@ -190,7 +187,7 @@ mod tests {
         ["The Shadow of the Wind", "Carlos Ruiz Zafón", "books", "A boy in Barcelona finds a novel.", "0143034901"],
         ["Don’t Look Now", "Daphne du Maurier", "Venice", "A couple in grief meets two sisters.", "019852663X"],
         ["The C++ Programming Language", "Bjarne Stroustrup", "programming", "By its maker.", ""],
-        ["Letters of a Novelist", "", "Austen, Jane", "Jane Austen wrote often; Austen was witty.", ""],
+        ["Letters of a Novelist", "", "Austen, Jane", "Jane wrote often, to her sister most of all.", ""],
         ["गोदान", "प्रेमचंद", "गाँव", "एक किसान का दिन और उसकी गाय।", ""],
         ["दान", "क़लम", "", "", ""],
         ["Twin", "", "", "alike", ""],
@@ -255,8 +252,22 @@ mod tests {
     fn no_text_is_a_syntax_error() {
         let index = library();
         let long = "word ".repeat(4_000);
-        let texts =
-            ["", " ", "\0", "\u{200b}", "\"", "title:(", "a AND OR NOT", "[* TO *]", "^~-+\\/", "🦀", "'", &long];
+        let many: String = (0..3_000).map(|n| format!("w{n} ")).collect();
+        let texts = [
+            "",
+            " ",
+            "\0",
+            "\u{200b}",
+            "\"",
+            "title:(",
+            "a AND OR NOT",
+            "[* TO *]",
+            "^~-+\\/",
+            "🦀",
+            "'",
+            &long,
+            &many,
+        ];
         for text in texts {
             assert!(index.search(text, 10).is_ok(), "{text:?}");
         }

@@ -153,7 +153,8 @@ mod tests {
             [(vec![1], 8, 2), (vec![5, 1, 17], 24, 3), (vec![49, 16, 100], 64, 2), (vec![0, 3], 32, 1)]
         {
             let tokens: usize = lengths.iter().sum();
-            let qkv: Vec<f32> = Random::new(tokens as u64).floats(tokens * 3 * hidden).iter().map(|x| x * 3.0).collect();
+            let qkv: Vec<f32> =
+                Random::new(tokens as u64).floats(tokens * 3 * hidden).iter().map(|x| x * 3.0).collect();
             let out = same_on_every_isa(&vec![0.0; tokens * hidden], |isa, out| {
                 attention(isa, &qkv, &lengths, heads, &mut AttentionScratch::default(), out);
             });

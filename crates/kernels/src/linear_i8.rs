@@ -349,7 +349,8 @@ mod tests {
 
     #[test]
     fn every_isa_equals_the_plain_product_and_every_row_alone() {
-        let shapes = [(1, 1, 1), (2, 3, 5), (3, 4, 64), (5, 7, 65), (6, 24, 40), (7, 32, 96), (9, 384, 128), (13, 80, 32)];
+        let shapes =
+            [(1, 1, 1), (2, 3, 5), (3, 4, 64), (5, 7, 65), (6, 24, 40), (7, 32, 96), (9, 384, 128), (13, 80, 32)];
         for (rows, k, n) in shapes {
             let mut random = Random::new((rows * k * n) as u64);
             let case = Case::new(&mut random, k, n);
@@ -362,12 +363,15 @@ mod tests {
                 for t in 0..rows {
                     for j in 0..n {
                         let weight = &case.weight[j * k..][..k];
-                        let exact: i32 = (0..k)
-                            .map(|i| (i32::from(x.row(t)[i]) - x.zero_point(t)) * i32::from(weight[i]))
-                            .sum();
+                        let exact: i32 =
+                            (0..k).map(|i| (i32::from(x.row(t)[i]) - x.zero_point(t)) * i32::from(weight[i])).sum();
                         let expected = (exact as f32).mul_add(x.scale(t) * case.scales[j], case.bias[j]);
                         let got = out[t * n + j];
-                        assert_eq!(got.bits(), expected.bits(), "{isa:?}, {rows} × {k} × {n} at {t}, {j}: {got} {expected}");
+                        assert_eq!(
+                            got.bits(),
+                            expected.bits(),
+                            "{isa:?}, {rows} × {k} × {n} at {t}, {j}: {got} {expected}"
+                        );
                     }
                     let mut alone = QuantizedRows::default();
                     quantize_rows(isa, &floats[t * k..][..k], k, None, &mut alone);

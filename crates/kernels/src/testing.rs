@@ -3,10 +3,7 @@
 use crate::Isa;
 
 /// Runs `f` on a copy of `x` for every instruction set, asserts equal bits, and returns the result.
-pub(crate) fn same_on_every_isa<T: Clone>(x: &[T], f: impl Fn(Isa, &mut [T])) -> Vec<T>
-where
-    T: Bits,
-{
+pub(crate) fn same_on_every_isa<T: Clone + Bits>(x: &[T], f: impl Fn(Isa, &mut [T])) -> Vec<T> {
     let mut expected = x.to_vec();
     f(Isa::Scalar, &mut expected);
     for isa in Isa::available() {

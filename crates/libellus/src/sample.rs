@@ -8,7 +8,7 @@ use libellus_search::EncoderCutter;
 use std::ops::ControlFlow;
 
 /// `samples/books.jsonl` of the repository.
-const BOOKS: &str = "";
+const BOOKS: &str = include_str!("../../../samples/books.jsonl");
 
 /// Loads the sample into a catalogue.
 pub fn load(catalogue: &Catalogue, encoder: &Encoder) -> Result<ImportReport, Error> {

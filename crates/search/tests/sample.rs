@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 /// nDCG@10 of semantic search with the built-in model; `libellus eval samples` prints it. A better figure is recorded
 /// here too, so that what was gained is not lost unnoticed.
-const SEMANTIC_NDCG_AT_10: f64 = 0.0;
+const SEMANTIC_NDCG_AT_10: f64 = 0.6781;
 
-/// What other CPUs may round differently.
-const TOLERANCE: f64 = 0.005;
+/// The figure is recorded with four digits; vectors are the same on every CPU.
+const TOLERANCE: f64 = 0.0005;
 
 #[test]
 fn the_sample_is_searched_as_well_as_recorded() {

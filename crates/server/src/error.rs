@@ -170,7 +170,7 @@ impl Error {
     }
 }
 
-/// Only the status, with the error attached: [`problem`](crate::problem) gives it a body, once it knows
+/// Only the status, with the error attached: the `problem` module gives it a body, once it knows
 /// who is asking.
 impl IntoResponse for Error {
     fn into_response(self) -> Response {

@@ -1,6 +1,6 @@
 //! The HTTP API and the search page.
 //!
-//! A request's way: [`serve()`] accepts it, [`router`] finds its file in `routes`, the file reads its
+//! A request's way: [`serve()`] accepts it, [`router()`] finds its file in `routes`, the file reads its
 //! `parameters`, asks the [`Library`](libellus_search::Library) through the `admission` gate (searching
 //! keeps a core busy, so it never runs on the threads that serve connections), and answers with JSON or
 //! with a page from `view`. Whatever goes wrong becomes one [`Error`]; its table in `error` says with
@@ -17,6 +17,7 @@ mod headers;
 mod listen;
 mod parameters;
 mod problem;
+mod request_line;
 mod router;
 mod routes;
 mod serve;

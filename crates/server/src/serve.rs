@@ -4,6 +4,7 @@
 //! client that never finishes its request is let go, stopping takes a bounded time, and a client that
 //! sent far too much still gets to read the refusal.
 
+use crate::request_line::BoundedRequestLine;
 use crate::{AppState, ServerConfig, router};
 use axum::Router;
 use hyper::server::conn::http1;
@@ -22,7 +23,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// The largest request head. Longest query, every byte escaped as `%XX`, and room for headers. Beyond it
-/// hyper itself replies 414 or 431, without a body.
+/// hyper itself replies 431, without a body; an overlong address is cut before (see `request_line.rs`).
 const MAX_HEAD_BYTES: usize = 128 * 1024;
 /// How long a client may take to send its request's head; also how long an idle connection is kept.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
@@ -89,7 +90,7 @@ async fn serve_connection(stream: TcpStream, router: Router, mut stopping: watch
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(MAX_HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(BoundedRequestLine::new(stream)), service);
     let mut told_to_stop = false;
     let ended = loop {
         let ended = tokio::select! {
@@ -102,7 +103,7 @@ async fn serve_connection(stream: TcpStream, router: Router, mut stopping: watch
         told_to_stop = true;
         Pin::new(&mut connection).graceful_shutdown();
     };
-    let stream = connection.into_parts().io.into_inner();
+    let stream = connection.into_parts().io.into_inner().into_inner();
     if ended.is_err_and(|error| error.is_parse()) {
         linger(stream).await;
     }

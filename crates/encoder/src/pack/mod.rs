@@ -17,6 +17,8 @@
 //! is opened. The one inside the executable is not, at start: it is as trustworthy as the code around it,
 //! and reading 23 MB would cost more than answering a query; a test checks it.
 
+mod calibrate;
+mod quantize;
 mod read;
 mod write;
 

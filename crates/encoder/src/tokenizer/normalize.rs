@@ -204,11 +204,18 @@ mod tests {
 
     #[test]
     fn marks_come_in_canonical_order() {
-        // Spacing marks with a class (224 and 226), which are kept: the lower class first, accents or not between.
-        for text in ["a\u{1d16d}\u{302e}", "a\u{302e}\u{1d16d}", "a\u{1d16d}\u{301}\u{302e}"] {
+        // Spacing marks with a class (224 and 226) are kept, the lower class first; a dropped mark of class 0
+        // still parts them.
+        let cases = [
+            ("a\u{1d16d}\u{302e}", "a\u{302e}\u{1d16d}"),
+            ("a\u{302e}\u{1d16d}", "a\u{302e}\u{1d16d}"),
+            ("a\u{1d16d}\u{301}\u{302e}", "a\u{302e}\u{1d16d}"),
+            ("a\u{1d16d}\u{941}\u{302e}", "a\u{1d16d}\u{302e}"),
+        ];
+        for (text, expected) in cases {
             let mut output = String::new();
             UNCASED.run(text, &mut output);
-            assert_eq!(output, "a\u{302e}\u{1d16d}", "{text:?}");
+            assert_eq!(output, expected, "{text:?}");
         }
     }
 }

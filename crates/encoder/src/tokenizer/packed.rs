@@ -7,7 +7,7 @@
 //! | offsets | entries + 1 numbers: where each entry begins among the strings |
 //! | slots | the hash table, a power of two of numbers |
 //! | before, after | the ids around every text |
-//! | added | two numbers a token: its id, its flags |
+//! | added | two numbers a token: its id, its flags (see `added_flags`) |
 //! | prefix | bytes: what an entry begins with that continues a word |
 //! | strings | bytes: the entries, one after the other |
 //!
@@ -25,15 +25,6 @@ use std::ops::Range;
 const MAGIC: u32 = u32::from_le_bytes(*b"WPT1");
 const HEADER_NUMBERS: usize = 16;
 const NUMBER: usize = size_of::<u32>();
-
-const CLEAN_TEXT: u32 = 1 << 0;
-const SPACE_CJK: u32 = 1 << 1;
-const STRIP_ACCENTS: u32 = 1 << 2;
-const LOWERCASE: u32 = 1 << 3;
-
-const LSTRIP: u32 = 1 << 0;
-const RSTRIP: u32 = 1 << 1;
-const NORMALIZED: u32 = 1 << 2;
 
 /// A packed tokenizer, checked and taken apart.
 #[derive(Clone)]
@@ -278,38 +269,33 @@ fn check_ids(settings: &Settings, entries: u32) -> Result<(), TokenizerError> {
 
 fn normalizer_flags(normalizer: Normalizer) -> u32 {
     let Normalizer { clean_text, space_cjk, strip_accents, lowercase } = normalizer;
-    u32::from(clean_text) * CLEAN_TEXT
-        | u32::from(space_cjk) * SPACE_CJK
-        | u32::from(strip_accents) * STRIP_ACCENTS
-        | u32::from(lowercase) * LOWERCASE
+    to_bits([clean_text, space_cjk, strip_accents, lowercase])
 }
 
 fn normalizer(flags: u32) -> Result<Normalizer, TokenizerError> {
-    let normalizer = Normalizer {
-        clean_text: flags & CLEAN_TEXT != 0,
-        space_cjk: flags & SPACE_CJK != 0,
-        strip_accents: flags & STRIP_ACCENTS != 0,
-        lowercase: flags & LOWERCASE != 0,
-    };
-    if normalizer_flags(normalizer) == flags { Ok(normalizer) } else { Err(unknown_flags(flags)) }
+    let [clean_text, space_cjk, strip_accents, lowercase] = from_bits(flags)?;
+    Ok(Normalizer { clean_text, space_cjk, strip_accents, lowercase })
 }
 
 fn added_flags(token: AddedToken) -> u32 {
-    u32::from(token.lstrip) * LSTRIP | u32::from(token.rstrip) * RSTRIP | u32::from(token.normalized) * NORMALIZED
+    to_bits([token.lstrip, token.rstrip, token.normalized])
 }
 
 fn added_token(&[id, flags]: &[u32; 2]) -> Result<AddedToken, TokenizerError> {
-    let token = AddedToken {
-        id,
-        lstrip: flags & LSTRIP != 0,
-        rstrip: flags & RSTRIP != 0,
-        normalized: flags & NORMALIZED != 0,
-    };
-    if added_flags(token) == flags { Ok(token) } else { Err(unknown_flags(flags)) }
+    let [lstrip, rstrip, normalized] = from_bits(flags)?;
+    Ok(AddedToken { id, lstrip, rstrip, normalized })
 }
 
-fn unknown_flags(flags: u32) -> TokenizerError {
-    damaged(format!("the flags {flags:#x} are not known to this version"))
+/// Flags as the bits of a number, the first one lowest.
+fn to_bits<const N: usize>(flags: [bool; N]) -> u32 {
+    flags.iter().rev().fold(0, |bits, &flag| (bits << 1) + u32::from(flag))
+}
+
+fn from_bits<const N: usize>(bits: u32) -> Result<[bool; N], TokenizerError> {
+    if bits >> N != 0 {
+        return Err(damaged(format!("the flags {bits:#x} are not known to this version")));
+    }
+    Ok(std::array::from_fn(|bit| (bits >> bit) & 1 == 1))
 }
 
 pub(super) fn damaged(problem: String) -> TokenizerError {

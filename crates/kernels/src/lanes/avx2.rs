@@ -43,12 +43,7 @@ impl Lanes for F32x16 {
     #[inline(always)]
     fn from_i32(_: Avx2, from: &[i32; LANES]) -> Self {
         let at = from.as_ptr().cast::<__m256i>();
-        unsafe {
-            Self(
-                _mm256_cvtepi32_ps(_mm256_loadu_si256(at)),
-                _mm256_cvtepi32_ps(_mm256_loadu_si256(at.add(1))),
-            )
-        }
+        unsafe { Self(_mm256_cvtepi32_ps(_mm256_loadu_si256(at)), _mm256_cvtepi32_ps(_mm256_loadu_si256(at.add(1)))) }
     }
     #[inline(always)]
     fn from_i8(_: Avx2, from: &[i8; LANES]) -> Self {

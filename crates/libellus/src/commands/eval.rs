@@ -71,7 +71,7 @@ fn stage_name(stage: Stage) -> &'static str {
 /// The figures over all queries, and what was left out of them.
 fn for_people(evaluation: &Evaluation) -> String {
     let mut text = format!(
-        "{} queries over {} books with {}\n  nDCG@10     {:.4}\n  recall@100  {:.4}\n  MRR@10      {:.4}\n",
+        "{} queries, {} books, {}\n  nDCG@10     {:.4}\n  recall@100  {:.4}\n  MRR@10      {:.4}\n",
         evaluation.n_queries,
         evaluation.n_books,
         evaluation.model,

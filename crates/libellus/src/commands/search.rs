@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 
 const EXAMPLES: &str = "\
 Examples:
-  libellus search \"man wakes up as an insect\"
+  libellus search \"a salesman turns into a giant bug\"
   libellus search --mode keyword --limit 3 Tolstoy
   libellus search --json \"a gentle book for a child who is afraid of the dark\"";
 

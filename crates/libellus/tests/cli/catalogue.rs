@@ -168,7 +168,7 @@ fn evaluation_measures_a_judged_set() {
     let figures = sandbox.run(&["eval", ".", "--json"]).expect_code(0).json();
     assert_eq!((&figures["ndcg_at_10"], &figures["n_books"]), (&1.0.into(), &2.into()));
     let text = sandbox.run(&["eval", "."]).expect_code(0).stdout;
-    assert!(text.contains("1 queries over 2 books") && text.contains("nDCG@10     1.0000"), "{text}");
+    assert!(text.starts_with("1 queries, 2 books, all-MiniLM-L6-v2") && text.contains("nDCG@10     1.0000"), "{text}");
     assert!(!sandbox.path("libellus.db").exists(), "an evaluation leaves no catalogue behind");
     sandbox.run(&["eval", "/"]).expect_error(2, &["corpus.jsonl"]);
 }

@@ -196,7 +196,7 @@ fn each_json_line<T: DeserializeOwned>(
     expected: &'static str,
     visit: &mut dyn FnMut(T) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    each_raw_line(path, &mut |number, line| {
+    each_raw_line(path, |number, line| {
         if line.trim_ascii().is_empty() {
             return Ok(());
         }
@@ -212,14 +212,14 @@ fn each_json_line<T: DeserializeOwned>(
 
 /// Calls `visit` with every line and its number.
 fn each_line(path: &Path, visit: &mut dyn FnMut(u64, &str) -> Result<(), Error>) -> Result<(), Error> {
-    each_raw_line(path, &mut |number, line| match std::str::from_utf8(line) {
+    each_raw_line(path, |number, line| match std::str::from_utf8(line) {
         Ok(line) => visit(number, line),
         Err(_) => Err(bad_line(path, number, &String::from_utf8_lossy(line), "UTF-8")),
     })
 }
 
 /// Calls `visit` with the bytes and number (from 1) of every line, without its end and without a byte order mark.
-fn each_raw_line(path: &Path, visit: &mut dyn FnMut(u64, &[u8]) -> Result<(), Error>) -> Result<(), Error> {
+fn each_raw_line(path: &Path, mut visit: impl FnMut(u64, &[u8]) -> Result<(), Error>) -> Result<(), Error> {
     let unreadable = |source| Error::Read { path: path.to_owned(), source };
     let mut file = BufReader::new(File::open(path).map_err(unreadable)?);
     let mut line = Vec::new();

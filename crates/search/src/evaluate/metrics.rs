@@ -38,24 +38,24 @@ fn divide(part: f64, whole: f64) -> f64 {
 mod tests {
     use super::*;
 
+    /// `k`, the grades ranked, the grades judged.
+    type Ranking = (usize, &'static [u32], &'static [u32]);
+
+    /// What the gain of the second hit is divided by; that of the first by log₂ 2 = 1.
+    const LOG2_3: f64 = 1.584_962_500_721_156;
+
     #[test]
     fn ndcg_by_hand() {
-        let cases: [(usize, &[u32], &[u32], f64, &str); 7] = [
-            (10, &[2, 1], &[1, 2], 1.0, "the ideal order"),
-            (
-                10,
-                &[1, 2],
-                &[1, 2],
-                (1.0 + 2.0 / 1.584_962_500_721_156) / (2.0 + 1.0 / 1.584_962_500_721_156),
-                "swapped",
-            ),
-            (10, &[0, 0, 1], &[1], 0.5, "1 / log2(4)"),
-            (2, &[0, 0, 1], &[1], 0.0, "found too late"),
-            (10, &[1], &[1, 1], 1.0 / (1.0 + 1.0 / 1.584_962_500_721_156), "one of two found"),
-            (1, &[1], &[1, 1], 1.0, "no more than k can be found"),
-            (10, &[0], &[0], 0.0, "nothing is relevant"),
+        let cases: [(Ranking, f64, &str); 7] = [
+            ((10, &[2, 1], &[1, 2]), 1.0, "the ideal order"),
+            ((10, &[1, 2], &[1, 2]), (1.0 + 2.0 / LOG2_3) / (2.0 + 1.0 / LOG2_3), "swapped"),
+            ((10, &[0, 0, 1], &[1]), 0.5, "1 / log2(4)"),
+            ((2, &[0, 0, 1], &[1]), 0.0, "found too late"),
+            ((10, &[1], &[1, 1]), 1.0 / (1.0 + 1.0 / LOG2_3), "one of two found"),
+            ((1, &[1], &[1, 1]), 1.0, "no more than k can be found"),
+            ((10, &[0], &[0]), 0.0, "nothing is relevant"),
         ];
-        for (k, ranked, judged, expected, why) in cases {
+        for ((k, ranked, judged), expected, why) in cases {
             let figure = ndcg_at(k, ranked, judged);
             assert!((figure - expected).abs() < 1e-12, "{why}: {figure} instead of {expected}");
         }
@@ -63,15 +63,15 @@ mod tests {
 
     #[test]
     fn recall_and_reciprocal_rank_by_hand() {
-        let cases: [(usize, &[u32], &[u32], f64, f64); 6] = [
-            (10, &[0, 2, 1], &[2, 1, 1, 0], 2.0 / 3.0, 0.5),
-            (2, &[0, 2, 1], &[2, 1, 1, 0], 1.0 / 3.0, 0.5),
-            (1, &[0, 2, 1], &[2, 1, 1, 0], 0.0, 0.0),
-            (10, &[3], &[3], 1.0, 1.0),
-            (10, &[], &[1], 0.0, 0.0),
-            (10, &[0], &[], 0.0, 0.0),
+        let cases: [(Ranking, f64, f64); 6] = [
+            ((10, &[0, 2, 1], &[2, 1, 1, 0]), 2.0 / 3.0, 0.5),
+            ((2, &[0, 2, 1], &[2, 1, 1, 0]), 1.0 / 3.0, 0.5),
+            ((1, &[0, 2, 1], &[2, 1, 1, 0]), 0.0, 0.0),
+            ((10, &[3], &[3]), 1.0, 1.0),
+            ((10, &[], &[1]), 0.0, 0.0),
+            ((10, &[0], &[]), 0.0, 0.0),
         ];
-        for (k, ranked, judged, recall, reciprocal_rank) in cases {
+        for ((k, ranked, judged), recall, reciprocal_rank) in cases {
             assert_eq!(recall_at(k, ranked, judged), recall, "recall at {k} of {ranked:?}");
             assert_eq!(reciprocal_rank_at(k, ranked), reciprocal_rank, "reciprocal rank at {k} of {ranked:?}");
         }

@@ -48,7 +48,7 @@ pub(crate) fn book_page(chrome: Chrome, book: &Book) -> Result<Html<String>, Err
     })
 }
 
-/// The facts that the book has. Of the source's further fields only two are shown: what the others hold is
+/// The facts that the book has. Of the source's further fields only the original title is shown: what the others hold is
 /// not known, and may not be meant for readers.
 fn details(book: &Book) -> Vec<Detail<'_>> {
     let language = book.language.as_deref();
@@ -62,7 +62,6 @@ fn details(book: &Book) -> Vec<Detail<'_>> {
     let details = [
         original_title,
         plain("Language", language.map(language::name)),
-        plain("Genre", extra(book, "genre")),
         plain("Audience", book.audience.as_deref()),
         plain("Publisher", book.publisher.as_deref()),
         plain("ISBN", isbns.as_deref()),

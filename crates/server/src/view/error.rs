@@ -48,9 +48,12 @@ mod tests {
     fn what_was_typed_is_still_there() {
         let typed = SearchParameters { query: Some("\"><i>".to_owned()), limit: DEFAULT_LIMIT, mode: Mode::Keyword };
         let page = error_page(Chrome::named("Test", "a-model"), "Too long", "it is `long`", "shorten it", &typed);
-        for part in
-            ["<h1 id=\"problem\">Too long</h1>", "It is <code>long</code>.", "Shorten it.", "value=\"&#34;&#62;&#60;i&#62;\""]
-        {
+        for part in [
+            "<h1 id=\"problem\">Too long</h1>",
+            "It is <code>long</code>.",
+            "Shorten it.",
+            "value=\"&#34;&#62;&#60;i&#62;\"",
+        ] {
             assert!(page.contains(part), "`{part}` is missing from:\n{page}");
         }
         assert!(page.contains("value=\"keyword\" checked"), "{page}");

@@ -1,6 +1,6 @@
 //! The answer to a search.
 
-use super::{Chrome, Form, book_url, extra, language, render, search_url, text, title_language};
+use super::{Chrome, Form, book_url, language, render, search_url, text, title_language};
 use crate::Error;
 use askama::Template;
 use axum::response::Html;
@@ -49,7 +49,9 @@ impl HitView {
     fn new(hit: &Hit) -> Self {
         let book = &hit.book;
         let language = book.language.as_deref().map(language::name);
-        let traits = [language, extra(book, "genre"), book.audience.as_deref()];
+        // The first subject is the broadest, often the genre; the book's page has them all.
+        let subject = book.subjects.first().map(String::as_str);
+        let traits = [language, subject, book.audience.as_deref()];
         Self {
             url: book_url(book),
             title: book.title.clone(),
@@ -132,7 +134,7 @@ mod tests {
         bad.authors = vec![evil.to_owned()];
         bad.language = Some(evil.to_owned());
         bad.audience = Some(evil.to_owned());
-        bad.extra.insert("genre".to_owned(), evil.into());
+        bad.subjects = vec![evil.to_owned()];
         let mut response = response(evil, vec![hit(1, bad)]);
         response.hits[0].passage = evil.to_owned();
         let page = page(&response, 1);

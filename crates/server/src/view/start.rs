@@ -10,8 +10,8 @@ use libellus_search::Mode;
 /// Questions as readers put them: a plot, a subject, a need.
 const EXAMPLES: [&str; 5] = [
     "a lonely lighthouse keeper",
-    "man wakes up as an insect",
-    "growing old without regret",
+    "a salesman wakes up as an insect",
+    "surviving alone on an island",
     "how plants shaped human history",
     "for a child who is afraid of the dark",
 ];
@@ -50,7 +50,9 @@ mod tests {
             page
         };
         let full = page(1473);
-        for part in ["1,473 books", "Town &#60;Library&#62;", "/?q=man%20wakes%20up%20as%20an%20insect", "a-model"] {
+        for part in
+            ["1,473 books", "Town &#60;Library&#62;", "/?q=a%20salesman%20wakes%20up%20as%20an%20insect", "a-model"]
+        {
             assert!(full.contains(part), "`{part}` is missing from:\n{full}");
         }
         assert!(!full.contains("libellus import"));

@@ -73,3 +73,22 @@ async fn serves_on_a_port_until_told_to_stop() {
     running.await.expect("ends");
     assert!(TcpStream::connect(address).await.is_err(), "the port is free again");
 }
+
+#[tokio::test]
+async fn a_query_of_a_megabyte_is_refused_with_what_to_do() {
+    let config = ServerConfig { port: 0, ..ServerConfig::default() };
+    let listener = bind(&config).await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    let library: Arc<Library> = Arc::new(library(&books(), true));
+    let running = tokio::spawn(async move { serve(listener, &config, library, std::future::pending()).await });
+    for (path, len) in [("/api/search?q=", 70_000), ("/api/search?limit=3&q=", 1 << 20)] {
+        let mut stream = TcpStream::connect(address).await.expect("connected");
+        let request = format!("GET {path}{} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n", "a".repeat(len));
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).await.expect("a reply");
+        assert!(reply.starts_with("HTTP/1.1 414 URI Too Long"), "{len}: {reply:.300}");
+        assert!(reply.contains("query_too_long") && reply.contains("hint"), "{len}: {reply:.2000}");
+    }
+    running.abort();
+}
