@@ -74,7 +74,7 @@ impl Error {
                 StatusCode::BAD_REQUEST,
                 "query_empty",
                 "What is the book about?",
-                "put a few words in `q`, for example `q=a+lonely+lighthouse+keeper`",
+                "put a few words in `q`, for example `q=surviving+alone+on+an+island`",
             ),
             Error::Search(Search::QueryTooLong { .. }) => (
                 StatusCode::URI_TOO_LONG,

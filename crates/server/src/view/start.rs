@@ -9,7 +9,7 @@ use libellus_search::Mode;
 
 /// Questions as readers put them: a plot, a subject, a need.
 const EXAMPLES: [&str; 5] = [
-    "a lonely lighthouse keeper",
+    "growing old and looking back on love",
     "a salesman wakes up as an insect",
     "surviving alone on an island",
     "how plants shaped human history",

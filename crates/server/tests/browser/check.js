@@ -17,7 +17,7 @@ if (!base) {
   process.exit(2);
 }
 
-const QUERY = "a lonely lighthouse keeper";
+const QUERY = "surviving alone on an island";
 const RESULTS = `/?q=${encodeURIComponent(QUERY)}`;
 const LONG_WORD = `/?q=${"Donaudampfschifffahrtsgesellschaft".repeat(8)}`;
 const DESKTOP = { width: 1280, height: 900 };
