@@ -3,6 +3,7 @@
 //! Tensors are read as `i8`, `f32` and `u32` slices straight out of the pack, so the first byte must
 //! be aligned for all of them (and for whole cache lines, which the kernels like).
 
+use std::io;
 use std::ops::{Deref, Range};
 use std::sync::Arc;
 
@@ -18,6 +19,22 @@ struct Line([u8; ALIGNMENT]);
 struct Buffer {
     lines: Vec<Line>,
     len: usize,
+}
+
+impl Buffer {
+    fn zeroed(len: usize) -> Self {
+        Self { lines: vec![bytemuck::Zeroable::zeroed(); len.div_ceil(ALIGNMENT)], len }
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut bytemuck::cast_slice_mut(&mut self.lines)[..self.len]
+    }
+}
+
+impl From<Buffer> for Bytes {
+    fn from(buffer: Buffer) -> Self {
+        Self { range: 0..buffer.len, source: Source::Owned(Arc::new(buffer)) }
+    }
 }
 
 /// Immutable bytes, cheap to clone and to slice; the start of the whole is aligned to [`ALIGNMENT`].
@@ -45,10 +62,19 @@ impl Bytes {
 
     /// Copies `bytes` into an aligned buffer.
     pub fn copy_from(bytes: &[u8]) -> Self {
-        let mut lines = vec![bytemuck::Zeroable::zeroed(); bytes.len().div_ceil(ALIGNMENT)];
-        bytemuck::cast_slice_mut::<Line, u8>(&mut lines)[..bytes.len()].copy_from_slice(bytes);
-        let buffer = Buffer { lines, len: bytes.len() };
-        Self { range: 0..buffer.len, source: Source::Owned(Arc::new(buffer)) }
+        let mut buffer = Buffer::zeroed(bytes.len());
+        buffer.bytes_mut().copy_from_slice(bytes);
+        buffer.into()
+    }
+
+    /// Reads `len` bytes into an aligned buffer.
+    ///
+    /// # Errors
+    /// If the reader fails, or ends before.
+    pub fn read_from(reader: &mut impl io::Read, len: usize) -> io::Result<Self> {
+        let mut buffer = Buffer::zeroed(len);
+        reader.read_exact(buffer.bytes_mut())?;
+        Ok(buffer.into())
     }
 
     /// The bytes `range` of these, sharing the same memory.

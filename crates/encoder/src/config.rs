@@ -64,6 +64,9 @@ impl HiddenAct {
     }
 }
 
+/// More than any model of this kind has positions; sizes computed from it cannot overflow.
+const MOST_TOKENS: usize = 1 << 20;
+
 impl Config {
     /// What makes the shape impossible to compute with, if anything.
     pub(crate) fn fault(&self) -> Option<String> {
@@ -78,7 +81,11 @@ impl Config {
         if *heads == 0 || hidden % heads != 0 {
             return Some(format!("its {heads} heads do not divide the hidden size {hidden}"));
         }
-        (*max_tokens < 2).then(|| format!("its longest text is {max_tokens} tokens"))
+        if !(2..=MOST_TOKENS).contains(max_tokens) {
+            return Some(format!("its longest text is {max_tokens} tokens"));
+        }
+        let eps = self.layer_norm_eps;
+        (!eps.is_finite() || eps < 0.0).then(|| format!("its LayerNorm epsilon is {eps}"))
     }
 
     /// Reads a directory's configuration: `config.json`, `modules.json`, the pooling's and the
@@ -213,11 +220,19 @@ impl Modules {
         let path = directory.join("modules.json");
         let list: Vec<Module> = read_json(&path)?.unwrap_or_default();
         let transformer = read_json(&directory.join("sentence_bert_config.json"))?.unwrap_or_default();
+        Self::refuse_default_prompt(directory)?;
         let mut modules = Self { transformer, pooling: Pooling::Mean, normalize: false };
         for module in &list {
             // The type is a Python path that differs between versions; its last part does not.
             match module.r#type.rsplit('.').next().unwrap_or_default() {
-                "Transformer" => {}
+                "Transformer" if module.path.is_empty() => {}
+                "Transformer" => {
+                    return Err(Error::Unsupported {
+                        path,
+                        found: format!("the transformer's files are in `{}`", module.path),
+                        expected: "they are read beside `modules.json`; move them there".into(),
+                    });
+                }
                 "Pooling" => modules.pooling = open_pooling(&directory.join(&module.path).join("config.json"))?,
                 "Normalize" => modules.normalize = true,
                 _ => {
@@ -230,6 +245,26 @@ impl Modules {
             }
         }
         Ok(modules)
+    }
+}
+
+#[derive(Default, Deserialize)]
+struct PromptConfig {
+    default_prompt_name: Option<String>,
+}
+
+impl Modules {
+    /// A model that puts a prompt before every text would give other vectors than the reference.
+    fn refuse_default_prompt(directory: &Path) -> Result<(), Error> {
+        let path = directory.join("config_sentence_transformers.json");
+        let config: PromptConfig = read_json(&path)?.unwrap_or_default();
+        config.default_prompt_name.map_or(Ok(()), |name| {
+            Err(Error::Unsupported {
+                path,
+                found: format!("the prompt `{name}` is put before every text"),
+                expected: "only models without a default prompt are read".into(),
+            })
+        })
     }
 }
 

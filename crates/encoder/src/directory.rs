@@ -49,7 +49,7 @@ impl Directory {
             .chain_update(b"libellus space 1\n")
             .chain_update(self.weights_sha256)
             .chain_update(self.tokenizer.digest())
-            .chain_update(format!("{:?} {} {}", config.pooling, config.normalize, config.max_tokens))
+            .chain_update(serde_json::to_vec(config).expect("a configuration is plain data"))
             .finalize();
         Fingerprint { space: hex(&space[..16]), precision: Precision::F32 }
     }

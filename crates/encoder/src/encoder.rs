@@ -57,6 +57,9 @@ impl Encoder {
     }
 
     /// Opens a pack (a file, whose checksum is checked) or a sentence-transformers model (a directory).
+    ///
+    /// # Errors
+    /// If a file is missing, damaged, or of a kind that this encoder does not run; the error names it.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let read = |source| Error::Read { path: path.into(), source };
         if fs::metadata(path).map_err(read)?.is_dir() {
@@ -67,9 +70,9 @@ impl Encoder {
             let fingerprint = directory.fingerprint();
             return Ok(Self::new(name, fingerprint, directory.dense.to_model(), directory.tokenizer));
         }
-        let bytes = fs::read(path).map_err(read)?;
+        let bytes = pack::load(path)?;
         pack::verify(path, &bytes)?;
-        Ok(Self::from_pack(pack::read(path, &Bytes::copy_from(&bytes))?))
+        Ok(Self::from_pack(pack::read(path, &bytes)?))
     }
 
     fn from_pack(opened: pack::Opened) -> Self {
@@ -138,7 +141,9 @@ impl Encoder {
         };
         let mut vectors = vec![Vec::new(); texts.len()];
         std::thread::scope(|scope| {
-            let helpers: Vec<_> = (1..threads.min(batches.len())).map(|_| scope.spawn(work)).collect();
+            // A thread that the system refuses costs speed only: this one works too.
+            let spawn = |_| std::thread::Builder::new().spawn_scoped(scope, work).ok();
+            let helpers: Vec<_> = (1..threads.min(batches.len())).map_while(spawn).collect();
             let mine = work();
             // A helper panics only on a bug of ours; the panic goes on here.
             let theirs = helpers.into_iter().flat_map(|helper| helper.join().expect("an encoder thread panicked"));

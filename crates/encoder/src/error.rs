@@ -72,6 +72,22 @@ pub enum Error {
         /// What is wrong with it and what to do.
         reason: String,
     },
+    /// A pack whose header is not what it should be.
+    #[error("`{path}` is not a usable pack: its header cannot be read; get it again")]
+    PackHeader {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        source: serde_json::Error,
+    },
+    /// A model that cannot be packed.
+    #[error("`{path}` cannot be packed: {reason}")]
+    CannotPack {
+        /// The model's directory.
+        path: PathBuf,
+        /// Why, and what to do.
+        reason: String,
+    },
     /// The tokenizer's files.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),

@@ -14,7 +14,7 @@ use libellus_kernels::{self as kernels, Activation, AttentionScratch, Isa, Quant
 pub(crate) struct Batch<'a> {
     /// All tokens, `T`; every id is below the vocabulary's size.
     pub token_ids: &'a [u32],
-    /// Tokens of each sequence, none of them 0.
+    /// Tokens of each sequence; a tokenizer without special tokens makes 0 of an empty text.
     pub lengths: &'a [usize],
 }
 
@@ -104,14 +104,15 @@ pub(crate) fn transform(
     layer.output_norm.apply(isa, hidden, eps); // [T, H]
 }
 
-/// One vector a sequence from its tokens' vectors, `[B, H]`.
+/// One vector a sequence from its tokens' vectors, `[B, H]`; zeros for a sequence without tokens.
 fn pool(model: &Model, lengths: &[usize], hidden: &[f32]) -> Vec<f32> {
     let h = model.config.hidden;
     let mut rows = hidden.chunks_exact(h);
     let mut vectors = vec![0.0; lengths.len() * h];
     for (&length, vector) in lengths.iter().zip(vectors.chunks_exact_mut(h)) {
         let mut rows = rows.by_ref().take(length);
-        vector.copy_from_slice(rows.next().expect("a sequence holds at least [CLS] and [SEP]"));
+        let Some(first) = rows.next() else { continue };
+        vector.copy_from_slice(first);
         match model.config.pooling {
             Pooling::Cls => rows.for_each(drop),
             Pooling::Max => rows.for_each(|row| kernels::max_assign(vector, row)),

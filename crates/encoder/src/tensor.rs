@@ -1,5 +1,8 @@
 //! Plain values read in place.
 
+#[cfg(target_endian = "big")]
+compile_error!("packs are read in place, and their numbers are little-endian");
+
 use crate::Bytes;
 use std::marker::PhantomData;
 use std::ops::Deref;

@@ -43,12 +43,16 @@ impl<'a> Weights<'a> {
             return Err(fault(format!("has shape {:?}", tensor.shape())));
         }
         let (words, bytes) = (tensor.data().as_chunks::<2>().0, tensor.data().as_chunks::<4>().0);
-        Ok(match tensor.dtype() {
+        let values: Vec<f32> = match tensor.dtype() {
             Dtype::F32 => bytes.iter().map(|&b| f32::from_le_bytes(b)).collect(),
             Dtype::BF16 => words.iter().map(|&b| f32::from_bits(u32::from(u16::from_le_bytes(b)) << 16)).collect(),
             Dtype::F16 => words.iter().map(|&b| widen_f16(u16::from_le_bytes(b))).collect(),
             other => return Err(fault(format!("is {other:?}"))),
-        })
+        };
+        match values.iter().all(|x| x.is_finite()) {
+            true => Ok(values),
+            false => Err(fault("holds a value that is not finite".into())),
+        }
     }
 }
 

@@ -175,6 +175,97 @@ fn a_damaged_pack_is_refused() {
     assert!(open(&newer).expect_err("another version").contains("version 2"), "says which version");
 }
 
+/// A pack whose header was edited and whose checksum is right all the same.
+fn hostile(whole: &[u8], edit: impl FnOnce(&mut Value)) -> Vec<u8> {
+    use sha2::{Digest, Sha256};
+    let len = u32::from_le_bytes(*whole[12..].first_chunk().expect("a prefix")) as usize;
+    let mut header: Value = serde_json::from_slice(&whole[64..64 + len]).expect("JSON");
+    edit(&mut header);
+    let header = header.to_string();
+    let mut pack = whole.to_vec();
+    pack[12..16].copy_from_slice(&(header.len() as u32).to_le_bytes());
+    pack[64..64 + header.len()].copy_from_slice(header.as_bytes());
+    let sum = Sha256::new().chain_update(&pack[..32]).chain_update(&pack[64..]).finalize();
+    pack[32..64].copy_from_slice(&sum);
+    pack
+}
+
+#[test]
+fn a_header_that_lies_is_refused() {
+    let whole = pack::write(&golden().join("models/tiny-relu"), "tiny").expect("it can be packed");
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    let open = |pack: &[u8]| {
+        fs::write(file.path(), pack).expect("written");
+        Encoder::open(file.path()).map(|_| ()).map_err(|e| whole_message(&e))
+    };
+    assert_eq!(open(&hostile(&whole, |_| ())), Ok(()));
+    type Edit = fn(&mut Value);
+    let cases: &[(&str, Edit)] = &[
+        ("texts of 2^57 tokens", |h| h["config"]["max_tokens"] = (1u64 << 57).into()),
+        ("texts of 2^60 tokens", |h| h["config"]["max_tokens"] = ((1u64 << 60) + 50).into()),
+        ("texts of no tokens", |h| h["config"]["max_tokens"] = 0.into()),
+        ("a vocabulary of 2^63", |h| h["config"]["vocabulary"] = (1u64 << 63).into()),
+        ("a smaller vocabulary", |h| h["config"]["vocabulary"] = 3.into()),
+        ("a thousand million layers", |h| h["config"]["layers"] = 1_000_000_000.into()),
+        ("another width", |h| h["config"]["hidden"] = 32.into()),
+        ("an endless width", |h| h["config"]["hidden"] = (1u64 << 62).into()),
+        ("no heads", |h| h["config"]["heads"] = 0.into()),
+        ("a negative epsilon", |h| h["config"]["layer_norm_eps"] = (-1.0).into()),
+        ("an endless epsilon", |h| h["config"]["layer_norm_eps"] = 1e39.into()),
+        ("another activation", |h| h["config"]["hidden_act"] = "swish".into()),
+        ("another precision", |h| h["precision"] = "int4".into()),
+        ("a tensor outside", |h| h["tensors"][0]["offset"] = u64::MAX.into()),
+        ("a misplaced tensor", |h| h["tensors"][1]["offset"] = 3.into()),
+        ("a tensor without a name", |h| h["tensors"][2]["name"] = "".into()),
+        ("no tensors", |h| h["tensors"] = Value::Array(Vec::new())),
+    ];
+    for (case, edit) in cases {
+        let message = open(&hostile(&whole, edit)).expect_err(case);
+        assert!(message.contains("is not a usable pack"), "{case}: {message}");
+    }
+}
+
+#[test]
+fn what_is_no_pack_is_refused_by_its_first_bytes() {
+    let message = whole_message(&Encoder::open(Path::new("/dev/zero")).map(|_| ()).expect_err("no end"));
+    assert!(message.contains("/dev/zero") && message.contains("does not begin as a pack does"), "{message}");
+}
+
+#[test]
+fn only_names_are_names() {
+    for name in ["", "a\nb", &"x".repeat(101)] {
+        let message = pack::write(&golden().join("models/tiny-relu"), name).expect_err("no name").to_string();
+        assert!(message.contains("is not a name"), "{message}");
+    }
+}
+
+#[test]
+fn a_text_without_tokens_has_the_zero_vector() {
+    let directory = copy_of("tiny-max");
+    edit_json(&directory.path().join("tokenizer.json"), |tokenizer| {
+        tokenizer["post_processor"]["single"] = serde_json::json!([{"Sequence": {"id": "A", "type_id": 0}}]);
+    });
+    let encoder = Encoder::open(directory.path()).unwrap_or_else(|e| panic!("{}", whole_message(&e)));
+    let alone = encoder.encode("");
+    assert_eq!((alone.tokens.seen, alone.vector), (0, vec![0.0; encoder.info().dim]));
+    let batch = encoder.encode_batch(&["", "a cat", ""], 2);
+    assert_eq!(batch[1].vector, encoder.encode("a cat").vector);
+    assert!(batch[0].vector.iter().chain(&batch[2].vector).all(|&x| x == 0.0));
+}
+
+#[test]
+fn what_changes_a_vector_changes_the_space() {
+    let original = copy_of("tiny-relu");
+    let space = |directory: &Path| Encoder::open(directory).expect("it opens").info().fingerprint.space.clone();
+    let expected = space(original.path());
+    assert_eq!(space(copy_of("tiny-relu").path()), expected, "the place does not matter");
+    for (key, value) in [("hidden_act", Value::from("gelu")), ("layer_norm_eps", 1e-3.into())] {
+        let directory = copy_of("tiny-relu");
+        edit_json(&directory.path().join("config.json"), |config| config[key] = value);
+        assert_ne!(space(directory.path()), expected, "{key}");
+    }
+}
+
 /// A copy of a small model, to be spoilt.
 fn copy_of(name: &str) -> tempfile::TempDir {
     fn copy(from: &Path, to: &Path) {
@@ -267,6 +358,24 @@ fn a_spoilt_directory_is_named_with_its_fault() {
             &["modules.json", "Dense"],
         ),
         (
+            "an old layout",
+            |d| edit_json(&d.join("modules.json"), |m| m[0]["path"] = "0_Transformer".into()),
+            &["modules.json", "0_Transformer"],
+        ),
+        (
+            "a default prompt",
+            |d| {
+                let path = d.join("config_sentence_transformers.json");
+                fs::write(path, r#"{"default_prompt_name": "query"}"#).expect("written");
+            },
+            &["config_sentence_transformers.json", "`query`"],
+        ),
+        (
+            "a weight that is no number",
+            |d| put_nan(&d.join("model.safetensors"), "encoder.layer.0.output.dense.bias"),
+            &["model.safetensors", "encoder.layer.0.output.dense.bias", "not finite"],
+        ),
+        (
             "no weights",
             |d| fs::remove_file(d.join("model.safetensors")).expect("removed"),
             &["model.safetensors", "missing", "pytorch_model.bin"],
@@ -304,6 +413,16 @@ fn a_spoilt_directory_is_named_with_its_fault() {
     }
     let message = whole_message(&Encoder::open(Path::new("/no/such/model")).map(|_| ()).expect_err("no such path"));
     assert!(message.contains("/no/such/model"), "{message}");
+}
+
+/// Makes a tensor's first value not a number, in place.
+fn put_nan(path: &Path, tensor: &str) {
+    let mut bytes = fs::read(path).expect("a file");
+    let len = u64::from_le_bytes(*bytes.first_chunk().expect("a header's length")) as usize;
+    let header: Value = serde_json::from_slice(&bytes[8..8 + len]).expect("JSON");
+    let at = 8 + len + header[tensor]["data_offsets"][0].as_u64().expect("an offset") as usize;
+    bytes[at..at + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+    fs::write(path, bytes).expect("written");
 }
 
 /// Changes a tensor's type in the header of a safetensors file, in place.

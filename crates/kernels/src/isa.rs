@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Avx2(());
 
-/// Proof that this CPU has AVX-512 F, BW, DQ, VL and VNNI.
+/// Proof that this CPU has AVX-512 F, BW, DQ, VL and VNNI, besides AVX2 and FMA.
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Avx512Vnni(());
@@ -18,7 +18,8 @@ pub struct Avx512Vnni(());
 /// every version performs the same IEEE operations in the same order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Isa {
-    /// Plain Rust: what the answer *is*.
+    /// Plain Rust: what the answer *is*. Right on any CPU; slow, above all where fused multiply-adds are
+    /// computed by the C library.
     Scalar,
     /// 256-bit vectors.
     #[cfg(target_arch = "x86_64")]
@@ -35,10 +36,12 @@ impl Isa {
         let mut all = vec![Isa::Scalar];
         #[cfg(target_arch = "x86_64")]
         {
-            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            let has_avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+            if has_avx2 {
                 all.push(Isa::Avx2(Avx2(())));
             }
-            if is_x86_feature_detected!("avx512f")
+            if has_avx2
+                && is_x86_feature_detected!("avx512f")
                 && is_x86_feature_detected!("avx512bw")
                 && is_x86_feature_detected!("avx512dq")
                 && is_x86_feature_detected!("avx512vl")
@@ -73,5 +76,17 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512Vnni(_) => "avx512-vnni",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_rust_comes_first_and_the_best_is_available() {
+        let all = Isa::available();
+        assert_eq!(all[0], Isa::Scalar);
+        assert!(all.contains(&Isa::best()), "{:?} is not among {all:?}", Isa::best());
     }
 }

@@ -7,12 +7,17 @@
 //! Shapes: `T` rows (tokens), `K` inner and `N` outer width of a product `[T, K] · [K, N]`. Matrices are
 //! row-major.
 
+#![deny(unsafe_code)]
+
 mod attention;
 mod dot;
 mod isa;
+#[allow(unsafe_code, reason = "loads, stores and intrinsics")]
 mod lanes;
 mod layer_norm;
+#[allow(unsafe_code, reason = "loads without bounds checks in the inner loop")]
 mod linear_f32;
+#[allow(unsafe_code, reason = "loads, stores and intrinsics")]
 mod linear_i8;
 mod math;
 mod quantize;

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! where the last sum, the *column sum*, is known beforehand. All of it is exact in `i32` as long as
-//! `K ≤` [`MAX_K`]; the one float step, `sum · (scale · scale[n]) + bias[n]`, is a fused multiply-add.
+//! `K ≤` [`MAX_K`]. Then come three roundings: the sum to a float, `scale · scale[n]`, and
+//! `sum · (scale · scale[n]) + bias[n]`, a fused multiply-add.
 //!
 //! # Layout
 //! Weights are packed `[N/64][K/4][64][4]`: the four bytes of one output that a 32-bit lane multiplies lie
@@ -33,7 +34,8 @@ const MAX_ROWS: usize = 6;
 /// A linear layer of bytes.
 #[derive(Clone, Copy)]
 pub struct LinearI8<'a> {
-    /// The weights, as [`pack_i8`] lays them out.
+    /// The weights, as [`pack_i8`] lays them out. None may be -128, which is not checked: with one, each
+    /// instruction set gives an answer of its own.
     pub packed: &'a [i8],
     /// One step per output, `[N]`.
     pub scales: &'a [f32],
@@ -46,16 +48,21 @@ pub struct LinearI8<'a> {
 }
 
 /// Bytes that [`pack_i8`] needs for a layer of `K` inputs and `N` outputs.
+///
+/// # Panics
+/// If that is more than memory can hold.
 pub fn packed_i8_len(k: usize, n: usize) -> usize {
-    n.div_ceil(PANEL) * PANEL * k.next_multiple_of(QUAD)
+    let k = k.checked_next_multiple_of(QUAD);
+    let n = n.checked_next_multiple_of(PANEL);
+    n.zip(k).and_then(|(n, k)| n.checked_mul(k)).expect("packed_i8_len: a layer too large")
 }
 
 /// Lays `weight[N, K]` (PyTorch's order) out as the kernels read it.
 ///
 /// # Panics
-/// If the length is not `N · K`, or a weight is -128.
+/// If the length is not `N · K`, `K` is 0, or a weight is -128.
 pub fn pack_i8(weight: &[i8], k: usize, n: usize) -> Vec<i8> {
-    assert_eq!(weight.len(), k * n, "pack_i8: weights of another shape");
+    assert!(k > 0 && Some(weight.len()) == k.checked_mul(n), "pack_i8: weights of another shape");
     assert!(!weight.contains(&i8::MIN), "pack_i8: -128 is not a weight");
     let mut packed = vec![0; packed_i8_len(k, n)];
     let panel_len = PANEL * k.next_multiple_of(QUAD);
@@ -77,7 +84,8 @@ pub fn column_sums(weight: &[i8], k: usize) -> Vec<i32> {
     weight.chunks_exact(k).map(|row| row.iter().map(|&w| i32::from(w)).sum()).collect()
 }
 
-/// `out[T, N] = activation(x · weight + bias)`; the products are exact, the rest is rounded once.
+/// `out[T, N] = activation(x · weight + bias)`; the sums are exact, what follows is rounded three times and
+/// then by the activation.
 ///
 /// # Panics
 /// If the lengths do not fit the shapes, or `K` is greater than [`MAX_K`].
@@ -87,7 +95,7 @@ pub fn linear_i8(isa: Isa, x: &QuantizedRows, layer: &LinearI8<'_>, activation: 
     assert_eq!(x.width(), layer.k, "linear_i8: input of another width");
     assert_eq!(layer.packed.len(), packed_i8_len(layer.k, n), "linear_i8: packed weights of another shape");
     assert!(layer.scales.len() == n && layer.column_sums.len() == n, "linear_i8: scales or sums of another length");
-    assert_eq!(out.len(), x.rows() * n, "linear_i8: output of another shape");
+    assert_eq!(Some(out.len()), x.rows().checked_mul(n), "linear_i8: output of another shape");
     run(isa, x, layer, activation, out);
 }
 
@@ -103,18 +111,9 @@ trait DotProducts: Lanes {
     /// What is taken off the bytes of `x` before they are multiplied.
     const SHIFT: i32;
 
-    /// `sums[t][n] = Σ (x[t][k] - SHIFT) · w[k, n]` for `ROWS` rows and the 64 outputs of a panel, exact.
-    ///
-    /// # Safety
-    /// `x` must point to `ROWS` rows of `quads · 4` bytes, `stride` apart, and `panel` to `quads · 256` bytes.
-    unsafe fn dot_products<const ROWS: usize>(
-        proof: Self::Proof,
-        quads: usize,
-        x: *const u8,
-        stride: usize,
-        panel: *const i8,
-        sums: &mut Sums,
-    );
+    /// `sums[t][n] = Σ (x[t][k] - SHIFT) · w[k, n]` for the `ROWS` rows that `x` holds end to end and the 64
+    /// outputs of a panel, exact.
+    fn dot_products<const ROWS: usize>(proof: Self::Proof, x: &[u8], panel: &[i8], sums: &mut Sums);
 }
 
 #[inline(always)]
@@ -135,10 +134,7 @@ fn run_generic<L: DotProducts>(
             let bytes = &x.bytes()[row * stride..][..height * stride];
             macro_rules! dot_products {
                 ($($rows:literal)*) => { match height {
-                    // SAFETY: `bytes` is `height` rows of `quads · 4` bytes, and `panel` `quads · 256` bytes.
-                    $($rows => unsafe {
-                        L::dot_products::<$rows>(proof, quads, bytes.as_ptr(), stride, panel.as_ptr(), &mut sums)
-                    },)*
+                    $($rows => L::dot_products::<$rows>(proof, bytes, panel, &mut sums),)*
                     _ => unreachable!("tiles are 1 to 6 rows high"),
                 }};
             }
@@ -186,6 +182,17 @@ fn dequantize<L: Lanes>(
     }
 }
 
+/// Groups of four bytes in each of `ROWS` rows, which must fit the panel.
+#[inline(always)]
+fn quads<const ROWS: usize>(x: &[u8], panel: &[i8]) -> usize {
+    let quads = panel.len() / (QUAD * PANEL);
+    assert!(
+        x.len() == ROWS * quads * QUAD && panel.len() == quads * QUAD * PANEL,
+        "dot_products: a tile that does not fit"
+    );
+    quads
+}
+
 mod scalar {
     use super::*;
     use crate::lanes::scalar::F32x16;
@@ -193,24 +200,14 @@ mod scalar {
     impl DotProducts for F32x16 {
         const SHIFT: i32 = 0;
 
-        unsafe fn dot_products<const ROWS: usize>(
-            _: (),
-            quads: usize,
-            x: *const u8,
-            stride: usize,
-            panel: *const i8,
-            sums: &mut Sums,
-        ) {
-            // SAFETY: the caller says that the panel has this length.
-            let panel = unsafe { std::slice::from_raw_parts(panel, quads * QUAD * PANEL) };
-            for (t, sums) in sums[..ROWS].iter_mut().enumerate() {
-                // SAFETY: the caller says that there are `ROWS` rows of this length, `stride` apart.
-                let x = unsafe { std::slice::from_raw_parts(x.add(t * stride), quads * QUAD) };
+        fn dot_products<const ROWS: usize>(_: (), x: &[u8], panel: &[i8], sums: &mut Sums) {
+            let quads = quads::<ROWS>(x, panel);
+            for (x, sums) in x.chunks_exact(quads * QUAD).zip(sums.iter_mut()) {
                 *sums = [0; PANEL];
                 for (x, panel) in x.as_chunks::<QUAD>().0.iter().zip(panel.chunks_exact(QUAD * PANEL)) {
                     for (sum, w) in sums.iter_mut().zip(panel.as_chunks::<QUAD>().0) {
                         for i in 0..QUAD {
-                            *sum += i32::from(x[i]) * i32::from(w[i]);
+                            *sum = sum.wrapping_add(i32::from(x[i]) * i32::from(w[i]));
                         }
                     }
                 }
@@ -233,18 +230,13 @@ mod avx2 {
         /// `maddubs` multiplies unsigned by signed bytes and adds pairs with saturation to `i16`. Given `|x|` and
         /// `w · sign(x)`, a pair is at most `2 · 128 · 127 = 32,512` in magnitude, so it never saturates.
         #[inline(always)]
-        unsafe fn dot_products<const ROWS: usize>(
-            _: Avx2,
-            quads: usize,
-            x: *const u8,
-            stride: usize,
-            panel: *const i8,
-            sums: &mut Sums,
-        ) {
+        fn dot_products<const ROWS: usize>(_: Avx2, x: &[u8], panel: &[i8], sums: &mut Sums) {
+            let quads = quads::<ROWS>(x, panel);
+            let (x, stride, panel) = (x.as_ptr(), quads * QUAD, panel.as_ptr());
             const BLOCK: usize = 2; // registers of 8 outputs: 6 × 2 sums fit the 16 registers
             for first in (0..PANEL).step_by(8 * BLOCK) {
-                // SAFETY: the proof shows AVX2; offsets stay inside what the caller vouches for, and the stores
-                // inside `sums`: `first + 8 · BLOCK ≤ 64`.
+                // SAFETY: the proof shows AVX2; `quads` checked the lengths that offsets stay inside of; the stores
+                // stay inside `sums`: `first + 8 · BLOCK ≤ 64`.
                 unsafe {
                     let (sign_bits, ones) = (_mm256_set1_epi8(i8::MIN), _mm256_set1_epi16(1));
                     let mut acc = [[_mm256_setzero_si256(); BLOCK]; ROWS];
@@ -284,17 +276,12 @@ mod avx512_vnni {
 
         /// `vpdpbusd` multiplies four unsigned by four signed bytes and adds them to an `i32`; nothing saturates.
         #[inline(always)]
-        unsafe fn dot_products<const ROWS: usize>(
-            _: Avx512Vnni,
-            quads: usize,
-            x: *const u8,
-            stride: usize,
-            panel: *const i8,
-            sums: &mut Sums,
-        ) {
+        fn dot_products<const ROWS: usize>(_: Avx512Vnni, x: &[u8], panel: &[i8], sums: &mut Sums) {
+            let quads = quads::<ROWS>(x, panel);
+            let (x, stride, panel) = (x.as_ptr(), quads * QUAD, panel.as_ptr());
             const BLOCK: usize = PANEL / 16; // registers of 16 outputs: 6 × 4 sums fit the 32 registers
-            // SAFETY: the proof shows AVX-512 VNNI; offsets stay inside what the caller vouches for, and the
-            // stores inside `sums`.
+            // SAFETY: the proof shows AVX-512 VNNI; `quads` checked the lengths that offsets stay inside of, and
+            // the stores stay inside `sums`.
             unsafe {
                 let mut acc = [[_mm512_setzero_si512(); BLOCK]; ROWS];
                 for quad in 0..quads {

@@ -23,8 +23,7 @@ pub(crate) trait Bits {
 
 impl Bits for f32 {
     fn bits(&self) -> u32 {
-        // Zeros of either sign are the same answer.
-        if *self == 0.0 { 0 } else { self.to_bits() }
+        self.to_bits()
     }
 }
 

@@ -23,7 +23,7 @@ mod read;
 mod write;
 
 pub use read::verify;
-pub(crate) use read::{Opened, read};
+pub(crate) use read::{Opened, load, read};
 pub use write::write;
 
 use crate::config::Config;

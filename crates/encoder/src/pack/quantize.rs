@@ -36,7 +36,7 @@ pub(super) fn quantize_linear(linear: &DenseLinear, rows: &[f32]) -> QuantizedLi
 }
 
 /// Rounds each row of `width` to the nearest -127 ..= 127 times its own scale.
-pub(super) fn quantize_rows(values: &[f32], width: usize) -> (Vec<i8>, Vec<f32>) {
+pub(super) fn quantize_words(values: &[f32], width: usize) -> (Vec<i8>, Vec<f32>) {
     let scales = row_scales(values, width);
     let rows = values.chunks_exact(width).zip(&scales);
     (rows.flat_map(|(row, scale)| row.iter().map(move |x| round(x / scale))).collect(), scales)
@@ -288,7 +288,7 @@ mod tests {
             }
             sum
         };
-        let (plain, plain_scales) = quantize_rows(&linear.weight, k);
+        let (plain, plain_scales) = quantize_words(&linear.weight, k);
         let ours = quantize_linear(&linear, &rows);
         let (plain, ours) =
             (error(&plain, &plain_scales, &vec![1.0; k]), error(&ours.weight, &ours.scales, &ours.multiplier));

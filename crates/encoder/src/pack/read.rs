@@ -1,12 +1,15 @@
 //! Opens a pack in place: the header is parsed, tensors are only pointed at.
 
 use super::{Header, MAGIC, PREFIX, SUM, VERSION, names, sum};
+use crate::bytes::ALIGNMENT;
 use crate::model::{Layer, LayerNorm, Linear, Model, WordEmbeddings};
 use crate::tensor::Tensor;
 use crate::{Bytes, Error, Fingerprint, Precision, Tokenizer};
 use bytemuck::Pod;
 use libellus_kernels::packed_i8_len;
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::{Read, Seek};
 use std::path::Path;
 
 /// A pack taken apart.
@@ -17,7 +20,22 @@ pub(crate) struct Opened {
     pub tokenizer: Tokenizer,
 }
 
+/// Reads a pack from disk. A file that is none is refused by its first bytes, however long it is.
+pub(crate) fn load(path: &Path) -> Result<Bytes, Error> {
+    let read = |source| Error::Read { path: path.into(), source };
+    let mut file = File::open(path).map_err(read)?;
+    let mut start = Vec::with_capacity(PREFIX);
+    file.by_ref().take(PREFIX as u64).read_to_end(&mut start).map_err(read)?;
+    check_start(path, &start)?;
+    let len = file.metadata().map_err(read)?.len();
+    file.rewind().map_err(read)?;
+    Bytes::read_from(&mut file.take(len), len as usize).map_err(read)
+}
+
 /// Compares a pack with its checksum; `path` is for the message.
+///
+/// # Errors
+/// If it does not begin as a pack does, ends early, or has another sum.
 pub fn verify(path: &Path, pack: &[u8]) -> Result<(), Error> {
     check_prefix(path, pack)?;
     if sum(pack) == pack[SUM] {
@@ -31,7 +49,7 @@ pub fn verify(path: &Path, pack: &[u8]) -> Result<(), Error> {
 pub(crate) fn read(path: &Path, pack: &Bytes) -> Result<Opened, Error> {
     let header_end = check_prefix(path, pack)?;
     let header: Header = serde_json::from_slice(&pack[PREFIX..header_end])
-        .map_err(|e| fault(path, format!("its header cannot be read ({e}); get it again")))?;
+        .map_err(|source| Error::PackHeader { path: path.into(), source })?;
     if header.precision != Precision::Int8.as_str() {
         return Err(fault(path, format!("its precision is `{}`; only `int8` is known", header.precision)));
     }
@@ -59,10 +77,10 @@ pub(crate) fn read(path: &Path, pack: &Bytes) -> Result<Opened, Error> {
     };
     let model = Model {
         words: WordEmbeddings::I8 {
-            rows: tensors.values(&format!("{}.rows", names::WORDS), config.vocabulary * h)?,
+            rows: tensors.matrix(&format!("{}.rows", names::WORDS), config.vocabulary, h)?,
             scales: tensors.values(&format!("{}.scales", names::WORDS), config.vocabulary)?,
         },
-        positions: tensors.values(names::POSITIONS, config.max_tokens * h)?,
+        positions: tensors.matrix(names::POSITIONS, config.max_tokens, h)?,
         embedding_norm: tensors.norm(names::EMBEDDING_NORM, h)?,
         layers: (0..config.layers).map(layer).collect::<Result<_, _>>()?,
         config: header.config,
@@ -73,19 +91,30 @@ pub(crate) fn read(path: &Path, pack: &Bytes) -> Result<Opened, Error> {
 
 /// Checks magic, version and lengths; returns where the header ends.
 fn check_prefix(path: &Path, pack: &[u8]) -> Result<usize, Error> {
-    let word = |at: usize| u32::from_le_bytes([pack[at], pack[at + 1], pack[at + 2], pack[at + 3]]);
-    if pack.len() < PREFIX || &pack[..8] != MAGIC {
-        return Err(fault(path, "it does not begin as a pack does; give a `.pack` file or a model's directory".into()));
-    }
-    if word(8) != VERSION {
-        let reason = format!("its format is version {}, and this libellus reads version {VERSION}", word(8));
-        return Err(fault(path, format!("{reason}; make it again with `libellus model pack`")));
-    }
-    let end = PREFIX.saturating_add(word(12) as usize);
+    check_start(path, pack)?;
+    let end = PREFIX.saturating_add(word(pack, 12) as usize);
     if end > pack.len() {
         return Err(fault(path, "it ends inside its header; get it again".into()));
     }
     Ok(end)
+}
+
+/// The little-endian number at `at`.
+fn word(pack: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes([pack[at], pack[at + 1], pack[at + 2], pack[at + 3]])
+}
+
+/// Checks magic and version.
+fn check_start(path: &Path, pack: &[u8]) -> Result<(), Error> {
+    if pack.len() < PREFIX || &pack[..8] != MAGIC {
+        return Err(fault(path, "it does not begin as a pack does; give a `.pack` file or a model's directory".into()));
+    }
+    let version = word(pack, 8);
+    if version != VERSION {
+        let reason = format!("its format is version {version}, and this libellus reads version {VERSION}");
+        return Err(fault(path, format!("{reason}; make it again with `libellus model pack`")));
+    }
+    Ok(())
 }
 
 fn fault(path: &Path, reason: String) -> Error {
@@ -101,15 +130,20 @@ struct Tensors<'a> {
 
 impl Tensors<'_> {
     fn bytes(&self, name: &str) -> Result<Bytes, Error> {
-        let place = self.places.get(name).copied();
+        let place = self.places.get(name).copied().filter(|(offset, _)| offset.is_multiple_of(ALIGNMENT));
         let range = place.and_then(|(offset, len)| Some(offset..offset.checked_add(len)?));
         let bytes = range.and_then(|range| self.pack.slice(range));
-        bytes.ok_or_else(|| fault(self.path, format!("tensor `{name}` is missing or lies outside; get it again")))
+        bytes.ok_or_else(|| fault(self.path, format!("tensor `{name}` is missing, misplaced or outside; get it again")))
     }
 
     fn values<T: Pod>(&self, name: &str, count: usize) -> Result<Tensor<T>, Error> {
         let tensor = Tensor::new(self.bytes(name)?).filter(|values: &Tensor<T>| values.len() == count);
         tensor.ok_or_else(|| fault(self.path, format!("tensor `{name}` does not hold {count} values; get it again")))
+    }
+
+    fn matrix<T: Pod>(&self, name: &str, rows: usize, width: usize) -> Result<Tensor<T>, Error> {
+        let too_large = || fault(self.path, format!("tensor `{name}` would be {rows} rows of {width}; get it again"));
+        self.values(name, rows.checked_mul(width).ok_or_else(too_large)?)
     }
 
     fn norm(&self, name: &str, width: usize) -> Result<LayerNorm, Error> {

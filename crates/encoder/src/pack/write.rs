@@ -6,7 +6,7 @@
 //! * The rest (positions, LayerNorm, biases) stays float: it is 2 % of the file.
 
 use super::calibrate::Calibration;
-use super::quantize::{quantize_linear, quantize_rows};
+use super::quantize::{quantize_linear, quantize_words};
 use super::{Entry, Header, MAGIC, PREFIX, SUM, VERSION, names, sum};
 use crate::bytes::ALIGNMENT;
 use crate::directory::{Directory, hex};
@@ -16,9 +16,24 @@ use crate::{Error, Precision};
 use libellus_kernels as kernels;
 use std::path::Path;
 
+/// Longest name of a model, in bytes, and widest layer that is packed: fitting it takes two square matrices.
+const LONGEST_NAME: usize = 100;
+const WIDEST: usize = 16_384;
+
 /// The pack of the model in `directory`, called `name`.
+///
+/// # Errors
+/// If the model does not open, is too wide, or the name is not one.
 pub fn write(directory: &Path, name: &str) -> Result<Vec<u8>, Error> {
+    let refuse = |reason| Err(Error::CannotPack { path: directory.into(), reason });
+    if name.is_empty() || name.len() > LONGEST_NAME || name.chars().any(char::is_control) {
+        return refuse(format!("`{}` is not a name; give 1 to {LONGEST_NAME} bytes of text", name.escape_debug()));
+    }
     let source = Directory::open(directory)?;
+    let widest = source.dense.config.hidden.max(source.dense.config.feed_forward);
+    if widest > WIDEST {
+        return refuse(format!("a layer has {widest} inputs; at most {WIDEST} can be fitted"));
+    }
     let mut calibration = Calibration::new(&source);
     let mut parts = Parts::default();
     parts.add(names::TOKENIZER, &source.tokenizer.to_packed());
@@ -60,7 +75,7 @@ impl Parts {
     }
 
     fn add_words(&mut self, words: &[f32], hidden: usize) {
-        let (rows, scales) = quantize_rows(words, hidden);
+        let (rows, scales) = quantize_words(words, hidden);
         self.add(&format!("{}.rows", names::WORDS), bytemuck::cast_slice(&rows));
         self.add(&format!("{}.scales", names::WORDS), bytemuck::cast_slice(&scales));
     }

@@ -72,6 +72,7 @@ pub(crate) trait Lanes: Copy {
 macro_rules! for_every_isa {
     ($(fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? = $generic:ident;)*) => {$(
         #[allow(clippy::too_many_arguments, reason = "a kernel's operands")]
+        #[allow(unsafe_code, reason = "the dispatch")]
         fn $name(isa: $crate::Isa, $($arg: $ty),*) $(-> $ret)? {
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma")]
