@@ -4,7 +4,7 @@
 
 use rusqlite::ErrorCode;
 use rusqlite::ffi;
-use std::io;
+use std::{fmt, io};
 
 /// An error of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -110,7 +110,7 @@ pub enum Error {
         /// The path.
         location: String,
         /// What SQLite said.
-        source: rusqlite::Error,
+        source: DatabaseFault,
     },
     /// Another process held the lock for longer than we wait.
     #[error(
@@ -123,7 +123,7 @@ pub enum Error {
         /// What we were doing.
         action: &'static str,
         /// What SQLite said.
-        source: rusqlite::Error,
+        source: DatabaseFault,
     },
     /// The disk is full, or would not take the write.
     #[error(
@@ -134,7 +134,7 @@ pub enum Error {
         /// The path.
         location: String,
         /// What SQLite said.
-        source: rusqlite::Error,
+        source: DatabaseFault,
     },
     /// The file is damaged.
     #[error(
@@ -154,7 +154,7 @@ pub enum Error {
         /// What we were doing.
         action: &'static str,
         /// What SQLite said.
-        source: rusqlite::Error,
+        source: DatabaseFault,
     },
     /// An import's input is a directory.
     #[error("`{name}` is a directory; give a CSV, TSV or JSONL file")]
@@ -206,7 +206,9 @@ impl Error {
     /// Gives SQLite's failure the name that tells the user what to do.
     pub(crate) fn from_sqlite(location: &str, action: &'static str, source: rusqlite::Error) -> Self {
         let location = location.to_owned();
-        let Some((code, extended)) = source.sqlite_error().map(|error| (error.code, error.extended_code)) else {
+        let codes = source.sqlite_error().map(|error| (error.code, error.extended_code));
+        let source = DatabaseFault(source);
+        let Some((code, extended)) = codes else {
             return Error::Database { location, action, source };
         };
         match code {
@@ -220,6 +222,18 @@ impl Error {
         }
     }
 }
+
+/// What SQLite said, as one cause: rusqlite's error has the same words once more as its own source.
+#[derive(Debug)]
+pub struct DatabaseFault(pub(crate) rusqlite::Error);
+
+impl fmt::Display for DatabaseFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for DatabaseFault {}
 
 /// Whether an I/O error is about writing: a full disk also shows as one of these, e.g. when the shared-memory file of
 /// the write-ahead log cannot grow.

@@ -13,6 +13,6 @@ mod sentence;
 mod store;
 
 pub use book::Book;
-pub use error::Error;
+pub use error::{DatabaseFault, Error};
 pub use passage::{Passage, PassageCutter, cut_passages};
 pub use store::{Access, Catalogue, EmbeddedPassage, NewEmbedding, PendingPassage, Statistics, WriteOutcome};

@@ -1,8 +1,12 @@
 //! Passages: pieces of a book's text that fit the model.
 //!
-//! A model reads a window of tokens and drops what is behind it. So a description is cut at sentence ends into
-//! passages that fit, and each begins with the same [`context`] (subjects, title, authors), because a piece from the
+//! A model reads a window of tokens and drops what is behind it. So a description that does not fit is cut at sentence
+//! ends into passages, and each begins with the same [`context`] (subjects, title, authors), because a piece from the
 //! middle of a description seldom says what book it is about.
+//!
+//! A description that fits is one passage: it is written to be read as a whole. A longer one is cut into passages of
+//! at most a *third* of the window, two to five sentences each. A vector is a mean over the passage's tokens, and among the
+//! ten sentences that would fill the window a single fact drowns; nobody who asks for it finds the book.
 //!
 //! Invariants, held by property tests: the passages' texts, put together, hold every character of the description but
 //! white space, and no passage is longer than the window.
@@ -41,11 +45,22 @@ pub fn cut_passages(book: &Book, cutter: &dyn PassageCutter) -> Vec<Passage> {
         let context = context(book, cutter, cutter.max_tokens());
         return vec![Passage { ordinal: 0, text: String::new(), embedding_text: context }];
     }
-    let mut context = context(book, cutter, cutter.max_tokens() / 2);
-    if !context.is_empty() {
-        context.push(' ');
+    let window = cutter.max_tokens();
+    let context_within = |max_tokens| {
+        let mut context = context(book, cutter, max_tokens);
+        if !context.is_empty() {
+            context.push(' ');
+        }
+        context
+    };
+    let mut context = context_within(window / 2);
+    let mut texts = vec![description];
+    if cutter.count_tokens(&format!("{context}{description}")) > window {
+        // Half of the room, as above, and that is less in a shorter passage.
+        context = context_within(window / 6);
+        texts = cut_text(description, &context, cutter, window / 3);
     }
-    cut_text(description, &context, cutter)
+    texts
         .into_iter()
         .zip(0..)
         .map(|(text, ordinal)| Passage { ordinal, text: text.to_owned(), embedding_text: format!("{context}{text}") })
@@ -155,13 +170,9 @@ impl Level {
     }
 }
 
-/// Cuts `text` so that each piece fits behind `context`.
-fn cut_text<'a>(text: &'a str, context: &str, cutter: &dyn PassageCutter) -> Vec<&'a str> {
-    let max_tokens = cutter.max_tokens();
+/// Cuts `text` so that each piece behind `context` has at most `max_tokens`.
+fn cut_text<'a>(text: &'a str, context: &str, cutter: &dyn PassageCutter, max_tokens: usize) -> Vec<&'a str> {
     let fits = |range: Range<usize>| cutter.count_tokens(&format!("{context}{}", text[range].trim())) <= max_tokens;
-    if fits(0..text.len()) {
-        return vec![text];
-    }
     let special_tokens = cutter.count_tokens("");
     let budget = max_tokens.saturating_sub(cutter.count_tokens(context)).max(1);
     let measure = |range: Range<usize>, level| {
@@ -330,15 +341,37 @@ mod tests {
 
     #[test]
     fn cuts_at_sentence_ends() {
-        let description = "The first sentence is here. The second one follows it. The third one ends the text.";
-        let passages = cut_passages(&book(description), &Letters::new(40));
-        let texts: Vec<&str> = passages.iter().map(|passage| passage.text.as_str()).collect();
-        assert_eq!(
-            texts,
-            ["The first sentence is here. The second one follows it.", "The third one ends the text."],
-            "context: {} tokens",
-            Letters::new(40).count_tokens(&passages[0].embedding_text)
-        );
+        let sentences = ["The first sentence is here.", "The second one follows it.", "The third one ends the text."];
+        let description = [sentences, sentences].concat().join(" ");
+        let bare = Book { title: "Three".to_owned(), description: Some(description.clone()), ..Book::default() };
+        for (max_tokens, expected) in [(60, vec![description.as_str()]), (48, [sentences, sentences].concat())] {
+            let passages = cut_passages(&bare, &Letters::new(max_tokens));
+            let texts: Vec<&str> = passages.iter().map(|passage| passage.text.as_str()).collect();
+            assert_eq!(texts, expected, "a window of {max_tokens} tokens");
+        }
+    }
+
+    #[test]
+    fn a_description_that_is_too_long_is_cut_into_few_sentences_each() {
+        let sentence = "The captain and his crew sail on through the cold green sea. "; // 16 tokens
+        let cutter = Letters::new(256);
+        let fitting = cut_passages(&book(&sentence.repeat(14)), &cutter);
+        assert_eq!(fitting.len(), 1, "what fits stays whole");
+        let passages = cut_passages(&book(&sentence.repeat(60)), &cutter);
+        for passage in &passages {
+            let sentences = passage.text.matches('.').count();
+            assert!((2..=6).contains(&sentences), "{sentences} sentences: {passage:?}");
+            assert!(passage.embedding_text.starts_with("Whaling, Sea stories. Moby-Dick"), "{passage:?}");
+            assert!(cutter.count_tokens(&passage.embedding_text) <= 85, "{passage:?}");
+        }
+        // With more subjects than have room, the context gives way once more.
+        let crowded =
+            Book { subjects: (0..60).map(|n| format!("Subject number {n}")).collect(), ..book(&sentence.repeat(60)) };
+        for passage in cut_passages(&crowded, &cutter) {
+            assert!(cutter.count_tokens(&passage.embedding_text) <= 85, "{passage:?}");
+            assert!(passage.embedding_text.starts_with("Subject number 0, "), "{passage:?}");
+            assert!(passage.text.matches('.').count() >= 2, "{passage:?}");
+        }
     }
 
     #[test]

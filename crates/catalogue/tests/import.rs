@@ -348,6 +348,35 @@ fn a_read_error_keeps_the_batches_before() {
 }
 
 #[test]
+fn what_readers_noted_does_not_come_into_the_catalogue() {
+    let librarything = "Book Id\tTitle\tSort Character\tPrimary Author\tSecondary Author\tReview\tRating\tComment\t\
+                        Private Comment\tPage Count\tAcquired\tBarcode\tEntry Date\tFrom Where\tLending Patron\n\
+                        7\tGood Omens\t1\tGaiman, Neil\tPratchett, Terry\tSECRET\tSECRET\tSECRET\tSECRET\t288\t\
+                        SECRET\tSECRET\tSECRET\tSECRET\tSECRET\n";
+    let goodreads = "Book Id,Title,Author,Additional Authors,My Rating,Average Rating,Date Read,Date Added,Bookshelves,\
+                     Bookshelves with positions,Exclusive Shelf,My Review,Spoiler,Private Notes,Read Count,Owned Copies\n\
+                     7,Good Omens,Neil Gaiman,Terry Pratchett,SECRET,4.2,SECRET,SECRET,SECRET,SECRET,SECRET,SECRET,\
+                     SECRET,SECRET,SECRET,SECRET\n";
+    let json =
+        r#"{"Title": "Good Omens", "Author": ["Neil Gaiman", "Terry Pratchett"], "rating": "SECRET", "work id": 1}"#;
+    for (content, authors, extra) in [
+        (librarything, ["Gaiman, Neil", "Pratchett, Terry"], &["Page Count", "Sort Character"][..]),
+        (goodreads, ["Neil Gaiman", "Terry Pratchett"], &["Average Rating"]),
+        (json, ["Neil Gaiman", "Terry Pratchett"], &["work id"]),
+    ] {
+        let (catalogue, report) = import_new(content.as_bytes()).expect("reads");
+        assert_eq!((report.records, report.rejected, report.warned), (1, 0, 0), "{:?}", report.warnings);
+        let book = books_of(&catalogue).remove(0);
+        assert_eq!(book.authors, authors);
+        let mut kept: Vec<&String> = book.extra.keys().collect();
+        kept.sort();
+        assert_eq!(kept, extra, "{content}");
+        assert!(!format!("{book:?}").contains("SECRET"), "{book:?}");
+        assert!(report.mapping.iter().any(|(_, field)| field == "left out: personal data"), "it is said");
+    }
+}
+
+#[test]
 fn exports_of_other_systems_load() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/exports-synthetic");
     if !folder.is_dir() {

@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::{Words, book, books_of, embed_pending};
+use common::{Words, book, books_of, embed_pending, import_into};
+use libellus_catalogue::import::ImportOptions;
 use libellus_catalogue::{Access, Catalogue, Error, NewEmbedding, WriteOutcome};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -39,7 +40,7 @@ fn books_come_back_as_they_went_in() {
     let found = catalogue.books_by_rowid(&[2, 99, 1]).expect("reads");
     assert_eq!(found, [Some(bare), None, Some(whole)]);
     assert_eq!(catalogue.passage_text(1, 0).expect("reads").as_deref(), Some("First sentence. Second sentence."));
-    assert_eq!(catalogue.passage_text(2, 0).expect("reads").as_deref(), Some(""));
+    assert_eq!(catalogue.passage_text(2, 0).expect("reads").as_deref(), Some("The book b."), "what was embedded");
     assert_eq!(catalogue.passage_text(1, 1).expect("reads"), None);
     let error = catalogue.put_books(&[book("d", "")], &Words).expect_err("may only read");
     assert!(matches!(error, Error::OpenedReadOnly { .. }), "{error:?}");
@@ -58,6 +59,60 @@ fn writing_the_same_again_changes_nothing() {
     let outcome = catalogue.put_books(&[book("a", "One!"), book("b", "Two.")], &Words).expect("writes");
     assert_eq!(outcome, WriteOutcome { added: 0, updated: 1, unchanged: 1 });
     assert!(catalogue.revision().expect("reads") > revision);
+}
+
+/// What a copy of the file alone holds.
+fn books_in_a_copy(path: &Path) -> u64 {
+    let copy = path.with_file_name("copy.db");
+    std::fs::copy(path, &copy).expect("copies");
+    let counts = Catalogue::open(&copy, Access::ReadWrite).and_then(|catalogue| catalogue.statistics("s"));
+    for suffix in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(format!("{}{suffix}", copy.display()));
+    }
+    counts.expect("a copy that opens").books
+}
+
+#[test]
+fn after_an_import_the_file_alone_holds_the_books_while_others_have_it_open() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("libellus.db");
+    let (server, importer) = (open(&path), open(&path));
+    server.put_books(&[book("a", "Text.")], &Words).expect("writes");
+    assert_eq!(server.statistics("s").expect("counts").books, 1);
+    assert_eq!(books_in_a_copy(&path), 0, "what is to be mended: the book is in the log only");
+    import_into(&importer, b"id,title\nb,Beowulf\n", &ImportOptions::default()).expect("imports");
+    assert_eq!(books_in_a_copy(&path), 2);
+    assert_eq!(server.statistics("s").expect("counts").books, 2);
+
+    // A reader in the middle of a walk, or another's write: not now, and no error.
+    for statements in ["BEGIN; SELECT count(*) FROM books", "BEGIN IMMEDIATE; DELETE FROM books"] {
+        let other = rusqlite::Connection::open(&path).expect("opens");
+        for statement in statements.split("; ") {
+            let mut statement = other.prepare(statement).expect("prepares");
+            let mut rows = statement.query([]).expect("runs");
+            while rows.next().expect("runs").is_some() {}
+        }
+        importer.settle().expect("waits for another time");
+        drop(other);
+    }
+    server.settle().expect("settles");
+    let reader = Catalogue::open(&path, Access::ReadOnly).expect("opens");
+    reader.settle().expect("has nothing to do");
+    Catalogue::in_memory().and_then(|catalogue| catalogue.settle()).expect("has nothing to do");
+}
+
+#[test]
+fn a_cause_is_said_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("libellus.db");
+    let catalogue = open(&path);
+    catalogue.set_busy_timeout(Duration::from_millis(1)).expect("sets");
+    let other = rusqlite::Connection::open(&path).expect("opens");
+    other.execute_batch("BEGIN IMMEDIATE").expect("begins");
+    let error = catalogue.put_books(&[book("a", "Text.")], &Words).expect_err("is locked");
+    let cause = std::error::Error::source(&error).expect("a cause");
+    assert_eq!(cause.to_string(), "database is locked");
+    assert!(cause.source().is_none(), "{:?}", cause.source());
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! environment. Any other scheme is an error, never a file of that odd name.
 
 use crate::error::Error;
+use crate::output::shell_word;
 use libellus_catalogue::{Access, Catalogue};
 use std::env;
 use std::path::PathBuf;
@@ -29,9 +30,26 @@ impl DatabaseArgs {
         }
     }
 
+    /// `--db` as it was typed, for a command to copy; empty if it was not.
+    pub fn flag(&self) -> String {
+        self.db.as_ref().map_or_else(String::new, |db| format!(" --db {}", shell_word(db)))
+    }
+
     /// Opens the catalogue for writing, making it if it is missing.
     pub fn open_or_create(&self) -> Result<Catalogue, Error> {
         Ok(Catalogue::open(&self.path()?, Access::ReadWrite)?)
+    }
+
+    /// Opens the catalogue for writing, or for reading if it is there but cannot be written.
+    pub fn open_to_serve(&self) -> Result<(Catalogue, Access), Error> {
+        let path = self.path()?;
+        let existed = path.exists();
+        match Catalogue::open(&path, Access::ReadWrite) {
+            Err(libellus_catalogue::Error::ReadOnly { .. }) if existed => {
+                Ok((Catalogue::open(&path, Access::ReadOnly)?, Access::ReadOnly))
+            }
+            opened => Ok((opened?, Access::ReadWrite)),
+        }
     }
 
     /// Opens a catalogue that must exist already.

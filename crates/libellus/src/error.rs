@@ -69,9 +69,10 @@ pub enum Error {
         /// The longest line that is read.
         limit: usize,
     },
-    /// A line of another kind than the first.
+    /// A line that is no record, in a file of records.
     #[error(
-        "line {line} of `{name}` is not an object with `id` and `text`, but line 1 is, and a file holds one kind: {reason}"
+        "line {line} of `{name}` is not a record: {reason}; where the first line is a JSON object, every line must be \
+         one with `text`, and perhaps `id`"
     )]
     NotARecord {
         /// The file, or `standard input`.
@@ -87,6 +88,21 @@ pub enum Error {
         /// The file.
         name: String,
     },
+    /// The rejects would overwrite the catalogue.
+    #[error("`{name}` belongs to the catalogue, which the rejected records would overwrite; nothing was changed")]
+    RejectsOverCatalogue {
+        /// The file.
+        name: String,
+    },
+    /// The rejects would overwrite an input.
+    #[error("`{name}` is an input, which the rejected records would overwrite; nothing was changed")]
+    RejectsOverInput {
+        /// The file.
+        name: String,
+    },
+    /// Two things for standard output.
+    #[error("standard output cannot hold both the report of `--json` and the rejected records of `--rejects -`")]
+    RejectsAndJson,
     /// An output that cannot be made or written.
     #[error("cannot write `{name}`")]
     Output {
@@ -174,6 +190,9 @@ impl Error {
                  directory or a .pack file",
             ),
             Error::InvalidUtf8 { .. } => Some("convert the file first, e.g. with `iconv -f WINDOWS-1252 -t UTF-8`"),
+            Error::RejectsOverCatalogue { .. } | Error::RejectsOverInput { .. } | Error::RejectsAndJson => {
+                Some("name another file after `--rejects`")
+            }
             Error::SameFile { .. } => Some("write to another file, and rename it afterwards"),
             Error::Output { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 Some("make room, or write to another disk; what is there already is kept")
@@ -191,10 +210,13 @@ impl Error {
             | Error::NoSuchModel { .. }
             | Error::IsADirectory { .. }
             | Error::SameFile { .. }
+            | Error::RejectsOverCatalogue { .. }
+            | Error::RejectsOverInput { .. }
+            | Error::RejectsAndJson
             | Error::Port { .. } => 2,
             Error::Search(
                 Search::EmptyQuery
-                | Search::QueryTooLong { .. }
+                | Search::QueryTooLong
                 | Search::LimitOutOfRange { .. }
                 | Search::UnknownMode(_)
                 | Search::NoJudgedSet { .. }

@@ -1,6 +1,7 @@
 //! Opening what is to be read: a file, or standard input as `-`.
 
 use crate::error::Error;
+use crate::files::STANDARD;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -18,10 +19,11 @@ pub struct Input {
 impl Input {
     /// Opens a file, or standard input if `path` is `-`.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        if path == Path::new("-") {
+        if path == Path::new(STANDARD) {
             return Ok(Self {
                 name: "standard input".to_owned(),
-                reader: Box::new(io::stdin().lock()),
+                // Not locked: `-` may be given twice, and the second has nothing left to read.
+                reader: Box::new(io::stdin()),
                 size_bytes: None,
             });
         }

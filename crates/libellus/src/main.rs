@@ -9,6 +9,7 @@ mod cli;
 mod commands;
 mod database;
 mod error;
+mod files;
 mod input;
 mod interrupt;
 mod model;

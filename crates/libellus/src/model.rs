@@ -1,6 +1,7 @@
 //! Which model: the one inside the executable, unless `--model` names a directory or a pack.
 
 use crate::error::Error;
+use crate::output::shell_word;
 use libellus_encoder::Encoder;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,6 +18,11 @@ pub struct ModelArgs {
 }
 
 impl ModelArgs {
+    /// `--model` as it was typed, for a command to copy; empty for the model inside.
+    pub fn flag(&self) -> String {
+        if is_builtin(&self.model) { String::new() } else { format!(" --model {}", shell_word(&self.model)) }
+    }
+
     /// Opens the model.
     pub fn open(&self) -> Result<Arc<Encoder>, Error> {
         open(&self.model)

@@ -11,6 +11,8 @@ pub enum Outcome {
     WithRejects,
     /// An import found no record that it could use.
     NothingUsable,
+    /// The service ended as it was told to, but could not embed what it should have; it said why.
+    NotEmbedded,
     /// Stopped by Ctrl-C or SIGTERM; what was finished is kept.
     Interrupted,
 }
@@ -19,7 +21,7 @@ impl From<Outcome> for ExitCode {
     fn from(outcome: Outcome) -> Self {
         ExitCode::from(match outcome {
             Outcome::Done => 0,
-            Outcome::WithRejects => 1,
+            Outcome::WithRejects | Outcome::NotEmbedded => 1,
             Outcome::NothingUsable => 2,
             Outcome::Interrupted => crate::interrupt::EXIT_CODE,
         })

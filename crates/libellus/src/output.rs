@@ -34,6 +34,16 @@ pub fn csv_field(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// `text` as one word of a shell's command line, quoted if it must be.
+pub fn shell_word(text: &str) -> Cow<'_, str> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:=,@%".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(format!("'{}'", text.replace('\'', "'\\''")))
+    }
+}
+
 /// `text` without control characters: a record must not be able to move a terminal's cursor.
 pub fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
@@ -113,6 +123,15 @@ mod tests {
             ("two\nlines", "\"two\nlines\""),
         ] {
             assert_eq!(csv_field(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn shell_words_are_quoted_only_if_they_must_be() {
+        for (text, expected) in
+            [("data/books.db", "data/books.db"), ("my books.db", "'my books.db'"), ("it's", "'it'\\''s'"), ("", "''")]
+        {
+            assert_eq!(shell_word(text), expected, "{text:?}");
         }
     }
 

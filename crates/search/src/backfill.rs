@@ -55,6 +55,20 @@ pub(crate) fn backfill(
     options: &BackfillOptions,
     progress: &mut dyn FnMut(BackfillProgress) -> ControlFlow<()>,
 ) -> Result<BackfillReport, Error> {
+    let report = embed_pending(encoder, catalogue, options, progress)?;
+    if report.embedded > 0 {
+        catalogue.settle()?;
+    }
+    Ok(report)
+}
+
+/// Embeds batch after batch until nothing is left or the caller stops it.
+fn embed_pending(
+    encoder: &Encoder,
+    catalogue: &Catalogue,
+    options: &BackfillOptions,
+    progress: &mut dyn FnMut(BackfillProgress) -> ControlFlow<()>,
+) -> Result<BackfillReport, Error> {
     let space = &encoder.info().fingerprint.space;
     let statistics = catalogue.statistics(space)?;
     let total = statistics.passages.saturating_sub(statistics.embedded);

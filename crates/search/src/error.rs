@@ -13,11 +13,8 @@ pub enum Error {
     #[error("the query is empty; say what the book is about")]
     EmptyQuery,
     /// Longer than [`MAX_QUERY_BYTES`].
-    #[error("the query is {len} bytes long; at most {MAX_QUERY_BYTES} are read, so shorten it to a sentence or two")]
-    QueryTooLong {
-        /// Its length in bytes.
-        len: usize,
-    },
+    #[error("the query is longer than {MAX_QUERY_BYTES} bytes; shorten it to a sentence or two")]
+    QueryTooLong,
     /// Outside 1 to [`MAX_LIMIT`].
     #[error("the limit is {limit}; it must be from 1 to {MAX_LIMIT}")]
     LimitOutOfRange {
@@ -29,7 +26,8 @@ pub enum Error {
     UnknownMode(String),
     /// There are passages, but none of them lies in the loaded model's space.
     #[error(
-        "none of the {passages} passages in `{location}` is embedded for `{model}` (space {space}){stored}; run `libellus backfill`"
+        "none of the {passages} passages in `{location}` is embedded for `{model}` ({dim} dimensions, space {space}){stored}; \
+         run {}", Backfill { location, model }
     )]
     NotEmbedded {
         /// The catalogue.
@@ -38,6 +36,8 @@ pub enum Error {
         passages: u64,
         /// The loaded model.
         model: String,
+        /// The length of its vectors.
+        dim: usize,
         /// Its space.
         space: String,
         /// What is stored instead.
@@ -109,6 +109,27 @@ pub enum Error {
     Index(#[from] libellus_index::Error),
 }
 
+/// The model inside the executable, for which no `--model` is needed.
+const BUILTIN: &str = "all-MiniLM-L6-v2";
+
+/// The command that embeds what is missing; part of a message.
+struct Backfill<'a> {
+    location: &'a str,
+    model: &'a str,
+}
+
+impl fmt::Display for Backfill<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { location, model } = self;
+        if *model == BUILTIN {
+            write!(f, "`libellus backfill --db {location}`")
+        } else {
+            // A model knows its name, not where it lies.
+            write!(f, "`libellus backfill --db {location} --model {model}` (the model's file or directory, as here)")
+        }
+    }
+}
+
 /// The spaces that a catalogue's embeddings lie in, with the count of each; part of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredSpaces(pub Vec<(String, u64)>);
@@ -129,21 +150,31 @@ mod tests {
 
     #[test]
     fn a_catalogue_of_another_model_is_named_with_both_spaces() {
-        let not_embedded = |stored: &[(&str, u64)]| Error::NotEmbedded {
+        let not_embedded = |model: &str, stored: &[(&str, u64)]| Error::NotEmbedded {
             location: "libellus.db".to_owned(),
             passages: 12,
-            model: "all-MiniLM-L6-v2".to_owned(),
+            model: model.to_owned(),
+            dim: 384,
             space: "aa".to_owned(),
             stored: StoredSpaces(stored.iter().map(|&(space, count)| (space.to_owned(), count)).collect()),
         };
-        let start = "none of the 12 passages in `libellus.db` is embedded for `all-MiniLM-L6-v2` (space aa)";
-        let cases: [(&[(&str, u64)], &str); 3] = [
-            (&[], "; run `libellus backfill`"),
-            (&[("bb", 12)], "; stored are 12 of space bb; run `libellus backfill`"),
-            (&[("bb", 7), ("cc", 5)], "; stored are 7 of space bb, 5 of space cc; run `libellus backfill`"),
+        let start = "none of the 12 passages in `libellus.db` is embedded for";
+        let run = "run `libellus backfill --db libellus.db";
+        type Stored<'a> = &'a [(&'a str, u64)];
+        let cases: [(&str, Stored<'_>, String); 4] = [
+            (BUILTIN, &[], format!("; {run}`")),
+            (BUILTIN, &[("bb", 12)], format!("; stored are 12 of space bb; {run}`")),
+            (BUILTIN, &[("bb", 7), ("cc", 5)], format!("; stored are 7 of space bb, 5 of space cc; {run}`")),
+            ("other", &[], format!("; {run} --model other` (the model's file or directory, as here)")),
         ];
-        for (stored, end) in cases {
-            assert_eq!(not_embedded(stored).to_string(), format!("{start}{end}"));
+        for (model, stored, end) in cases {
+            let message = not_embedded(model, stored).to_string();
+            assert_eq!(message, format!("{start} `{model}` (384 dimensions, space aa){end}"));
         }
+    }
+
+    #[test]
+    fn the_builtin_model_is_known_by_its_name() {
+        assert_eq!(libellus_encoder::Encoder::builtin().info().name, BUILTIN);
     }
 }

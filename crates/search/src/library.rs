@@ -22,7 +22,7 @@ use std::time::Instant;
 pub struct Readiness {
     /// Whether there is at least one embedded passage or the catalogue is empty.
     pub ready: bool,
-    /// What is missing, for people.
+    /// What is missing before questions are answered from all books, for people; an empty catalogue lacks nothing.
     pub reason: Option<String>,
     /// The model's name.
     pub model: String,
@@ -142,6 +142,7 @@ impl Library {
             location: self.catalogue.location().to_owned(),
             passages,
             model: model.name.clone(),
+            dim: model.dim,
             space: space.clone(),
             stored: StoredSpaces(self.catalogue.spaces()?),
         })
@@ -220,15 +221,10 @@ impl Library {
 
 /// What a catalogue lacks, if anything.
 fn missing(counts: &Statistics, model: &str) -> Option<String> {
-    let pending = counts.passages.saturating_sub(counts.embedded);
-    if counts.books == 0 {
-        Some("the catalogue is empty; load books with `libellus import FILE`".to_owned())
-    } else if pending > 0 {
-        let passages = counts.passages;
-        Some(format!("{pending} of {passages} passages are not embedded for `{model}`; run `libellus backfill`"))
-    } else {
-        None
-    }
+    let passages = counts.passages;
+    let pending = passages.saturating_sub(counts.embedded);
+    (pending > 0)
+        .then(|| format!("{pending} of {passages} passages are not embedded for `{model}`; run `libellus backfill`"))
 }
 
 /// Measures one step after the other.
@@ -254,7 +250,7 @@ mod tests {
     #[test]
     fn what_is_missing_is_said() {
         let cases = [
-            ((0, 0, 0), Some("the catalogue is empty; load books with `libellus import FILE`")),
+            ((0, 0, 0), None),
             ((2, 3, 3), None),
             ((2, 3, 0), Some("3 of 3 passages are not embedded for `m`; run `libellus backfill`")),
             ((2, 3, 2), Some("1 of 3 passages are not embedded for `m`; run `libellus backfill`")),

@@ -71,7 +71,7 @@ impl SearchRequest {
     /// The query without white space around it, if question and limit can be answered.
     pub(crate) fn checked_query(&self) -> Result<&str, Error> {
         if self.query.len() > MAX_QUERY_BYTES {
-            return Err(Error::QueryTooLong { len: self.query.len() });
+            return Err(Error::QueryTooLong);
         }
         if !(1..=MAX_LIMIT).contains(&self.limit) {
             return Err(Error::LimitOutOfRange { limit: self.limit });
@@ -93,7 +93,8 @@ pub struct Hit {
     pub score: f32,
     /// The book.
     pub book: Book,
-    /// The passage that matched best; empty if the book has no description.
+    /// The passage that matched best; of a book without a description its subjects, title and authors, which are all
+    /// that the model read.
     pub passage: String,
 }
 
@@ -153,7 +154,7 @@ mod tests {
             (" \t\n", 1, Err("the query is empty")),
             ("\0\u{1b}\u{7f}", 1, Err("the query is empty")),
             ("\u{200b}\u{feff} \u{ad}\u{2060}", 1, Err("the query is empty")),
-            (&too_long, 1, Err("the query is 16385 bytes long")),
+            (&too_long, 1, Err("the query is longer than 16384 bytes")),
             ("whales", 0, Err("the limit is 0")),
             ("whales", MAX_LIMIT + 1, Err("the limit is 101")),
         ];

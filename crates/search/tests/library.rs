@@ -163,6 +163,32 @@ fn the_passage_that_matches_is_the_one_named() {
 }
 
 #[test]
+fn a_book_without_a_description_shows_what_was_read_of_it() {
+    let library = library();
+    put(&library, &all_books());
+    backfill(&library);
+    for mode in [Mode::Semantic, Mode::Keyword] {
+        let response = search(&library, "untold", mode).expect("an answer");
+        let hit = response.hits.iter().find(|hit| hit.book.id == "untold").expect("the book");
+        assert_eq!(hit.passage, "Untold by Anonymous.", "{mode}");
+    }
+}
+
+#[test]
+fn after_a_backfill_the_file_alone_holds_the_embeddings_while_others_have_it_open() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("libellus.db");
+    let (server, writer) = (library_at(&path), library_at(&path));
+    assert!(found(&server, "whales", Mode::Semantic).is_empty());
+    put(&writer, &all_books());
+    backfill(&writer);
+    let copy = directory.path().join("copy.db");
+    std::fs::copy(&path, &copy).expect("copied");
+    let counts = library_at(&copy).readiness().expect("counts").catalogue;
+    assert_eq!((counts.books, counts.embedded), (8, 8));
+}
+
+#[test]
 fn books_are_found_by_words_without_embeddings() {
     let library = library();
     put(&library, &all_books());
@@ -216,7 +242,7 @@ fn what_is_not_embedded_is_said() {
     let library = library();
     let readiness = library.readiness().expect("counts");
     assert!(readiness.ready, "an empty catalogue is not broken");
-    assert!(readiness.reason.expect("what to do").contains("libellus import"));
+    assert_eq!(readiness.reason, None, "nor does it lack anything");
 
     put(&library, &all_books());
     let readiness = library.readiness().expect("counts");
@@ -224,7 +250,8 @@ fn what_is_not_embedded_is_said() {
     assert_eq!(readiness.fingerprint, ENCODER.info().fingerprint.to_string());
     let message = search(&library, "whales", Mode::Semantic).expect_err("nothing to compare with").to_string();
     assert!(message.starts_with("none of the 8 passages in `"), "{message}");
-    assert!(message.contains(&ENCODER.info().fingerprint.space) && message.ends_with("run `libellus backfill`"));
+    assert!(message.contains(&format!("(384 dimensions, space {})", ENCODER.info().fingerprint.space)), "{message}");
+    assert!(message.ends_with("run `libellus backfill --db memory`"), "{message}");
 
     let vector = vec![1.0; ENCODER.info().dim];
     let pending = library.catalogue().pending_passages("another", 0, 1).expect("passages");
@@ -299,10 +326,146 @@ fn odd_questions_are_answered_or_refused_kindly() {
             assert!(search(&library, query, mode).is_ok(), "{mode} {query:?}");
         }
         let megabyte = "whale ".repeat(200_000);
-        assert!(matches!(search(&library, &megabyte, mode), Err(Error::QueryTooLong { len: 1_200_000 })));
+        assert!(matches!(search(&library, &megabyte, mode), Err(Error::QueryTooLong)));
     }
     assert_eq!(found(&library, "\0whale\0", Mode::Keyword), ["whale"]);
     let long = "whale ".repeat(2_000);
     let tokens = search(&library, &long, Mode::Semantic).expect("an answer").query_tokens.expect("semantic");
     assert!(tokens.is_truncated(), "the answer says that the model did not read all: {tokens:?}");
+}
+
+/// What the long memoir below goes on about.
+#[rustfmt::skip]
+const PLAIN: [&str; 50] = [
+    "My father kept a small shop at the corner of the market square.",
+    "On weekdays the shutters went up at seven and came down at six.",
+    "The bell above the door had a crack and rang half a tone flat.",
+    "Behind the counter stood forty drawers with brass handles.",
+    "Every drawer had a paper label in my mother's careful hand.",
+    "Flour, sugar and salt were weighed on an iron scale.",
+    "The schoolmaster bought ink by the pint and never paid before Easter.",
+    "My brother learned his sums by adding up the week's receipts.",
+    "In spring the river rose to the third step of the chapel.",
+    "We carried the carpets upstairs and waited for the water to go.",
+    "The doctor came by boat that year and complained about his boots.",
+    "After the flood the plaster smelled of mud until midsummer.",
+    "My aunt played the harmonium on Sundays and taught piano on Mondays.",
+    "Her pupils were afraid of her ruler and fond of her ginger cake.",
+    "The post arrived twice a day with a man who loved to talk.",
+    "He knew who had written to whom, and how thick the letter was.",
+    "In summer we slept with the windows open and heard the night trains.",
+    "The station had one platform, a clock and a bed of geraniums.",
+    "The stationmaster polished the clock more often than he wound it.",
+    "Harvest brought strangers who slept in the barns outside the town.",
+    "They sang in the evenings and mended our fences for a meal.",
+    "One of them stayed, married the baker's sister and grew roses.",
+    "The bakery was rebuilt in brick after the old roof fell in.",
+    "Bread cost a penny more from then on, and nobody forgave it.",
+    "My mother read novels aloud while we shelled the peas.",
+    "She skipped the sad chapters, so that we found them later by ourselves.",
+    "In autumn the leaves of the limes blocked the gutters of the town hall.",
+    "The mayor climbed the ladder himself and was photographed on it.",
+    "The picture hung in the council room for twenty years.",
+    "My uncle wanted to be a surveyor and became a clerk instead.",
+    "He measured the garden every New Year and wrote down the figures.",
+    "The well was four paces from the plum tree in every one of his books.",
+    "We had a goat for the milk and a quarrel with the neighbours about it.",
+    "The quarrel ended when their hedge had been eaten entirely.",
+    "The winter of the long frost closed the school for a month.",
+    "We skated to the mill and came home with bread inside our coats.",
+    "The miller's wife warmed bricks in the oven for our hands.",
+    "When the thaw came, the ice broke with a sound like carts on a bridge.",
+    "The first telephone in the town was put into my father's shop.",
+    "People stood in line to hear the voice of the exchange.",
+    "My sister went to the city to study and wrote home every Friday.",
+    "Her letters described hats, lectures and the price of coal.",
+    "She came back with short hair and an opinion on drains.",
+    "The drains were dug two years later along the line she had drawn.",
+    "The cinema opened in the old tannery and smelled of leather.",
+    "I saw my first film there between the dentist and the curate.",
+    "The dentist laughed in the wrong places and lent me his umbrella.",
+    "At the fair a man guessed the weight of anyone for a coin.",
+    "He was wrong about my grandfather by more than a stone.",
+    "The shop was sold in the spring, with its drawers and its bell.",
+];
+
+const FACT: &str = "In her last winter my grandmother taught a blind fox to ride the tram to the fish market.";
+
+/// Id, title and description of the other books: some of them about one half of the question.
+#[rustfmt::skip]
+const OTHERS: [[&str; 3]; 30] = [
+    ["lighthouse", "The Lamp", "A keeper tends the light on a rock and writes letters that no boat can fetch."],
+    ["tunnel", "Under the Pass", "Engineers and miners drive a railway tunnel through the Alps."],
+    ["vaccine", "The Cowpox Doctor", "How a country doctor found the first vaccine, and who tried to stop him."],
+    ["chess", "The Endgame", "A retired champion plays one last correspondence game with a prisoner."],
+    ["desert", "Forty Wells", "A caravan crosses the Sahara with salt, following the stars from well to well."],
+    ["orchestra", "Second Violin", "Rivalry and love among the musicians of a provincial orchestra."],
+    ["bread", "Sourdough", "Recipes and patience: how to bake bread with wild yeast at home."],
+    ["volcano", "Ash", "A village is buried by an eruption, and its survivors move the church stone by stone."],
+    ["code", "The Cipher Room", "Young women break the enemy's codes in a country house during the war."],
+    ["garden", "The Walled Garden", "Restoring a neglected kitchen garden month by month."],
+    ["trial", "The Miller's Trial", "A miller is accused of witchcraft and defends himself too well."],
+    ["comet", "The Return", "Two astronomers wait a lifetime apart for the same comet."],
+    ["trams", "City on Rails", "A history of trams, their drivers and their depots in European cities."],
+    ["foxes", "The Den", "A naturalist follows a family of wild foxes through four seasons."],
+    ["guide", "Harness", "How puppies are raised and trained to be guide dogs."],
+    ["plague", "The Shut House", "A family is locked into its house in the year of the plague."],
+    ["cook", "The King's Table", "A kitchen boy rises to cook for an unloved king."],
+    ["ice", "Beset", "A ship is trapped in the pack ice and drifts for two winters."],
+    ["silk", "Mulberry", "Three generations of weavers see their trade come and go."],
+    ["math", "Proofs for Everyone", "An invitation to the elegance of numbers, without any formulas."],
+    ["spy", "The Quiet Clerk", "A filing clerk sells secrets for years and is betrayed by a typewriter ribbon."],
+    ["twins", "Left and Right", "Twins parted at birth meet as opponents in an election."],
+    ["opera", "The Understudy", "A singer gets her chance when the soprano loses her voice."],
+    ["mountain", "No Summit", "Why four climbers turned around just below the top, and never regretted it."],
+    ["school", "The Long Corridor", "A shy boy survives boarding school with the help of the librarian."],
+    ["birds", "Swift", "The lives of swifts, who eat, drink and sleep on the wing."],
+    ["strike", "The Match Girls", "Workers at a match factory strike for their health and win."],
+    ["map", "The Blank Sheet", "A mapmaker invents an island to catch those who copy him."],
+    ["river", "Downstream", "A journey by raft from the source of a great river to the sea."],
+    ["robot", "The Minder", "A household robot has to decide which of its owners to obey."],
+];
+
+/// Words of a description that the model cannot read at once.
+const LONG: usize = 1500;
+
+/// The plain sentences, again and again in another order, until there are enough; then the fact.
+fn memoir() -> String {
+    let mut sentences: Vec<&str> = Vec::new();
+    let mut words = 0;
+    for step in [1, 7, 11, 13, 17, 19] {
+        for n in 0..PLAIN.len() {
+            if words < LONG {
+                sentences.push(PLAIN[n * step % PLAIN.len()]);
+                words += PLAIN[n * step % PLAIN.len()].split_whitespace().count();
+            }
+        }
+    }
+    sentences.push(FACT);
+    sentences.join(" ")
+}
+
+#[test]
+fn one_fact_at_the_end_of_a_long_description_is_found_in_other_words() {
+    let library = library();
+    let mut books: Vec<Book> =
+        OTHERS.into_iter().map(|[id, title, description]| book([id, title, "Various", "", description])).collect();
+    books.push(book(["memoir", "The Corner Shop", "Edith Marlowe", "country life", &memoir()]));
+    put(&library, &books);
+    backfill(&library);
+
+    let queries = [
+        "a fox that cannot see takes the streetcar to buy fish",
+        "grandma trains a sightless fox to travel by streetcar",
+        "blind wild animal as a passenger of the tramway",
+    ];
+    let mut missed = Vec::new();
+    for query in queries {
+        let hits = search(&library, query, Mode::Semantic).expect("an answer").hits;
+        if hits[0].book.id != "memoir" || !hits[0].passage.contains(FACT) {
+            let shown: Vec<(String, f32)> = hits.into_iter().map(|hit| (hit.book.id, hit.score)).collect();
+            missed.push((query, shown));
+        }
+    }
+    assert!(missed.is_empty(), "{missed:?}");
 }

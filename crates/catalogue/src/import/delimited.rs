@@ -111,6 +111,7 @@ impl<'a> Reader<'a> {
             }
         }
         let names: Vec<String> = self.row.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
+        self.mapping.look_at(names.iter().map(String::as_str));
         self.columns = names
             .into_iter()
             .map(|name| {

@@ -154,6 +154,15 @@ pub(super) fn authors(text: &str) -> Vec<String> {
     text.split([';', '|']).flat_map(split_pair).map(line).filter(|name| !name.is_empty()).collect()
 }
 
+/// Names as [`authors`] has them, and `Neil Gaiman, Terry Pratchett` apart; but not `Pratchett, Terry`.
+pub(super) fn more_authors(text: &str) -> Vec<String> {
+    let split = |names: String| {
+        let parts: Vec<&str> = names.split(',').collect();
+        if parts.iter().all(|part| is_person(part)) { parts.into_iter().map(line).collect() } else { vec![names] }
+    };
+    authors(text).into_iter().flat_map(split).collect()
+}
+
 /// Splits `Neil Gaiman & Terry Pratchett`, but not `Simon & Schuster` or `Ministry of Health and Family Welfare`.
 fn split_pair(names: &str) -> Vec<&str> {
     for separator in [" & ", " and ", " und ", " et ", " y ", " और ", " एवं "] {

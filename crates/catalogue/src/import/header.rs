@@ -50,6 +50,8 @@ pub(super) enum Target {
     Field { field: Field, rank: u8 },
     /// Subjects in a column whose values are separated by commas, too: tags, genres and the like.
     Tags,
+    /// More authors, after the others, in a column whose names are separated by commas, too.
+    MoreAuthors,
     /// Kept under its own name.
     Extra,
     /// Personal data, left out.
@@ -120,20 +122,35 @@ const TAGS: &str = "genre, genres, category, categories, tag, tags, keyword, key
      thèmes, género, géneros, categoría, categorías, etiquetas, palabras clave, tema, temas, विधा, शैली, श्रेणी, \
      टैग";
 
-/// Names under which other systems export what readers noted, and who borrowed.
-const PERSONAL: &str = "private notes, private note, private comment, private comments, my review, my rating, my notes, lending \
-     patron, lending status, lending start, lending end, borrower, borrowed by, lent to, patron, patron name, date \
-     read, date started";
+/// Names of authors behind the first; Goodreads separates them by commas (`Neil Gaiman, Terry Pratchett`).
+const MORE_AUTHORS: &str = "additional authors, secondary author, secondary authors";
+
+/// Names under which other systems, Goodreads and LibraryThing above all, export what readers noted, own, read and
+/// lent, and when.
+const PERSONAL: &str = "private notes, private note, private comment, private comments, my review, review, my rating, my notes, \
+     comment, comments, spoiler, lending patron, lending status, lending start, lending end, borrower, borrowed by, \
+     lent to, patron, patron name, date read, date started, read count, owned copies, bookshelves, bookshelves with \
+     positions, exclusive shelf, original purchase date, original purchase location, purchase price, acquired, date \
+     acquired, entry date, from where, bcid";
+
+/// Names that say nothing about anyone in a library's own file (`rating`, `barcode`), but do in a reader's.
+const PERSONAL_OF_READERS: &str =
+    "rating, barcode, collections, date added, recommended for, recommended by, condition description";
+
+/// Names that only a reader's export from Goodreads or LibraryThing has.
+const MARKS_OF_READERS: &str = "my rating, my review, exclusive shelf, bookshelves with positions, sort character, \
+     private comment, lending patron, work id, bcid";
 
 static TARGETS: LazyLock<HashMap<String, Target>> = LazyLock::new(|| {
     let fields = NAMES.iter().flat_map(|&(field, names)| {
         names.split(", ").zip(0..).map(move |(name, rank)| (key(name), Target::Field { field, rank }))
     });
     let tags = TAGS.split(", ").map(|name| (key(name), Target::Tags));
+    let more_authors = MORE_AUTHORS.split(", ").map(|name| (key(name), Target::MoreAuthors));
     let personal = PERSONAL.split(", ").map(|name| (key(name), Target::Personal));
     // Of a name that is there twice, the first place counts: it is the better rank.
     let mut targets = HashMap::new();
-    for (key, target) in fields.chain(tags).chain(personal) {
+    for (key, target) in fields.chain(tags).chain(more_authors).chain(personal) {
         targets.entry(key).or_insert(target);
     }
     targets
@@ -156,17 +173,27 @@ const MAX_NAMES: usize = 4096;
 /// Which names a file uses, and for what.
 #[derive(Default)]
 pub(super) struct Mapping {
+    /// Whether this is one reader's own list, from another system.
+    is_of_a_reader: bool,
     seen: HashMap<String, Target>,
     order: Vec<String>,
 }
 
 impl Mapping {
+    /// Looks at the names of the header, or of the first record, together; before they are asked for one by one.
+    pub(super) fn look_at<'n>(&mut self, mut names: impl Iterator<Item = &'n str>) {
+        self.is_of_a_reader |= names.any(|name| has(MARKS_OF_READERS, name));
+    }
+
     /// Where values of this name go.
     pub(super) fn target(&mut self, name: &str) -> Target {
         if let Some(target) = self.seen.get(name) {
             return *target;
         }
-        let target = lookup(name);
+        let target = match lookup(name) {
+            Target::Extra if self.is_of_a_reader && has(PERSONAL_OF_READERS, name) => Target::Personal,
+            target => target,
+        };
         if self.order.len() < MAX_NAMES {
             self.seen.insert(name.to_owned(), target);
             self.order.push(name.to_owned());
@@ -195,6 +222,7 @@ impl Mapping {
         let describe = |name: &String| match self.seen.get(name) {
             Some(Target::Field { field, .. }) => field.as_str().to_owned(),
             Some(Target::Tags) => Field::Subjects.as_str().to_owned(),
+            Some(Target::MoreAuthors) => Field::Authors.as_str().to_owned(),
             Some(Target::Personal) => "left out: personal data".to_owned(),
             Some(Target::Extra) | None => "extra".to_owned(),
         };
@@ -219,6 +247,11 @@ impl Mapping {
 
 fn lookup(name: &str) -> Target {
     TARGETS.get(&key(name)).copied().unwrap_or(Target::Extra)
+}
+
+fn has(names: &str, name: &str) -> bool {
+    let wanted = key(name);
+    names.split(", ").any(|name| key(name) == wanted)
 }
 
 #[cfg(test)]
@@ -251,7 +284,9 @@ mod tests {
             ("Résumé", "description"),
             ("सारांश", "description"),
             ("Number of Pages", "extra"),
-            ("Private Notes", "left out: personal data"),
+            ("Average Rating", "extra"),
+            ("Additional Authors", "authors"),
+            ("Secondary Author", "authors"),
         ] {
             let mut mapping = Mapping::default();
             mapping.target(name);
@@ -260,10 +295,37 @@ mod tests {
     }
 
     #[test]
+    fn what_readers_noted_is_left_out() {
+        let goodreads = "My Rating, Date Read, Date Added, Bookshelves, Bookshelves with positions, Exclusive Shelf, \
+                         My Review, Spoiler, Private Notes, Read Count, Owned Copies";
+        let librarything = "Review, Rating, Comment, Private Comment, Acquired, Date Started, Date Read, Barcode, \
+                            BCID, Collections, Entry Date, From Where, Lending Patron, Lending Status, Lending \
+                            Start, Lending End, Purchase Price";
+        for names in [goodreads, librarything] {
+            let mut mapping = Mapping::default();
+            mapping.look_at(names.split(", "));
+            for name in names.split(", ").flat_map(|name| [name.to_owned(), name.to_lowercase().replace(' ', "_")]) {
+                assert_eq!(mapping.target(&name), Target::Personal, "{name}");
+            }
+        }
+        let mut mapping = Mapping::default();
+        mapping.look_at(["title", "rating", "barcode"].into_iter());
+        for name in ["rating", "barcode"] {
+            assert_eq!(mapping.target(name), Target::Extra, "a library's own {name}");
+        }
+        assert_eq!(mapping.target("Review"), Target::Personal);
+    }
+
+    #[test]
     fn no_name_means_two_things() {
         let fields = NAMES.iter().map(|(field, names)| (field.as_str(), *names));
         let mut meanings: HashMap<String, &str> = HashMap::new();
-        for (meaning, names) in fields.chain([("tags", TAGS), ("personal", PERSONAL)]) {
+        for (meaning, names) in fields.chain([
+            ("tags", TAGS),
+            ("more authors", MORE_AUTHORS),
+            ("personal", PERSONAL),
+            ("of readers", PERSONAL_OF_READERS),
+        ]) {
             for name in names.split(", ") {
                 let other = meanings.insert(key(name), meaning);
                 assert!(other.is_none_or(|other| other == meaning), "`{name}` means {meaning} and {other:?}");

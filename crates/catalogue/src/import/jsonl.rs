@@ -22,6 +22,9 @@ impl<'a> Reader<'a> {
     fn parse(&mut self) -> Step {
         match serde_json::from_slice::<Map<String, Value>>(&self.buffer) {
             Ok(object) => {
+                if !self.mapping.names_seen() {
+                    self.mapping.look_at(object.keys().map(String::as_str));
+                }
                 let mut record = RawRecord::new(self.line, self.buffer.len());
                 for (name, value) in object {
                     let target = self.mapping.target(&name);

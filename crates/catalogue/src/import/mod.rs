@@ -222,6 +222,9 @@ pub fn import(
         importer.write_batch()?;
         let _ = progress(ImportProgress { bytes: reader.source().bytes_read(), records: importer.report.records });
     }
+    if !options.dry_run {
+        catalogue.settle()?;
+    }
     let mut report = importer.report;
     report.mapping = reader.mapping().described();
     if report.records == 0 {

@@ -118,7 +118,8 @@ impl Builder {
             self.warnings.push((Some(named.name.clone()), reason.to_owned()));
         }
         match named.target {
-            Target::Field { field: Field::Authors, .. } => self.add_authors(named),
+            Target::Field { field: Field::Authors, .. } => self.add_authors(named, field::authors),
+            Target::MoreAuthors => self.add_authors(named, field::more_authors),
             Target::Field { field: Field::Subjects, .. } => self.add_subjects(named, false),
             Target::Tags => self.add_subjects(named, true),
             Target::Field { field: Field::Isbns, .. } => self.add_isbns(named),
@@ -159,8 +160,8 @@ impl Builder {
         }
     }
 
-    fn add_authors(&mut self, named: Named) {
-        match list(&named.value, field::authors) {
+    fn add_authors(&mut self, named: Named, split: fn(&str) -> Vec<String>) {
+        match list(&named.value, split) {
             Some(authors) => extend(&mut self.book.authors, authors),
             None => self.warn_and_keep(named, NOT_TEXT),
         }
@@ -317,6 +318,22 @@ mod tests {
         let mut isbns = found.isbns;
         isbns.sort();
         assert_eq!(isbns, expected.isbns);
+    }
+
+    #[test]
+    fn additional_authors_come_after_the_first() {
+        for (more, expected) in [
+            ("Terry Pratchett, Peter Frey", &["Neil Gaiman", "Terry Pratchett", "Peter Frey"][..]),
+            ("Pratchett, Terry", &["Neil Gaiman", "Pratchett, Terry"]),
+            ("Pratchett, Terry|Rossum, Guido van", &["Neil Gaiman", "Pratchett, Terry", "Rossum, Guido van"]),
+            ("Neil Gaiman", &["Neil Gaiman"]),
+        ] {
+            for name in ["Additional Authors", "Secondary Author"] {
+                let found = book(json!({name: more, "title": "Good Omens", "Author": "Neil Gaiman"}));
+                assert_eq!(found.authors, expected, "{name}: {more}");
+                assert!(found.extra.is_empty(), "{name}: {:?}", found.extra);
+            }
+        }
     }
 
     #[test]

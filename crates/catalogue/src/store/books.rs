@@ -79,14 +79,16 @@ impl Catalogue {
         })
     }
 
-    /// The shown text of a passage.
+    /// The shown text of a passage: its piece of the description or, if the book has none, what was embedded instead.
     ///
     /// # Errors
     /// As [`Catalogue::revision`].
     pub fn passage_text(&self, book_rowid: i64, ordinal: u32) -> Result<Option<String>, Error> {
         self.read("reading a passage", |connection| {
             connection
-                .prepare_cached("SELECT text FROM passages WHERE book_rowid = ?1 AND ordinal = ?2")?
+                .prepare_cached(
+                    "SELECT iif(text = '', context, text) FROM passages WHERE book_rowid = ?1 AND ordinal = ?2",
+                )?
                 .query_row(params![book_rowid, ordinal], |row| row.get(0))
                 .optional()
         })

@@ -7,7 +7,8 @@
 //!
 //! The file is in WAL mode: readers go on reading while one process writes. Every write is one transaction, begun with
 //! the intention to write, so that two writers queue instead of failing half-way; it raises the *revision* if
-//! something changed that a search could show.
+//! something changed that a search could show. What is written lies in the log beside the file until SQLite moves it
+//! over; an import and a backfill end with [`Catalogue::settle`], so that the file alone is not left empty.
 
 mod books;
 mod embeddings;
@@ -15,7 +16,7 @@ mod open;
 mod schema;
 
 use crate::Error;
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -94,6 +95,9 @@ pub struct EmbeddedPassage<'a> {
 
 /// How long an operation waits for another process's write before it gives up.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long [`Catalogue::settle`] waits for readers to finish with the log.
+const SETTLE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// A catalogue of books in one SQLite file. Shared freely between threads.
 ///
@@ -184,6 +188,29 @@ impl Catalogue {
                 passages: count("SELECT count(*) FROM passages", &[])?,
                 embedded: count(embeddings::COUNT_FRESH, &[&space])?,
             })
+        })
+    }
+
+    /// Moves what the write-ahead log holds into the file itself, and empties the log.
+    ///
+    /// SQLite does so by itself when the last process closes the file. While a server has it open everything may stay
+    /// in the log for days, and whoever copied only the file would get an empty catalogue. When another process reads
+    /// or writes just now, the log stays as it is, and that is no error: nothing is lost by it.
+    ///
+    /// # Errors
+    /// [`Error::DiskFull`], [`Error::Corrupt`], [`Error::Database`]; what was committed is safe in the log.
+    pub fn settle(&self) -> Result<(), Error> {
+        let Place::File { access: Access::ReadWrite, .. } = self.place else { return Ok(()) };
+        self.read("emptying the write-ahead log", |connection| {
+            let usual: u32 = connection.pragma_query_value(None, "busy_timeout", |row| row.get(0))?;
+            connection.busy_timeout(SETTLE_TIMEOUT)?;
+            // The one row it returns says whether someone was in the way, which makes no difference to us.
+            let settled = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+            connection.busy_timeout(Duration::from_millis(usual.into()))?;
+            match settled.as_ref().err().and_then(rusqlite::Error::sqlite_error_code) {
+                Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Ok(()),
+                _ => settled,
+            }
         })
     }
 

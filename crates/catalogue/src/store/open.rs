@@ -4,7 +4,7 @@
 
 use super::schema::{self, State};
 use super::{Access, BUSY_TIMEOUT};
-use crate::Error;
+use crate::{DatabaseFault, Error};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -104,7 +104,7 @@ fn open_for_reading(path: &Path, location: &str, busy_timeout: Duration) -> Resu
     let connection = match first_read {
         Ok(()) => connection,
         Err(source) if needs_shared_memory(&source) && has_unfinished_changes(path) => {
-            return Err(Error::UnfinishedChanges { location: location.to_owned(), source });
+            return Err(Error::UnfinishedChanges { location: location.to_owned(), source: DatabaseFault(source) });
         }
         Err(source) if needs_shared_memory(&source) => open_immutable(path, location, source)?,
         Err(source) => return Err(failed(source)),
@@ -167,7 +167,7 @@ fn why_unwritable(path: &Path) -> Option<io::Error> {
 /// A writable file in a directory where the write-ahead log cannot be made shows as "cannot open".
 fn directory_is_read_only(error: Error, path: &Path) -> Error {
     match error {
-        Error::Database { location, source, .. } if needs_shared_memory(&source) && !path.is_dir() => {
+        Error::Database { location, source, .. } if needs_shared_memory(&source.0) && !path.is_dir() => {
             Error::ReadOnly { location, source: Some(source.into()) }
         }
         error => error,

@@ -71,7 +71,17 @@ pub(super) enum State {
 }
 
 /// Finds out what the file is without changing it; another program's database and a newer catalogue are errors.
+///
+/// All is read in one transaction: otherwise the tables that another process is just making could be seen without the
+/// mark that it makes with them.
 pub(super) fn inspect(connection: &Connection, location: &str) -> Result<State, Error> {
+    let transaction = connection
+        .unchecked_transaction()
+        .map_err(|source| Error::from_sqlite(location, "reading the schema", source))?;
+    inspect_snapshot(&transaction, location)
+}
+
+fn inspect_snapshot(connection: &Connection, location: &str) -> Result<State, Error> {
     let failed = |source| Error::from_sqlite(location, "reading the schema", source);
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(failed);
     let foreign = |found| Err(Error::ForeignDatabase { location: location.to_owned(), found });

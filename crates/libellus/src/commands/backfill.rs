@@ -42,7 +42,7 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
     if args.json {
         output::print_json(&report)?;
     } else {
-        output::print(&for_people(&report))?;
+        output::print(&for_people(&report, &command(&args.database, &args.model)))?;
     }
     Ok(outcome(&report))
 }
@@ -60,8 +60,13 @@ pub(super) fn with_progress(library: &Library, threads: usize, interrupt: &Inter
     Ok(report?)
 }
 
-/// The report in a line or two.
-pub(super) fn for_people(report: &BackfillReport) -> String {
+/// The command that embeds the rest, with the catalogue and the model that were named.
+pub(super) fn command(database: &DatabaseArgs, model: &ModelArgs) -> String {
+    format!("libellus backfill{}{}", database.flag(), model.flag())
+}
+
+/// The report in a line or two; `command` does the rest.
+pub(super) fn for_people(report: &BackfillReport, command: &str) -> String {
     let mut text = match report.embedded {
         0 if !report.interrupted => "every passage has a fresh embedding already\n".to_owned(),
         embedded => format!("embedded {embedded} passages ({} tokens)\n", report.tokens),
@@ -70,7 +75,7 @@ pub(super) fn for_people(report: &BackfillReport) -> String {
         text += &format!("{} passages are longer than the model reads; their end was left out\n", report.truncated);
     }
     if report.interrupted {
-        text += "stopped; these are kept, and `libellus backfill` does the rest\n";
+        text += &format!("stopped; these are kept, and `{command}` does the rest\n");
     }
     text
 }

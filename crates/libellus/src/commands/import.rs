@@ -3,6 +3,7 @@
 use crate::commands::{backfill, search};
 use crate::database::DatabaseArgs;
 use crate::error::Error;
+use crate::files::{STANDARD, is_input, resolved, same_file, with_suffix};
 use crate::input::Input;
 use crate::interrupt::Interrupt;
 use crate::model::ModelArgs;
@@ -17,8 +18,8 @@ use libellus_encoder::Encoder;
 use libellus_search::{BackfillReport, EncoderCutter, Library};
 use serde::Serialize;
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
@@ -49,7 +50,7 @@ pub struct Args {
     /// Show what would be loaded, and write nothing
     #[arg(long)]
     dry_run: bool,
-    /// Write the rejected records to a CSV file: file, line, id, field, reason
+    /// Write the rejected records to a CSV file: file, line, id, field, reason; `-` is standard output
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
     /// Leave the embeddings to a later `libellus backfill`
@@ -99,7 +100,7 @@ struct FileReport {
     report: ImportReport,
 }
 
-/// A file that is no catalogue of books at all.
+/// A file that cannot be read, or is no catalogue of books at all.
 #[derive(Serialize)]
 struct UnusableFile {
     file: String,
@@ -121,12 +122,20 @@ struct Report {
 pub fn run(args: &Args) -> Result<Outcome, Error> {
     let interrupt = Interrupt::listen()?;
     // Everything that can be wrong with what was typed is found before the first record is written.
-    let inputs = args.files.iter().map(|file| Input::open(file)).collect::<Result<Vec<_>, _>>()?;
-    let mut rejects = args.rejects.as_deref().map(RejectsFile::create).transpose()?;
+    check_rejects(args)?;
     let encoder = args.model.open()?;
+    let mut report = Report { dry_run: args.dry_run, ..Report::default() };
+    let inputs = open_inputs(&args.files, &mut report);
+    if inputs.is_empty() {
+        // Nor is a catalogue made for nothing.
+        if args.json {
+            output::print_json(&report)?;
+        }
+        return Ok(outcome(&report));
+    }
+    let mut rejects = args.rejects.as_deref().map(RejectsFile::create).transpose()?;
     let catalogue = if args.dry_run { Catalogue::in_memory()? } else { args.database.open_or_create()? };
 
-    let mut report = Report { dry_run: args.dry_run, ..Report::default() };
     for input in inputs {
         let name = input.name.clone();
         let file = match import_file(args, input, &catalogue, &encoder, &interrupt) {
@@ -142,7 +151,7 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
             rejects.write(&file)?;
         }
         if !args.json {
-            output::print(&for_people(&file, args.dry_run))?;
+            say(args, &for_people(&file, args.dry_run))?;
         }
         let stopped = file.report.interrupted;
         report.files.push(file);
@@ -157,7 +166,7 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
     if !args.dry_run && !args.no_embed && !interrupt.requested() {
         let backfilled = backfill::with_progress(&Library::new(encoder, catalogue), args.threads.count(), &interrupt)?;
         if !args.json && backfilled.embedded > 0 {
-            output::print(&backfill::for_people(&backfilled))?;
+            say(args, &backfill::for_people(&backfilled, &backfill::command(&args.database, &args.model)))?;
         }
         report.backfill = Some(backfilled);
     }
@@ -165,6 +174,52 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
         output::print_json(&report)?;
     }
     Ok(outcome(&report))
+}
+
+/// Refuses rejects that would be written over the catalogue, an input, or the report.
+fn check_rejects(args: &Args) -> Result<(), Error> {
+    let Some(rejects) = args.rejects.as_deref() else { return Ok(()) };
+    if rejects == Path::new(STANDARD) {
+        return if args.json { Err(Error::RejectsAndJson) } else { Ok(()) };
+    }
+    let name = || rejects.display().to_string();
+    // Even where no catalogue is opened: a dry run names one too. What is wrong with its name is said where it is used.
+    if let Ok(database) = args.database.path() {
+        // SQLite keeps the files beside the catalogue where the links end.
+        let database = resolved(&database);
+        let mut files = ["", "-wal", "-shm", "-journal"].into_iter().map(|suffix| with_suffix(&database, suffix));
+        if files.any(|file| same_file(&file, rejects)) {
+            return Err(Error::RejectsOverCatalogue { name: name() });
+        }
+    }
+    if args.files.iter().any(|input| is_input(input, rejects)) {
+        return Err(Error::RejectsOverInput { name: name() });
+    }
+    Ok(())
+}
+
+/// Opens what can be opened; the rest is reported, and does not keep the others out.
+fn open_inputs(files: &[PathBuf], report: &mut Report) -> Vec<Input> {
+    let mut inputs = Vec::new();
+    for file in files {
+        match Input::open(file) {
+            Ok(input) => inputs.push(input),
+            Err(error) => {
+                error.report();
+                report.unusable.push(UnusableFile { file: file.display().to_string(), reason: error.to_string() });
+            }
+        }
+    }
+    inputs
+}
+
+/// Says something to people: on standard error if standard output holds the rejects.
+fn say(args: &Args, text: &str) -> Result<(), Error> {
+    if args.rejects.as_deref() == Some(Path::new(STANDARD)) {
+        eprint!("{text}");
+        return Ok(());
+    }
+    output::print(text)
 }
 
 fn import_file(
@@ -260,17 +315,39 @@ fn place_and_reason(file: &str, reject: &Reject) -> String {
     output::plain(&format!("{file}, line {}{id}{field}: {}", reject.line, reject.reason))
 }
 
-/// The file that `--rejects` names.
+/// Where `--rejects` goes. A file is written beside its place and moved there at the end, so that what was there
+/// before is kept until this is whole.
 struct RejectsFile {
     name: String,
-    file: BufWriter<File>,
+    output: BufWriter<Box<dyn Write>>,
+    /// What is written and where it belongs; `None` for standard output, pipes and devices.
+    unfinished: Option<Unfinished>,
+}
+
+/// A file that is removed when dropped, unless it was put in its place before.
+struct Unfinished {
+    path: PathBuf,
+    place: PathBuf,
 }
 
 impl RejectsFile {
     fn create(path: &Path) -> Result<Self, Error> {
-        let name = path.display().to_string();
-        let file = File::create(path).map_err(|source| Error::Output { name: name.clone(), source })?;
-        let mut rejects = Self { name, file: BufWriter::new(file) };
+        let is_standard = path == Path::new(STANDARD);
+        let name = if is_standard { "standard output".to_owned() } else { path.display().to_string() };
+        let failed = |source| Error::Output { name: name.clone(), source };
+        let (output, unfinished): (Box<dyn Write>, _) = if is_standard {
+            (Box::new(io::stdout()), None)
+        } else if path.is_dir() {
+            return Err(Error::IsADirectory { name });
+        } else if path.exists() && !path.is_file() {
+            (Box::new(File::options().write(true).open(path).map_err(failed)?), None)
+        } else {
+            let place = resolved(path);
+            let path = with_suffix(&place, format!(".{}.partial", std::process::id()));
+            let file = File::create_new(&path).map_err(failed)?;
+            (Box::new(file), Some(Unfinished { path, place }))
+        };
+        let mut rejects = Self { name, output: BufWriter::new(output), unfinished };
         rejects.line(["file", "line", "id", "field", "reason"])?;
         Ok(rejects)
     }
@@ -284,12 +361,23 @@ impl RejectsFile {
     }
 
     fn finish(mut self) -> Result<(), Error> {
-        self.file.flush().map_err(|source| Error::Output { name: self.name, source })
+        let moved = self.output.flush().and_then(|()| match &self.unfinished {
+            Some(Unfinished { path, place }) => fs::rename(path, place),
+            None => Ok(()),
+        });
+        moved.map_err(|source| Error::Output { name: self.name, source })
     }
 
     fn line(&mut self, fields: [&str; 5]) -> Result<(), Error> {
         let line = fields.map(csv_field).join(",");
-        writeln!(self.file, "{line}").map_err(|source| Error::Output { name: self.name.clone(), source })
+        writeln!(self.output, "{line}").map_err(|source| Error::Output { name: self.name.clone(), source })
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        // Once it was moved, there is nothing left here to remove.
+        let _ = fs::remove_file(&self.path);
     }
 }
 

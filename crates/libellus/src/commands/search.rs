@@ -1,6 +1,7 @@
 //! `libellus search`: a question on the command line.
 
 use crate::cli::ModeArg;
+use crate::commands::backfill;
 use crate::database::DatabaseArgs;
 use crate::error::Error;
 use crate::model::ModelArgs;
@@ -44,7 +45,7 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
     let library = Library::new(args.model.open()?, catalogue);
     let request = SearchRequest { query: args.words.join(" "), limit: args.limit, mode: args.mode.into() };
     let response = library.search(&request)?;
-    print_notes(&library, &response)?;
+    print_notes(&library, &response, &backfill::command(&args.database, &args.model))?;
     if args.json {
         output::print_json(&response)?;
     } else {
@@ -54,7 +55,7 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
 }
 
 /// Says on standard error what may have kept a book from being found.
-fn print_notes(library: &Library, response: &SearchResponse) -> Result<(), Error> {
+fn print_notes(library: &Library, response: &SearchResponse, backfill: &str) -> Result<(), Error> {
     if let Some(tokens) = response.query_tokens.filter(|tokens| tokens.is_truncated()) {
         eprintln!("note: the query has {} tokens; the model read the first {}", tokens.seen, tokens.used);
     }
@@ -64,7 +65,7 @@ fn print_notes(library: &Library, response: &SearchResponse) -> Result<(), Error
         if missing > 0 {
             eprintln!(
                 "note: {missing} of {} passages have no embedding by this model yet, so their books may be missing \
-                 here; run `libellus backfill`",
+                 here; run `{backfill}`",
                 counts.passages
             );
         }

@@ -1,7 +1,8 @@
 //! `libellus serve`: the search page and the HTTP API.
 //!
-//! The port is taken first, so that a port in use is an error at once and not after the embeddings;
-//! readers who connect meanwhile wait a moment instead of being refused.
+//! The port is taken first, so that a port in use is an error at once. Requests are answered from then on; passages
+//! without an embedding are embedded meanwhile on a thread of their own, and `/ready` says when there is something to
+//! find.
 
 use crate::commands::backfill;
 use crate::database::DatabaseArgs;
@@ -12,11 +13,14 @@ use crate::outcome::Outcome;
 use crate::output;
 use crate::sample;
 use crate::threads::ThreadsArgs;
+use libellus_catalogue::{Access, Statistics};
 use libellus_search::Library;
 use libellus_server::{ServerConfig, bind, shutdown_signal};
 use std::env;
 use std::net::SocketAddr;
+use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::thread::{self, ScopedJoinHandle};
 use tokio::runtime::Runtime;
 
 const EXAMPLES: &str = "\
@@ -25,7 +29,11 @@ Examples:
   libellus serve --db books.db --host 0.0.0.0 --port 8080
   PORT=8080 libellus serve                 as platforms start it: listens on every address
 
-SIGTERM and Ctrl-C finish the requests in flight and end the service; a second one ends it at once.";
+Requests are answered at once; what has no embedding yet is embedded meanwhile, and /ready says 503
+until something is. A catalogue that cannot be written is served as it is.
+
+SIGTERM and Ctrl-C finish the requests in flight and end the service; a second one ends it at once.
+The exit code is 130 if passages were still being embedded: those that are done are kept.";
 
 /// What can be typed after `serve`.
 #[derive(Debug, clap::Args)]
@@ -57,38 +65,51 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
     let stop = runtime.spawn(shutdown_signal());
     let listener = runtime.block_on(bind(&config))?;
 
-    let library = open_library(args)?;
-    let report = backfill::with_progress(&library, args.threads.count(), &interrupt)?;
-    if report.embedded > 0 || report.interrupted {
-        eprint!("{}", backfill::for_people(&report));
-    }
-    if interrupt.requested() {
-        return Ok(Outcome::Interrupted);
-    }
-
-    let books = library.readiness()?.catalogue.books;
-    if books == 0 {
+    let (library, access) = open_library(args)?;
+    let counts = library.readiness()?.catalogue;
+    if counts.books == 0 {
         eprintln!(
-            "note: the catalogue has no books yet; load some with `libellus import FILE`, or start with `--sample`"
+            "note: the catalogue has no books yet; load some with `libellus import FILE{}`, or start with `--sample`",
+            args.database.flag()
         );
     }
-    if let Ok(address) = listener.local_addr() {
-        // A service whose standard output is closed serves all the same.
-        let _ = output::print(&ready_line(address, books));
+    let mut pending = counts.passages.saturating_sub(counts.embedded);
+    if access == Access::ReadOnly {
+        note_read_only(args, &library, &counts);
+        pending = 0;
     }
-    let stopped = async {
-        // The task only listens; if it could not, the signals end the process as they always do.
-        let _ = stop.await;
-    };
-    runtime.block_on(libellus_server::serve(listener, &config, Arc::new(library), stopped));
-    Ok(Outcome::Done)
+    let library = Arc::new(library);
+    let address = listener.local_addr().ok();
+    announce(address, |address| match pending {
+        0 => ready_line(address, counts.books),
+        pending => listening_line(address, pending),
+    });
+
+    thread::scope(|scope| {
+        let embedding = (pending > 0).then(|| scope.spawn(|| embed_pending(args, &library, &interrupt, address)));
+        let stopped = async {
+            // A signal from before the task listened is known to the flag only.
+            if !interrupt.requested() {
+                // The task only listens; if it could not, the signals end the process as they always do.
+                let _ = stop.await;
+            }
+        };
+        runtime.block_on(libellus_server::serve(listener, &config, Arc::clone(&library), stopped));
+        match embedding.map(ScopedJoinHandle::join) {
+            None => Ok(Outcome::Done),
+            Some(Ok(outcome)) => Ok(outcome),
+            Some(Err(panic)) => resume_unwind(panic),
+        }
+    })
 }
 
 /// Opens model and catalogue, with the sample in it if that was asked for and there is room.
-fn open_library(args: &Args) -> Result<Library, Error> {
+///
+/// A catalogue that is there but cannot be written is served as it is.
+fn open_library(args: &Args) -> Result<(Library, Access), Error> {
     let encoder = args.model.open()?;
-    let catalogue = args.database.open_or_create()?;
-    if args.sample {
+    let (catalogue, access) = args.database.open_to_serve()?;
+    if args.sample && access == Access::ReadWrite {
         let books = catalogue.statistics(&encoder.info().fingerprint.space)?.books;
         if books == 0 {
             let report = sample::load(&catalogue, &encoder)?;
@@ -97,7 +118,55 @@ fn open_library(args: &Args) -> Result<Library, Error> {
             eprintln!("note: `{}` has {books} books already, so the sample was not loaded", catalogue.location());
         }
     }
-    Ok(Library::new(encoder, catalogue))
+    Ok((Library::new(encoder, catalogue), access))
+}
+
+/// Says what is left out because nothing can be written.
+fn note_read_only(args: &Args, library: &Library, counts: &Statistics) {
+    let sample = if args.sample { ", and the sample was not loaded" } else { "" };
+    eprintln!(
+        "note: `{}` cannot be written by this user, so it is served as it is{sample}",
+        library.catalogue().location()
+    );
+    let missing = counts.passages.saturating_sub(counts.embedded);
+    if missing > 0 {
+        eprintln!(
+            "note: {missing} of {} passages have no embedding by this model, so their books are not found by meaning; \
+             run `{}` where the catalogue can be written",
+            counts.passages,
+            backfill::command(&args.database, &args.model)
+        );
+    }
+}
+
+/// Embeds what has no embedding while requests are answered already, and says when that is done.
+///
+/// A failure is told at once and ends the embedding, not the service: what is embedded can be found.
+fn embed_pending(args: &Args, library: &Library, interrupt: &Interrupt, address: Option<SocketAddr>) -> Outcome {
+    let command = backfill::command(&args.database, &args.model);
+    let done = backfill::with_progress(library, args.threads.count(), interrupt)
+        .and_then(|report| Ok((report, library.readiness()?.catalogue.books)));
+    match done {
+        Err(error) => {
+            error.report();
+            eprintln!("note: the service goes on with what is embedded; `{command}` does the rest");
+            Outcome::NotEmbedded
+        }
+        Ok((report, books)) => {
+            eprint!("{}", backfill::for_people(&report, &command));
+            if !report.interrupted {
+                announce(address, |address| ready_line(address, books));
+            }
+            backfill::outcome(&report)
+        }
+    }
+}
+
+/// Prints a line with the address. A service whose standard output is closed serves all the same.
+fn announce(address: Option<SocketAddr>, line: impl FnOnce(SocketAddr) -> String) {
+    if let Some(address) = address {
+        let _ = output::print(&line(address));
+    }
 }
 
 /// Flags, then the environment, then the defaults. A platform that sets `PORT` expects to reach the
@@ -124,12 +193,23 @@ fn resolve_config(
 
 /// The one line that says where to go.
 fn ready_line(address: SocketAddr, books: u64) -> String {
-    let (shown, reach) = if address.ip().is_unspecified() {
-        (SocketAddr::from(([127, 0, 0, 1], address.port())), ", reachable at every address of this machine")
+    let (url, reach) = url_and_reach(address);
+    format!("libellus is ready: {url} ({books} books{reach})\n")
+}
+
+/// The line before it, if there is something to embed first.
+fn listening_line(address: SocketAddr, pending: u64) -> String {
+    let (url, reach) = url_and_reach(address);
+    format!("libellus is listening: {url} (embedding {pending} passages{reach})\n")
+}
+
+/// An address that a browser can open, and who else can reach it.
+fn url_and_reach(address: SocketAddr) -> (String, &'static str) {
+    if address.ip().is_unspecified() {
+        (format!("http://127.0.0.1:{}", address.port()), ", reachable at every address of this machine")
     } else {
-        (address, "")
-    };
-    format!("libellus is ready: http://{shown} ({books} books{reach})\n")
+        (format!("http://{address}"), "")
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What goes wrong outside: each gives a clear message with what to do, and loses nothing.
 
-use crate::support::{FEW_BOOKS, Finished, Sandbox, books_in, finish, numbered_books};
+use crate::support::{FEW_BOOKS, Finished, Sandbox, Service, books_in, finish, get, numbered_books, signal};
 use std::fs::{self, Permissions};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
@@ -21,7 +21,7 @@ fn queries_that_cannot_be_searched() {
     // One argument cannot be longer than 128 KiB on Linux; the server's tests send 1 MB.
     let long = "whale ".repeat(100 * 1024 / 6);
     for (query, part) in
-        [("", "the query is empty"), ("  \n\t ", "the query is empty"), (long.as_str(), "the query is 102")]
+        [("", "the query is empty"), ("  \n\t ", "the query is empty"), (long.as_str(), "the query is longer than")]
     {
         sandbox.run(&["search", query]).expect_error(2, &[part]);
     }
@@ -72,7 +72,7 @@ fn files_that_cannot_be_imported() {
     sandbox.file("numbers.csv", "a,b\n1,2\n");
     for (file, code, part) in [
         ("folder", 2, "`folder` is a directory"),
-        ("missing.csv", 1, "cannot read `missing.csv`"),
+        ("missing.csv", 2, "cannot read `missing.csv`"),
         ("empty.csv", 2, "`empty.csv` has no records"),
         ("image.csv", 2, "`image.csv` is not a text file"),
         ("numbers.csv", 2, "`numbers.csv` has no title column"),
@@ -159,6 +159,63 @@ fn a_read_only_database_can_be_searched_but_not_changed() {
     };
     import.expect_error(1, &["cannot write to the catalogue `libellus.db`", "read-only"]);
     assert!(search.expect_code(0).stdout.contains("Moby-Dick"));
+}
+
+#[test]
+fn a_read_only_database_is_served_as_it_is() {
+    let sandbox = with_books();
+    let [folder, database] = [".", "libellus.db"].map(|name| sandbox.path(name));
+    let before = fs::read(&database).expect("the catalogue");
+    fs::set_permissions(&database, Permissions::from_mode(0o444)).expect("it is ours");
+    fs::set_permissions(&folder, Permissions::from_mode(0o555)).expect("it is ours");
+    let served = unprivileged(&sandbox).map(|serve| {
+        let service = Service::start(sandbox.wrapped(serve, &["serve", "--sample", "--port", "0"]));
+        let replies = ["/ready", "/api/search?q=white+whale"].map(|path| get(&service.address, path));
+        signal(service.process(), "TERM");
+        (replies, service.finish())
+    });
+    // Else the folder could not be removed.
+    fs::set_permissions(&folder, Permissions::from_mode(0o755)).expect("it is ours");
+    let Some(([ready, found], finished)) = served else {
+        println!("skipped: this is root, who may write everywhere, and setpriv cannot give that up here");
+        return;
+    };
+    assert_eq!(ready.0, 200, "{}", ready.1);
+    assert!(found.0 == 200 && found.1.contains("Moby-Dick"), "{}: {}", found.0, found.1);
+    let note = "note: `libellus.db` cannot be written by this user, so it is served as it is, and the sample was not";
+    assert!(finished.expect_code(0).stderr.contains(note));
+    assert_eq!(fs::read(database).expect("the catalogue"), before);
+}
+
+#[test]
+fn rejects_never_overwrite_the_catalogue_or_an_input() {
+    let sandbox = with_books();
+    sandbox.file("bad.jsonl", "{\"id\":\"b\"}\n");
+    sandbox.file("libellus.db-wal", "");
+    fs::hard_link(sandbox.path("books.csv"), sandbox.path("linked.csv")).expect("room");
+    std::os::unix::fs::symlink("libellus.db", sandbox.path("alias.db")).expect("room");
+    let content = |name: &str| fs::read(sandbox.path(name)).ok();
+    let kept = ["libellus.db", "books.csv", "bad.jsonl", "libellus.db-wal", "libellus.db-shm", "new.db"];
+    let before = kept.map(content);
+    for (db, rejects, part) in [
+        ("libellus.db", "libellus.db", "belongs to the catalogue"),
+        ("libellus.db", "./libellus.db", "belongs to the catalogue"),
+        ("libellus.db", "alias.db", "belongs to the catalogue"),
+        ("alias.db", "libellus.db-wal", "belongs to the catalogue"),
+        ("libellus.db", "libellus.db-shm", "belongs to the catalogue"),
+        ("new.db", "new.db", "belongs to the catalogue"),
+        ("libellus.db", "bad.jsonl", "is an input"),
+        ("libellus.db", "linked.csv", "is an input"),
+    ] {
+        for dry_run in [&[][..], &["--dry-run"]] {
+            let arguments = [&["import", "--db", db, "--rejects", rejects, "bad.jsonl", "books.csv"], dry_run].concat();
+            sandbox.run(&arguments).expect_error(2, &[&format!("`{rejects}` {part}"), "hint: "]);
+            assert_eq!(kept.map(content), before, "--db {db} --rejects {rejects} {dry_run:?}");
+        }
+    }
+    sandbox
+        .run(&["import", "--json", "--rejects", "-", "bad.jsonl"])
+        .expect_error(2, &["standard output cannot hold both", "hint: "]);
 }
 
 /// A file system with little room; unmounted when dropped.

@@ -72,6 +72,38 @@ fn rejects_are_listed_with_their_place() {
 }
 
 #[test]
+fn rejects_go_to_standard_output_and_replace_a_file_only_once_they_are_whole() {
+    let sandbox = Sandbox::new();
+    sandbox.file("books.jsonl", "{\"id\":\"a\",\"title\":\"A\"}\n{\"id\":\"b\"}\n");
+    let finished = sandbox.run(&["import", "--no-embed", "--rejects", "-", "books.jsonl"]).expect_code(1);
+    assert!(finished.stdout.starts_with("file,line,id,field,reason\nbooks.jsonl,2,b,title,"), "{finished:#?}");
+    assert!(finished.stderr.contains("books.jsonl: 2 records") && !sandbox.path("-").exists(), "{finished:#?}");
+
+    sandbox.file("rejected.csv", "from the last time");
+    let import =
+        |db: &str| sandbox.run(&["import", "--no-embed", "--db", db, "--rejects", "rejected.csv", "books.jsonl"]);
+    import("no/such/folder.db").expect_error(1, &["no/such"]);
+    let read = || fs::read_to_string(sandbox.path("rejected.csv")).expect("it is there");
+    assert_eq!(read(), "from the last time");
+    import("libellus.db").expect_code(1);
+    assert_eq!(read(), finished.stdout);
+    let names = fs::read_dir(sandbox.path(".")).expect("the folder").map(|entry| entry.expect("a name").file_name());
+    assert!(!names.into_iter().any(|name| name.to_string_lossy().contains(".partial")), "nothing is left behind");
+}
+
+#[test]
+fn a_missing_file_does_not_keep_the_others_out_and_makes_no_catalogue() {
+    let sandbox = Sandbox::new();
+    let nothing = sandbox.run(&["import", "--json", "missing.csv"]).expect_error(2, &["cannot read `missing.csv`"]);
+    assert_eq!(nothing.json()["unusable"][0]["file"], "missing.csv");
+    assert!(!sandbox.path("libellus.db").exists());
+    sandbox.file("books.csv", FEW_BOOKS);
+    sandbox.run(&["import", "--no-embed", "books.csv", "missing.csv"]).expect_error(1, &["cannot read `missing.csv`"]);
+    assert_eq!(books_in(&sandbox.path("libellus.db")), 3);
+    sandbox.run_with_input(&["import", "--no-embed", "-", "-"], FEW_BOOKS).expect_code(1);
+}
+
+#[test]
 fn a_dry_run_shows_the_mapping_and_writes_nothing() {
     let sandbox = Sandbox::new();
     sandbox.file("books.csv", FEW_BOOKS);
@@ -121,6 +153,10 @@ fn embeddings_can_wait_for_backfill_and_search_says_so() {
     sandbox.run(&["import", "--no-embed", "more.jsonl"]).expect_code(0);
     let partly = sandbox.run(&["search", "whales"]).expect_code(0);
     assert!(partly.stderr.contains("2 of 5 passages have no embedding"), "{}", partly.stderr);
+    assert!(partly.stderr.contains("run `libellus backfill`"), "{}", partly.stderr);
+    fs::rename(sandbox.path("libellus.db"), sandbox.path("my books.db")).expect("room");
+    let named = sandbox.run(&["search", "--db", "my books.db", "whales"]).expect_code(0).stderr;
+    assert!(named.contains("run `libellus backfill --db 'my books.db'`"), "{named}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `libellus embed`: order, count and every bit of every vector.
 
 use crate::model::tiny_model;
-use crate::support::{Finished, Sandbox};
+use crate::support::{Finished, Sandbox, finish};
 use libellus_encoder::Encoder;
 use std::fs;
 use std::process::Stdio;
@@ -133,7 +133,7 @@ fn bad_lines_are_named_and_what_was_before_is_kept() {
     let sandbox = Sandbox::new();
     for (input, part) in [
         (&b"good\nbad \xff line\n"[..], "line 2 of `standard input` is not valid UTF-8"),
-        (b"{\"id\":1,\"text\":\"a\"}\nplain\n", "line 2 of `standard input` is not an object with `id` and `text`"),
+        (b"{\"id\":1,\"text\":\"a\"}\nplain\n", "line 2 of `standard input` is not a record: expected value"),
     ] {
         let finished = sandbox.run_with_input(&["embed"], input).expect_error(1, &[part]);
         assert_eq!(finished.stdout.lines().count(), 1, "the vector of line 1 is there");
@@ -167,5 +167,27 @@ fn the_input_is_never_overwritten() {
     sandbox
         .run(&["embed", "--input", "texts.txt", "--output", "./texts.txt"])
         .expect_error(2, &["`texts.txt` is both input and output", "hint: "]);
+    let from_shell = fs::File::open(&texts).expect("it is there");
+    let mut command = sandbox.command(&["embed", "--output", "texts.txt"]);
+    finish(command.stdin(from_shell)).expect_error(2, &["`texts.txt` is both input and output"]);
     assert_eq!(fs::read_to_string(texts).expect("still there"), "precious\n");
+}
+
+#[test]
+fn a_file_called_dash_is_not_standard_input() {
+    let sandbox = Sandbox::new();
+    sandbox.file("-", "not me\n");
+    let lines = json_lines(&sandbox.run_with_input(&["embed"], "me\n").expect_code(0));
+    assert_eq!(vector_of(&lines[0]), expected(&Encoder::builtin(), "me"));
+    assert_eq!(fs::read_to_string(sandbox.path("-")).expect("still there"), "not me\n");
+}
+
+#[test]
+fn objects_without_an_id_have_their_line_number_and_without_a_text_are_an_error() {
+    let sandbox = Sandbox::new();
+    let lines = json_lines(&sandbox.run_with_input(&["embed"], "{\"text\":\"whales\"}\n").expect_code(0));
+    assert_eq!((&lines[0]["id"], vector_of(&lines[0])), (&1.into(), expected(&Encoder::builtin(), "whales")));
+    let finished = sandbox.run_with_input(&["embed"], "{\"title\":\"Dune\"}\n");
+    let error = finished.expect_error(1, &["line 1 of `standard input`", "missing field `text`"]).stderr;
+    assert_eq!(error.matches("line 1").count(), 1, "{error}");
 }

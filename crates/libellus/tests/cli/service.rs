@@ -1,6 +1,6 @@
 //! `libellus serve`: start, sample, environment. The routes themselves are tested in `crates/server`.
 
-use crate::support::{FEW_BOOKS, Sandbox, Service, get};
+use crate::support::{FEW_BOOKS, Sandbox, Service, get, signal};
 
 #[test]
 fn the_sample_is_served_and_loaded_once() {
@@ -19,9 +19,36 @@ fn the_sample_is_served_and_loaded_once() {
     assert_eq!(found["hits"][0]["book"]["title"], "Moby-Dick");
 
     let again = Service::start(sandbox.command(&["serve", "--sample", "--port", "0"]));
-    crate::support::signal(again.process(), "TERM");
+    signal(again.process(), "TERM");
     let finished = again.finish().expect_code(0);
     assert!(finished.stderr.contains("books already, so the sample was not loaded"), "{}", finished.stderr);
+}
+
+#[test]
+fn requests_are_answered_while_a_backlog_is_embedded() {
+    let sandbox = Sandbox::new();
+    let description = "A captain hunts the white whale that took his leg, across all the oceans. ".repeat(8);
+    let books: String = (0..600)
+        .map(|n| format!("{{\"id\":\"b{n}\",\"title\":\"Book {n}\",\"description\":\"{description}\"}}\n"))
+        .collect();
+    sandbox.file("books.jsonl", books);
+    sandbox.run(&["import", "--no-embed", "--db", "b.db", "books.jsonl"]).expect_code(0);
+    let command = sandbox.command(&["serve", "--port", "0", "--threads", "1", "--db", "b.db"]);
+    let service = Service::start_until(command, "libellus is listening: ");
+    let (ready, reason) = get(&service.address, "/ready");
+    assert!(ready == 503 && reason.contains("600 of 600 passages"), "{ready}: {reason}");
+    assert_eq!(get(&service.address, "/health").0, 200);
+    assert_eq!(get(&service.address, "/api/search?q=whale&mode=keyword").0, 200);
+    let (status, body) = get(&service.address, "/api/search?q=whale");
+    assert!(status == 200 || body.contains("not_embedded"), "{status}: {body}");
+
+    signal(service.process(), "TERM");
+    let finished = service.finish().expect_code(130);
+    for part in ["embedded 256 passages", "these are kept, and `libellus backfill --db b.db` does the rest"] {
+        assert!(finished.stderr.contains(part), "`{part}` is not in {}", finished.stderr);
+    }
+    let rest = sandbox.run(&["backfill", "--json", "--db", "b.db"]).expect_code(0).json();
+    assert_eq!(rest["embedded"], 600 - 256);
 }
 
 #[test]

@@ -2,9 +2,9 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Lines, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -159,18 +159,33 @@ pub struct Service {
     process: Option<Child>,
     /// `host:port`.
     pub address: String,
+    /// Kept open: a service may have more to say.
+    _stdout: Lines<BufReader<ChildStdout>>,
+}
+
+/// The `host:port` of a line that starts so.
+fn address_after<'a>(line: &'a str, start: &str) -> Option<&'a str> {
+    line.strip_prefix(start)?.strip_prefix("http://")?.split_whitespace().next()
 }
 
 impl Service {
-    pub fn start(mut command: Command) -> Self {
+    pub fn start(command: Command) -> Self {
+        Self::start_until(command, "libellus is ready: ")
+    }
+
+    /// Waits for the line that starts so, and holds an address.
+    pub fn start_until(mut command: Command, start: &str) -> Self {
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().expect("piped")).read_line(&mut line).expect("UTF-8");
-        let url = line.strip_prefix("libellus is ready: http://").and_then(|rest| rest.split_whitespace().next());
-        match url {
-            Some(address) => Self { address: address.to_owned(), process: Some(process) },
-            None => panic!("not ready, but `{line}`: {:#?}", Finished::from(process.wait_with_output().expect("ends"))),
+        let mut lines = BufReader::new(process.stdout.take().expect("piped")).lines();
+        let mut printed = Vec::new();
+        for line in lines.by_ref() {
+            printed.push(line.expect("UTF-8"));
+            if let Some(address) = printed.last().and_then(|line| address_after(line, start)) {
+                let address = address.to_owned();
+                return Self { address, process: Some(process), _stdout: lines };
+            }
         }
+        panic!("no `{start}`, but {printed:?}: {:#?}", Finished::from(process.wait_with_output().expect("ends")))
     }
 
     /// The process, for signals.

@@ -15,7 +15,18 @@ async fn books_without_embeddings_are_not_a_fault_of_the_reader() {
     let reply = ask(unprepared, Method::GET, "/api/search?q=sea", None).await;
     assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(reply.json()["code"], "not_embedded");
-    assert!(!reply.body.contains("memory"), "where the catalogue lies is not told: {}", reply.body);
+    for private in ["memory", "--db"] {
+        assert!(!reply.body.contains(private), "where the catalogue lies is not told: {}", reply.body);
+    }
+}
+
+#[tokio::test]
+async fn an_empty_catalogue_is_ready_and_lacks_nothing() {
+    let empty = app_with(Arc::new(library(&[], false)), &ServerConfig::default());
+    let reply = ask(empty, Method::GET, "/ready", None).await;
+    assert_eq!(reply.status, StatusCode::OK);
+    let readiness = reply.json();
+    assert_eq!((&readiness["ready"], &readiness["reason"]), (&true.into(), &serde_json::Value::Null), "{readiness}");
 }
 
 #[tokio::test]
@@ -89,6 +100,7 @@ async fn a_query_of_a_megabyte_is_refused_with_what_to_do() {
         stream.read_to_string(&mut reply).await.expect("a reply");
         assert!(reply.starts_with("HTTP/1.1 414 URI Too Long"), "{len}: {reply:.300}");
         assert!(reply.contains("query_too_long") && reply.contains("hint"), "{len}: {reply:.2000}");
+        assert!(reply.contains("longer than 16384 bytes"), "{len}: what was cut is not counted: {reply:.2000}");
     }
     running.abort();
 }

@@ -8,6 +8,7 @@ mod texts;
 mod vectors;
 
 use crate::error::Error;
+use crate::files::{STANDARD, is_input};
 use crate::input::Input;
 use crate::interrupt::Interrupt;
 use crate::model::ModelArgs;
@@ -26,8 +27,8 @@ Examples:
   libellus embed --format csv --input texts.jsonl > vectors.csv
 
 Input is UTF-8, one text per line; an empty line is an empty text, so that vectors and lines keep
-step. If the first line is a JSON object with `id` and `text`, every line must be one, and the ids
-are kept; otherwise a text's id is its line number.
+step. If the first line is a JSON object, every line must be one, with `text` and perhaps `id`. A
+text without an id has its line number.
 
 Formats:
   jsonl  {\"id\":1,\"embedding\":[0.1,…],\"tokens\":7,\"truncated\":false}
@@ -62,7 +63,7 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
     let threads = args.threads.count();
 
     // A bar between lines of output on the same terminal would help nobody.
-    let hidden = args.output == Path::new("-") && io::stdout().is_terminal();
+    let hidden = args.output == Path::new(STANDARD) && io::stdout().is_terminal();
     let bar = if hidden { indicatif::ProgressBar::hidden() } else { progress::bytes("embedding", input.size_bytes) };
     let mut reader = TextReader::new(input);
     let mut writer = VectorWriter::create(&args.output, args.format, encoder.info().dim)?;
@@ -131,10 +132,9 @@ impl Totals {
 
 /// Creating the output would empty the input.
 fn refuse_same_file(input: &Path, output: &Path) -> Result<(), Error> {
-    match (input.canonicalize(), output.canonicalize()) {
-        (Ok(from), Ok(to)) if from == to && from.is_file() => {
-            Err(Error::SameFile { name: input.display().to_string() })
-        }
-        _ => Ok(()),
+    if !is_input(input, output) {
+        return Ok(());
     }
+    let named = if input == Path::new(STANDARD) { output } else { input };
+    Err(Error::SameFile { name: named.display().to_string() })
 }

@@ -1,4 +1,4 @@
-//! Reading texts: one per line, or one JSON object per line with `id` and `text`.
+//! Reading texts: one per line, or one JSON object per line with `text` and perhaps `id`.
 //!
 //! The first line decides for the whole file, so that a stray line cannot turn from a record into a
 //! text, or the other way round, without anyone noticing.
@@ -6,7 +6,7 @@
 use crate::error::Error;
 use crate::input::Input;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::io::{BufRead, BufReader, Read};
 
 /// Most texts in a batch: enough to keep every core busy.
@@ -17,13 +17,20 @@ const BATCH_BYTES: usize = 4 << 20;
 const MAX_LINE_BYTES: usize = 16 << 20;
 
 /// A text to embed.
-#[derive(Debug, PartialEq, Deserialize)]
+#[derive(Debug, PartialEq)]
 pub struct Text {
     /// What the source calls it; its line number if the source has no name for it.
-    #[serde(deserialize_with = "string_or_number")]
     pub id: Value,
     /// What is embedded.
     pub text: String,
+}
+
+/// A line of a file of JSON objects.
+#[derive(Deserialize)]
+struct Record {
+    #[serde(default, deserialize_with = "string_or_number")]
+    id: Option<Value>,
+    text: String,
 }
 
 /// What the lines of a file are.
@@ -115,23 +122,35 @@ impl TextReader {
 
     fn parse(&mut self, line: String) -> Result<Text, Error> {
         let layout = *self.layout.get_or_insert_with(|| {
-            if serde_json::from_str::<Text>(&line).is_ok() { Layout::Records } else { Layout::Lines }
+            if serde_json::from_str::<Map<String, Value>>(&line).is_ok() { Layout::Records } else { Layout::Lines }
         });
         match layout {
             Layout::Lines => Ok(Text { id: Value::from(self.line), text: line }),
-            Layout::Records => serde_json::from_str(&line).map_err(|error| Error::NotARecord {
-                name: self.name.clone(),
-                line: self.line,
-                reason: error.to_string(),
-            }),
+            Layout::Records => match serde_json::from_str::<Record>(&line) {
+                Ok(Record { id, text }) => Ok(Text { id: id.unwrap_or_else(|| Value::from(self.line)), text }),
+                Err(error) => {
+                    Err(Error::NotARecord { name: self.name.clone(), line: self.line, reason: reason(&error) })
+                }
+            },
         }
     }
 }
 
+/// What is wrong with a line of JSON: without the line that the parser counts, as it sees one line only.
+fn reason(error: &serde_json::Error) -> String {
+    let reason = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    match reason.strip_suffix(&place) {
+        Some(reason) if error.column() > 0 => format!("{reason} (at byte {} of the line)", error.column()),
+        Some(reason) => reason.to_owned(),
+        None => reason,
+    }
+}
+
 /// An id is a string or a number, and stays what it is.
-fn string_or_number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
+fn string_or_number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     match Value::deserialize(deserializer)? {
-        id @ (Value::String(_) | Value::Number(_)) => Ok(id),
+        id @ (Value::String(_) | Value::Number(_)) => Ok(Some(id)),
         _ => Err(serde::de::Error::custom("`id` must be a string or a number")),
     }
 }
@@ -159,7 +178,8 @@ mod tests {
             (b"one\n\nthree", &[("1", "one"), ("2", ""), ("3", "three")]),
             (b"dos\r\nline\r\n", &[("1", "dos"), ("2", "line")]),
             (b"\xef\xbb\xbfmarked\n", &[("1", "marked")]),
-            (b"{\"text\":\"no id\"}\n", &[("1", "{\"text\":\"no id\"}")]),
+            (b"{braces} are no object\n", &[("1", "{braces} are no object")]),
+            (b"[1]\n{\"text\":\"late\"}\n", &[("1", "[1]"), ("2", "{\"text\":\"late\"}")]),
         ] {
             let expected: Vec<_> = expected.iter().map(|(id, text)| (id.to_string(), text.to_string())).collect();
             assert_eq!(read(bytes), expected, "{}", bytes.escape_ascii());
@@ -168,22 +188,31 @@ mod tests {
 
     #[test]
     fn records_keep_their_ids() {
-        let records = b"{\"id\":\"b-7\",\"text\":\"one\"}\n{\"text\":\"two\",\"id\":7,\"more\":1}\n";
-        assert_eq!(read(records), [("\"b-7\"".into(), "one".into()), ("7".into(), "two".into())]);
+        let records =
+            b"{\"id\":\"b-7\",\"text\":\"one\"}\n{\"text\":\"two\",\"id\":7,\"more\":1}\n{\"text\":\"three\"}\n";
+        let expected = [("\"b-7\"", "one"), ("7", "two"), ("3", "three")];
+        assert_eq!(read(records), expected.map(|(id, text)| (id.to_owned(), text.to_owned())));
     }
 
     #[test]
     fn bad_lines_are_named() {
         for (bytes, expected) in [
             (&b"good\nbad \xff\n"[..], "line 2 of `texts` is not valid UTF-8 (at byte 5"),
-            (b"{\"id\":1,\"text\":\"a\"}\nplain\n", "line 2 of `texts` is not an object with `id` and `text`"),
-            (b"{\"id\":1,\"text\":\"a\"}\n\n", "line 2 of `texts` is not an object with `id` and `text`"),
+            (
+                b"{\"id\":1,\"text\":\"a\"}\nplain\n",
+                "line 2 of `texts` is not a record: expected value (at byte 1 of the line)",
+            ),
+            (b"{\"id\":1,\"text\":\"a\"}\n\n", "line 2 of `texts` is not a record: EOF while parsing a value;"),
             (b"{\"id\":1,\"text\":\"a\"}\n{\"id\":[],\"text\":\"\"}\n", "must be a string or a number"),
         ] {
             let mut reader = reader(bytes);
             assert_eq!(reader.next_batch().expect("the line before").len(), 1);
             let error = reader.next_batch().expect_err("a bad line").to_string();
             assert!(error.contains(expected), "{error}");
+        }
+        let error = reader(b"{\"id\":1}\n").next_batch().expect_err("a first line without a text").to_string();
+        for part in ["line 1 of `texts`", "missing field `text`", "every line must be one with `text`"] {
+            assert!(error.contains(part), "{error}");
         }
         let long = vec![b'a'; MAX_LINE_BYTES + 1];
         assert!(matches!(reader(&long).next_batch(), Err(Error::LineTooLong { line: 1, .. })));
