@@ -1,7 +1,7 @@
 //! Numeric kernels: bytes and floats in, bytes and floats out, faster.
 //!
 //! One safe façade per kernel, which checks lengths once. Float kernels are written once over sixteen
-//! [`lanes`] and compiled for every [`Isa`]; the 8-bit matrix product has a version per instruction set
+//! lanes (`lanes/mod.rs`) and compiled for every [`Isa`]; the 8-bit matrix product has a version per instruction set
 //! ([`linear_i8`]). Whatever the instruction set, the results are the same, bit for bit.
 //!
 //! Shapes: `T` rows (tokens), `K` inner and `N` outer width of a product `[T, K] · [K, N]`. Matrices are

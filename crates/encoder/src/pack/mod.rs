@@ -10,7 +10,7 @@
 //! | 12 .. 16 | length of the header |
 //! | 16 .. 32 | zeros |
 //! | 32 .. 64 | SHA-256 of bytes 0 .. 32 and 64 .. end |
-//! | 64 .. | header: JSON, [`Header`] |
+//! | 64 .. | header: JSON, the struct `Header` |
 //! | … | tensors, each at a multiple of 64 bytes, at the offset that the header gives |
 //!
 //! A reader that knows version 1 refuses all others. A pack from disk is checked against its sum when it

@@ -21,6 +21,7 @@ use std::net::SocketAddr;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::thread::{self, ScopedJoinHandle};
+use std::time::Duration;
 use tokio::runtime::Runtime;
 
 const EXAMPLES: &str = "\
@@ -34,6 +35,9 @@ until something is. A catalogue that cannot be written is served as it is.
 
 SIGTERM and Ctrl-C finish the requests in flight and end the service; a second one ends it at once.
 The exit code is 130 if passages were still being embedded: those that are done are kept.";
+
+/// How long a signal may go unnoticed.
+const SIGNAL_PAUSE: Duration = Duration::from_millis(50);
 
 /// What can be typed after `serve`.
 #[derive(Debug, clap::Args)]
@@ -88,10 +92,9 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
     thread::scope(|scope| {
         let embedding = (pending > 0).then(|| scope.spawn(|| embed_pending(args, &library, &interrupt, address)));
         let stopped = async {
-            // A signal from before the task listened is known to the flag only.
-            if !interrupt.requested() {
-                // The task only listens; if it could not, the signals end the process as they always do.
-                let _ = stop.await;
+            // The task may not listen yet when the first signal comes; the flag has listened from the start.
+            while !interrupt.requested() && !stop.is_finished() {
+                tokio::time::sleep(SIGNAL_PAUSE).await;
             }
         };
         runtime.block_on(libellus_server::serve(listener, &config, Arc::clone(&library), stopped));
