@@ -54,8 +54,7 @@ impl Normalizer {
                 output.alphanumeric(run, self.lowercase);
                 run.len()
             } else if byte.is_ascii() {
-                self.flush(&mut marks, output);
-                self.ascii(byte, output);
+                self.ascii(byte, &mut marks, output);
                 1
             } else {
                 let c = rest.chars().next().unwrap_or_default();
@@ -68,12 +67,15 @@ impl Normalizer {
     }
 
     /// Takes an ASCII character that is neither letter nor digit.
-    fn ascii(self, byte: u8, output: &mut impl Output) {
-        match byte {
-            b'\t' | b'\n' | b'\r' if self.clean_text => output.char(' '),
-            0..0x20 | 0x7f if self.clean_text => {}
-            _ => output.char(char::from(byte)),
-        }
+    fn ascii(self, byte: u8, marks: &mut Marks, output: &mut impl Output) {
+        let c = match byte {
+            b'\t' | b'\n' | b'\r' if self.clean_text => ' ',
+            // Dropped before marks are put in order, so it does not part them.
+            0..0x20 | 0x7f if self.clean_text => return,
+            _ => char::from(byte),
+        };
+        self.flush(marks, output);
+        output.char(c);
     }
 
     fn other(self, c: char, marks: &mut Marks, output: &mut impl Output) {
@@ -211,6 +213,7 @@ mod tests {
             ("a\u{302e}\u{1d16d}", "a\u{302e}\u{1d16d}"),
             ("a\u{1d16d}\u{301}\u{302e}", "a\u{302e}\u{1d16d}"),
             ("a\u{1d16d}\u{941}\u{302e}", "a\u{1d16d}\u{302e}"),
+            ("\u{8d4}\u{7f}\u{1b44}", "\u{1b44}\u{8d4}"), // a dropped control does not
         ];
         for (text, expected) in cases {
             let mut output = String::new();
