@@ -4,6 +4,7 @@
 //! needs and the machine lacks is installed first, and said ([`tools`]).
 #![forbid(unsafe_code)]
 
+mod dist;
 mod model;
 mod page;
 mod run;
@@ -18,6 +19,8 @@ const HELP: &str = "\
 Usage: cargo xtask NAME
 
   test             everything that CI checks: format, lints, tests, documentation, the search page
+  dist [--target aarch64]
+                   the executable as it is shipped, static, into target/dist/ARCH/libellus
   fetch-model      the original all-MiniLM-L6-v2, checked, into target/models
   pack-model DIR   make models/all-MiniLM-L6-v2.pack again from that model, and say whether it changed
   screenshots DIR  pictures of the search page over the sample catalogue
@@ -34,6 +37,8 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match arguments.as_slice() {
         ["test"] => test::run(),
+        ["dist"] => dist::Arch::host().and_then(dist::run_chore),
+        ["dist", "--target", arch] => dist::Arch::from_name(arch).and_then(dist::run_chore),
         ["fetch-model"] => model::fetch().map(|directory| println!("the model is in {}", directory.display())),
         ["pack-model", directory] => model::pack(Path::new(directory)),
         ["screenshots", directory] => page::screenshots(Path::new(directory)),

@@ -1,7 +1,7 @@
 //! Looking at the search page in a real browser, over the sample catalogue.
 
-use crate::run::{cargo, command, run};
-use crate::{Failure, root, target, tools};
+use crate::run::{command, run};
+use crate::{Failure, dist, root, target, tools};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -10,12 +10,7 @@ use std::process::{Child, Stdio};
 /// What `serve` prints before its address.
 const READY: &str = "libellus is ready: ";
 
-/// Builds the executable as users get it.
-pub fn build_release() -> Result<(), Failure> {
-    run(&mut cargo(&["build", "--release", "--package", "libellus"]))
-}
-
-/// Checks the page with the release build; pictures go to `target/screenshots`.
+/// Checks the page as users get it; pictures go to `target/screenshots`.
 pub fn check() -> Result<(), Failure> {
     look(&target().join("screenshots"))
 }
@@ -23,7 +18,6 @@ pub fn check() -> Result<(), Failure> {
 /// Makes pictures of the page.
 pub fn screenshots(directory: &Path) -> Result<(), Failure> {
     let directory = std::path::absolute(directory).map_err(|error| error.to_string())?;
-    build_release()?;
     look(&directory)?;
     println!("the pictures are in {}", directory.display());
     Ok(())
@@ -38,7 +32,7 @@ fn look(pictures: &Path) -> Result<(), Failure> {
     let checks = root().join("crates/server/tests/browser");
     run(command("npm", &["ci", "--no-audit", "--no-fund"]).current_dir(&checks))?;
     fs::create_dir_all(pictures).map_err(|error| format!("cannot make `{}`: {error}", pictures.display()))?;
-    let service = Service::start()?;
+    let service = Service::start(&dist::build_for_host()?)?;
     run(command("node", &["check.js"]).current_dir(&checks).arg(&service.url).arg(pictures).env("CHROMIUM", chromium))
 }
 
@@ -50,11 +44,10 @@ struct Service {
 }
 
 impl Service {
-    fn start() -> Result<Self, Failure> {
+    fn start(executable: &Path) -> Result<Self, Failure> {
         let directory = target().join(format!("xtask-page-{}", std::process::id()));
         fs::create_dir_all(&directory).map_err(|error| format!("cannot make `{}`: {error}", directory.display()))?;
-        let executable = target().join("release/libellus");
-        let mut serve = command(&executable, &["serve", "--sample", "--host", "127.0.0.1", "--port", "0", "--db"]);
+        let mut serve = command(executable, &["serve", "--sample", "--host", "127.0.0.1", "--port", "0", "--db"]);
         serve.arg(directory.join("sample.db")).stdout(Stdio::piped());
         println!("$ libellus serve --sample --port 0");
         let process =

@@ -1,7 +1,7 @@
 //! `cargo xtask test`: everything that has to hold before a change goes in, in the order of cost.
 
 use crate::run::{cargo, run as run_command};
-use crate::{Failure, model, page, tools};
+use crate::{Failure, dist, model, page, tools};
 use std::time::{Duration, Instant};
 
 type Step = (&'static str, fn() -> Result<(), Failure>);
@@ -14,7 +14,7 @@ const STEPS: &[Step] = &[
     ("model", fetch_model),
     ("tests", test),
     ("documentation", document),
-    ("release build", page::build_release),
+    ("release build", build_release),
     ("search page", page::check),
 ];
 
@@ -68,6 +68,10 @@ fn fetch_model() -> Result<(), Failure> {
 /// With the original weights at hand, the tests that compare with them run too.
 fn test() -> Result<(), Failure> {
     run_command(cargo(&["test", "--workspace"]).env("LIBELLUS_TEST_MODEL_DIR", model::fetch()?))
+}
+
+fn build_release() -> Result<(), Failure> {
+    dist::build_for_host().map(|executable| println!("the executable is {}", executable.display()))
 }
 
 fn document() -> Result<(), Failure> {

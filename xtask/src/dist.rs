@@ -1,0 +1,151 @@
+//! The executable as it is shipped: static, so that it needs nothing from the system that it runs on.
+//!
+//! This is the only place that says how it is linked; images, platforms and releases all take what lies in
+//! `target/dist`. `deploy/README.md` says why it is linked so.
+
+use crate::run::{cargo, run};
+use crate::{Failure, target, tools};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A processor that libellus is shipped for, on Linux.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arch {
+    X86_64,
+    Aarch64,
+}
+
+impl Arch {
+    /// The one that this chore runs on.
+    pub fn host() -> Result<Self, Failure> {
+        Self::from_name(std::env::consts::ARCH)
+    }
+
+    /// By the name that Rust gives it.
+    pub fn from_name(name: &str) -> Result<Self, Failure> {
+        match name {
+            "x86_64" => Ok(Self::X86_64),
+            "aarch64" => Ok(Self::Aarch64),
+            _ => Err(format!("there is no build for `{name}`; choose `x86_64` or `aarch64`")),
+        }
+    }
+
+    /// The name that Rust gives it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64",
+            Self::Aarch64 => "aarch64",
+        }
+    }
+
+    /// Rust's name of the target.
+    pub fn triple(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64-unknown-linux-gnu",
+            Self::Aarch64 => "aarch64-unknown-linux-gnu",
+        }
+    }
+}
+
+/// Every crate is compiled with these. The C library goes into the executable, which stays position-independent,
+/// so that its addresses can still be randomised.
+const RUSTFLAGS: &str = "-C target-feature=+crt-static";
+
+/// Builds `target/dist/ARCH/libellus`, checks that it is static, and gives its path.
+pub fn build(arch: Arch) -> Result<PathBuf, Failure> {
+    if !cfg!(target_os = "linux") || arch != Arch::host()? {
+        return Err(format!("the executable for {} can only be built on such a machine with Linux", arch.name()));
+    }
+    tools::require(&tools::C_COMPILER)?;
+    let mut build = cargo(&["build", "--release", "--package", "libellus", "--target", arch.triple()]);
+    // With `--target`, the flags do not reach build scripts and macros, which cannot be static.
+    run(build.env("RUSTFLAGS", RUSTFLAGS).env_remove("CARGO_ENCODED_RUSTFLAGS"))?;
+    let built = target().join(arch.triple()).join("release/libellus");
+    check_static(&built)?;
+    let shipped = target().join("dist").join(arch.name()).join("libellus");
+    copy(&built, &shipped)
+        .map_err(|error| format!("cannot copy `{}` to `{}`: {error}", built.display(), shipped.display()))?;
+    Ok(shipped)
+}
+
+/// The release build for this machine: the shipped one on Linux, else the platform's own.
+pub fn build_for_host() -> Result<PathBuf, Failure> {
+    if cfg!(target_os = "linux") {
+        return build(Arch::host()?);
+    }
+    run(&mut cargo(&["build", "--release", "--package", "libellus"]))?;
+    Ok(target().join("release").join(format!("libellus{}", std::env::consts::EXE_SUFFIX)))
+}
+
+/// Builds it, and says where it is and how large.
+pub fn run_chore(arch: Arch) -> Result<(), Failure> {
+    let executable = build(arch)?;
+    let size = fs::metadata(&executable).map_err(|error| error.to_string())?.len();
+    println!("{}: {size} bytes, static, for {} Linux", executable.display(), arch.name());
+    Ok(())
+}
+
+/// A new file each time: the old one may be running.
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    if let Some(directory) = to.parent() {
+        fs::create_dir_all(directory)?;
+    }
+    let fresh = to.with_extension("new");
+    fs::copy(from, &fresh)?;
+    fs::rename(&fresh, to)
+}
+
+/// An executable is static if it asks for no loader, and names no library.
+fn check_static(executable: &Path) -> Result<(), Failure> {
+    let file = fs::read(executable).map_err(|error| format!("cannot read `{}`: {error}", executable.display()))?;
+    match dynamic_parts(&file) {
+        Some(0) => Ok(()),
+        Some(_) => Err(format!("`{}` is not static: it needs libraries of the system", executable.display())),
+        None => Err(format!("`{}` is not a 64-bit ELF executable", executable.display())),
+    }
+}
+
+/// How often a 64-bit little-endian ELF file asks for a loader or a library.
+fn dynamic_parts(elf: &[u8]) -> Option<usize> {
+    const PT_DYNAMIC: u64 = 2;
+    const PT_INTERP: u64 = 3;
+    const DT_NEEDED: u64 = 1;
+    let number = |at: usize, bytes: usize| -> Option<u64> {
+        Some(elf.get(at..at.checked_add(bytes)?)?.iter().rev().fold(0, |sum, &byte| sum << 8 | u64::from(byte)))
+    };
+    if !elf.starts_with(b"\x7fELF\x02\x01") {
+        return None;
+    }
+    let (table, entry, entries) = (number(32, 8)? as usize, number(54, 2)? as usize, number(56, 2)? as usize);
+    let mut found = 0;
+    for header in (0..entries).map(|i| table + i * entry) {
+        let (offset, size) = (number(header + 8, 8)? as usize, number(header + 32, 8)? as usize);
+        match number(header, 4)? {
+            PT_INTERP => found += 1,
+            PT_DYNAMIC => {
+                for tag in (offset..offset + size).step_by(16) {
+                    found += usize::from(number(tag, 8)? == DT_NEEDED);
+                }
+            }
+            _ => {}
+        }
+    }
+    Some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dynamic_executable_is_told_from_none() {
+        assert_eq!(dynamic_parts(b"#!/bin/sh"), None);
+        assert_eq!(dynamic_parts(b"\x7fELF\x02\x01"), None);
+        // Tests are dynamic on the systems that this chore runs on.
+        if cfg!(all(target_os = "linux", target_env = "gnu", not(target_feature = "crt-static"))) {
+            let own = std::env::current_exe().expect("we run");
+            assert!(dynamic_parts(&fs::read(&own).expect("readable")).is_some_and(|parts| parts >= 2));
+            assert!(check_static(&own).expect_err("dynamic").contains("is not static"));
+        }
+    }
+}
