@@ -1,6 +1,6 @@
 //! What can be typed: the commands and what all of them share.
 
-use crate::commands::{backfill, embed, eval, import, model, search, serve};
+use crate::commands::{backfill, embed, eval, health, import, model, search, serve};
 use crate::error::Error;
 use crate::outcome::Outcome;
 use clap::{Parser, Subcommand, ValueEnum};
@@ -36,6 +36,8 @@ const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (with all-MiniLM-L6-v
 enum Command {
     /// Answer readers: the search page and the HTTP API
     Serve(serve::Args),
+    /// Ask a running service whether all is well
+    Health(health::Args),
     /// Find books by what they are about
     Search(search::Args),
     /// Load books from CSV, TSV or JSON Lines files
@@ -55,6 +57,7 @@ impl Cli {
     pub fn run(self) -> Result<Outcome, Error> {
         match self.command {
             Command::Serve(args) => serve::run(&args),
+            Command::Health(args) => health::run(&args),
             Command::Search(args) => search::run(&args),
             Command::Import(args) => import::run(&args),
             Command::Backfill(args) => backfill::run(&args),

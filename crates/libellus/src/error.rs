@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// An error of the executable.
 #[derive(Debug, thiserror::Error)]
@@ -131,6 +132,40 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// A service that cannot be reached.
+    #[error("no service can be reached at `{url}`")]
+    Unreachable {
+        /// What was asked.
+        url: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// A service that is too slow, or hangs.
+    #[error("`{url}` gave no answer within {} s", timeout.as_secs_f64())]
+    NoAnswer {
+        /// What was asked.
+        url: String,
+        /// How long it had.
+        timeout: Duration,
+    },
+    /// Something else that listens there.
+    #[error("what listens at `{url}` does not answer in HTTP; it said `{answer}`")]
+    NotHttp {
+        /// What was asked.
+        url: String,
+        /// What came back.
+        answer: String,
+    },
+    /// A service that says that not all is well.
+    #[error("`{url}` answers {status}: {body}")]
+    Unhealthy {
+        /// What was asked.
+        url: String,
+        /// The status of HTTP.
+        status: u16,
+        /// Its own account.
+        body: String,
+    },
     /// The model.
     #[error(transparent)]
     Encoder(#[from] libellus_encoder::Error),
@@ -192,6 +227,9 @@ impl Error {
             Error::InvalidUtf8 { .. } => Some("convert the file first, e.g. with `iconv -f WINDOWS-1252 -t UTF-8`"),
             Error::RejectsOverCatalogue { .. } | Error::RejectsOverInput { .. } | Error::RejectsAndJson => {
                 Some("name another file after `--rejects`")
+            }
+            Error::Unreachable { .. } | Error::NotHttp { .. } => {
+                Some("is `libellus serve` running there? `--url` says where to ask")
             }
             Error::SameFile { .. } => Some("write to another file, and rename it afterwards"),
             Error::Output { source, .. } if source.kind() == io::ErrorKind::StorageFull => {

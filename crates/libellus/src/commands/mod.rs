@@ -3,6 +3,7 @@
 pub mod backfill;
 pub mod embed;
 pub mod eval;
+pub mod health;
 pub mod import;
 pub mod model;
 pub mod search;

@@ -174,7 +174,7 @@ fn announce(address: Option<SocketAddr>, line: impl FnOnce(SocketAddr) -> String
 
 /// Flags, then the environment, then the defaults. A platform that sets `PORT` expects to reach the
 /// service from outside; anyone else has to ask for that.
-fn resolve_config(
+pub fn resolve_config(
     host: Option<String>,
     port: Option<u16>,
     port_variable: Option<String>,

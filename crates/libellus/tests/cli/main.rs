@@ -4,6 +4,7 @@ mod bad_input;
 mod catalogue;
 mod documents;
 mod embed;
+mod health;
 mod help;
 mod model;
 mod service;
