@@ -16,6 +16,12 @@
 //! together, sixteen outputs fill a 512-bit register, and a panel of 64 outputs is read front to back.
 //! `K` and `N` are filled up with zeros.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod scalar;
+
 use crate::isa::Isa;
 use crate::lanes::{LANES, Lanes, for_every_isa};
 use crate::linear_f32::tiles;
@@ -191,118 +197,6 @@ fn quads<const ROWS: usize>(x: &[u8], panel: &[i8]) -> usize {
         "dot_products: a tile that does not fit"
     );
     quads
-}
-
-mod scalar {
-    use super::*;
-    use crate::lanes::scalar::F32x16;
-
-    impl DotProducts for F32x16 {
-        const SHIFT: i32 = 0;
-
-        fn dot_products<const ROWS: usize>(_: (), x: &[u8], panel: &[i8], sums: &mut Sums) {
-            let quads = quads::<ROWS>(x, panel);
-            for (x, sums) in x.chunks_exact(quads * QUAD).zip(sums.iter_mut()) {
-                *sums = [0; PANEL];
-                for (x, panel) in x.as_chunks::<QUAD>().0.iter().zip(panel.chunks_exact(QUAD * PANEL)) {
-                    for (sum, w) in sums.iter_mut().zip(panel.as_chunks::<QUAD>().0) {
-                        for i in 0..QUAD {
-                            *sum = sum.wrapping_add(i32::from(x[i]) * i32::from(w[i]));
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-mod avx2 {
-    use super::*;
-    use crate::isa::Avx2;
-    use crate::lanes::avx2::F32x16;
-    use std::arch::x86_64::*;
-
-    impl DotProducts for F32x16 {
-        /// Bytes are made signed, so that `|x|` is at most 128.
-        const SHIFT: i32 = 128;
-
-        /// `maddubs` multiplies unsigned by signed bytes and adds pairs with saturation to `i16`. Given `|x|` and
-        /// `w · sign(x)`, a pair is at most `2 · 128 · 127 = 32,512` in magnitude, so it never saturates.
-        #[inline(always)]
-        fn dot_products<const ROWS: usize>(_: Avx2, x: &[u8], panel: &[i8], sums: &mut Sums) {
-            let quads = quads::<ROWS>(x, panel);
-            let (x, stride, panel) = (x.as_ptr(), quads * QUAD, panel.as_ptr());
-            const BLOCK: usize = 2; // registers of 8 outputs: 6 × 2 sums fit the 16 registers
-            for first in (0..PANEL).step_by(8 * BLOCK) {
-                // SAFETY: the proof shows AVX2; `quads` checked the lengths that offsets stay inside of; the stores
-                // stay inside `sums`: `first + 8 · BLOCK ≤ 64`.
-                unsafe {
-                    let (sign_bits, ones) = (_mm256_set1_epi8(i8::MIN), _mm256_set1_epi16(1));
-                    let mut acc = [[_mm256_setzero_si256(); BLOCK]; ROWS];
-                    for quad in 0..quads {
-                        let w = panel.add((quad * PANEL + first) * QUAD).cast::<__m256i>();
-                        let w: [__m256i; BLOCK] = from_fn(|j| _mm256_loadu_si256(w.add(j)));
-                        for (t, acc) in acc.iter_mut().enumerate() {
-                            let x = x.add(t * stride + quad * QUAD).cast::<i32>().read_unaligned();
-                            let x = _mm256_xor_si256(_mm256_set1_epi32(x), sign_bits);
-                            let magnitude = _mm256_abs_epi8(x);
-                            for (acc, &w) in acc.iter_mut().zip(&w) {
-                                let pairs = _mm256_maddubs_epi16(magnitude, _mm256_sign_epi8(w, x));
-                                *acc = _mm256_add_epi32(*acc, _mm256_madd_epi16(pairs, ones));
-                            }
-                        }
-                    }
-                    for (acc, sums) in acc.iter().zip(sums.iter_mut()) {
-                        for (j, &acc) in acc.iter().enumerate() {
-                            _mm256_storeu_si256(sums[first + 8 * j..].as_mut_ptr().cast(), acc);
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-mod avx512_vnni {
-    use super::*;
-    use crate::isa::Avx512Vnni;
-    use crate::lanes::avx512::F32x16;
-    use std::arch::x86_64::*;
-
-    impl DotProducts for F32x16 {
-        const SHIFT: i32 = 0;
-
-        /// `vpdpbusd` multiplies four unsigned by four signed bytes and adds them to an `i32`; nothing saturates.
-        #[inline(always)]
-        fn dot_products<const ROWS: usize>(_: Avx512Vnni, x: &[u8], panel: &[i8], sums: &mut Sums) {
-            let quads = quads::<ROWS>(x, panel);
-            let (x, stride, panel) = (x.as_ptr(), quads * QUAD, panel.as_ptr());
-            const BLOCK: usize = PANEL / 16; // registers of 16 outputs: 6 × 4 sums fit the 32 registers
-            // SAFETY: the proof shows AVX-512 VNNI; `quads` checked the lengths that offsets stay inside of, and
-            // the stores stay inside `sums`.
-            unsafe {
-                let mut acc = [[_mm512_setzero_si512(); BLOCK]; ROWS];
-                for quad in 0..quads {
-                    let w = panel.add(quad * PANEL * QUAD).cast::<__m512i>();
-                    let w: [__m512i; BLOCK] = from_fn(|j| _mm512_loadu_si512(w.add(j)));
-                    for (t, acc) in acc.iter_mut().enumerate() {
-                        let x = x.add(t * stride + quad * QUAD).cast::<i32>().read_unaligned();
-                        let x = _mm512_set1_epi32(x);
-                        for (acc, &w) in acc.iter_mut().zip(&w) {
-                            *acc = _mm512_dpbusd_epi32(*acc, x, w);
-                        }
-                    }
-                }
-                for (acc, sums) in acc.iter().zip(sums.iter_mut()) {
-                    for (j, &acc) in acc.iter().enumerate() {
-                        _mm512_storeu_si512(sums[16 * j..].as_mut_ptr().cast(), acc);
-                    }
-                }
-            }
-        }
-    }
 }
 
 #[cfg(test)]
