@@ -1,10 +1,14 @@
 //! What can be typed: the commands and what all of them share.
 
+#[cfg(feature = "lambda")]
+use crate::commands::lambda;
 use crate::commands::{backfill, embed, eval, health, import, model, search, serve};
 use crate::error::Error;
 use crate::outcome::Outcome;
 use clap::{Parser, Subcommand, ValueEnum};
 use libellus_search::Mode;
+use std::ffi::OsString;
+use std::path::Path;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -38,6 +42,9 @@ enum Command {
     Serve(serve::Args),
     /// Ask a running service whether all is well
     Health(health::Args),
+    /// Answer readers as an AWS Lambda function
+    #[cfg(feature = "lambda")]
+    Lambda(lambda::Args),
     /// Find books by what they are about
     Search(search::Args),
     /// Load books from CSV, TSV or JSON Lines files
@@ -52,12 +59,27 @@ enum Command {
     Eval(eval::Args),
 }
 
+/// What AWS Lambda's runtimes that bring no language, such as `provided.al2023`, start as a function.
+const BOOTSTRAP: &str = "bootstrap";
+
+/// The command line with `lambda` added, if the executable was started as a function's `bootstrap`.
+pub fn with_command_of_name(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    if let [name] = arguments.as_slice()
+        && Path::new(name).file_name().is_some_and(|name| name == BOOTSTRAP)
+    {
+        arguments.push("lambda".into());
+    }
+    arguments
+}
+
 impl Cli {
     /// Runs the command.
     pub fn run(self) -> Result<Outcome, Error> {
         match self.command {
             Command::Serve(args) => serve::run(&args),
             Command::Health(args) => health::run(&args),
+            #[cfg(feature = "lambda")]
+            Command::Lambda(args) => lambda::run(&args),
             Command::Search(args) => search::run(&args),
             Command::Import(args) => import::run(&args),
             Command::Backfill(args) => backfill::run(&args),
@@ -102,6 +124,21 @@ mod tests {
         for command in Cli::command().get_subcommands() {
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             assert!(help.contains(&format!("libellus {}", command.get_name())), "`{}`", command.get_name());
+        }
+    }
+
+    #[test]
+    fn bootstrap_alone_means_lambda() {
+        for (typed, expected) in [
+            (&["/var/task/bootstrap"][..], &["/var/task/bootstrap", "lambda"][..]),
+            (&["bootstrap"], &["bootstrap", "lambda"]),
+            (&["bootstrap", "--version"], &["bootstrap", "--version"]),
+            (&["libellus"], &["libellus"]),
+            (&["bootstrap/libellus"], &["bootstrap/libellus"]),
+            (&[], &[]),
+        ] {
+            let arguments = with_command_of_name(typed.iter().map(OsString::from).collect());
+            assert_eq!(arguments, expected, "{typed:?}");
         }
     }
 

@@ -23,11 +23,25 @@ pub struct DatabaseArgs {
 impl DatabaseArgs {
     /// The file that is meant, whether or not it exists.
     pub fn path(&self) -> Result<PathBuf, Error> {
-        let from_environment = || env::var("DATABASE_URL").ok().filter(|url| !url.is_empty());
-        match self.db.clone().or_else(from_environment) {
+        match self.db.clone().or_else(environment_url) {
             Some(location) => parse_location(&location),
             None => Ok(PathBuf::from(DEFAULT_PATH)),
         }
+    }
+
+    /// The same, with another default: the catalogue in the package of an AWS Lambda function, or else beside the
+    /// executable.
+    #[cfg(feature = "lambda")]
+    pub fn or_in_package(mut self) -> Self {
+        let package = || {
+            let root = env::var_os("LAMBDA_TASK_ROOT").filter(|root| !root.is_empty()).map(PathBuf::from);
+            root.or_else(|| Some(env::current_exe().ok()?.parent()?.to_owned()))
+        };
+        if self.db.is_none() && environment_url().is_none() {
+            // A path that is not UTF-8 cannot be a default; it can still be reached as the current directory's.
+            self.db = package().and_then(|package| package.join(DEFAULT_PATH).into_os_string().into_string().ok());
+        }
+        self
     }
 
     /// `--db` as it was typed, for a command to copy; empty if it was not.
@@ -60,6 +74,11 @@ impl DatabaseArgs {
         }
         Ok(Catalogue::open(&path, access)?)
     }
+}
+
+/// `DATABASE_URL`, if it is set to something.
+fn environment_url() -> Option<String> {
+    env::var("DATABASE_URL").ok().filter(|url| !url.is_empty())
 }
 
 /// A path as it is; `sqlite:PATH`, `sqlite://PATH` and `sqlite:///PATH` without the scheme and query.

@@ -18,6 +18,13 @@ pub enum Error {
         /// Where it was looked for.
         path: PathBuf,
     },
+    /// A function without books.
+    #[cfg(feature = "lambda")]
+    #[error("there is no catalogue at `{}` for the function to answer from", path.display())]
+    NotInPackage {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
     /// A URL of another kind of database.
     #[error("`{scheme}:` databases are not supported yet; this version keeps its catalogue in a SQLite file")]
     UnsupportedDatabase {
@@ -178,6 +185,10 @@ pub enum Error {
     /// The port.
     #[error(transparent)]
     Bind(#[from] libellus_server::BindError),
+    /// AWS Lambda.
+    #[cfg(feature = "lambda")]
+    #[error(transparent)]
+    Lambda(#[from] libellus_server::LambdaError),
 }
 
 impl Error {
@@ -216,6 +227,15 @@ impl Error {
             Error::NoDatabase { .. } => Some(
                 "make one with `libellus import FILE`, or try the sample with `libellus serve --sample`; \
                  `--db` or DATABASE_URL says where it is",
+            ),
+            #[cfg(feature = "lambda")]
+            Error::NotInPackage { .. } => {
+                Some("put `libellus.db` beside `bootstrap` in the function's package, or set DATABASE_URL")
+            }
+            #[cfg(feature = "lambda")]
+            Error::Lambda(libellus_server::LambdaError::NotInLambda { .. }) => Some(
+                "to answer readers from this machine, run `libellus serve`; `deploy/README.md` says how to deploy a \
+                 function",
             ),
             Error::UnsupportedDatabase { .. } | Error::NotAFile { .. } => {
                 Some("give a file: `--db libellus.db`, or DATABASE_URL=sqlite:libellus.db")
@@ -261,6 +281,8 @@ impl Error {
                 | Search::NothingJudged { .. },
             ) => 2,
             Error::Search(Search::Interrupted) => crate::interrupt::EXIT_CODE,
+            #[cfg(feature = "lambda")]
+            Error::Lambda(libellus_server::LambdaError::NotInLambda { .. }) => 2,
             error if error.is_about_the_input() => 2,
             _ => 1,
         }

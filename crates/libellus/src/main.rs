@@ -23,7 +23,8 @@ use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match cli::Cli::parse().run() {
+    let arguments = cli::with_command_of_name(std::env::args_os().collect());
+    match cli::Cli::parse_from(arguments).run() {
         Ok(outcome) => outcome.into(),
         Err(error) => error.report(),
     }

@@ -43,6 +43,9 @@ pub enum Error {
     /// More searches than the machine can do.
     #[error("too many searches are waiting at the moment")]
     Busy,
+    /// No answer before the platform's time limit.
+    #[error("the answer would have come too late")]
+    OutOfTime,
     /// A fault of ours.
     #[error("something went wrong inside the service")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -136,6 +139,9 @@ impl Error {
                 "Many readers are searching just now",
                 "try again in a moment",
             ),
+            Error::OutOfTime => {
+                (StatusCode::SERVICE_UNAVAILABLE, "out_of_time", "That took too long", "try again in a moment")
+            }
             Error::Search(Search::NotEmbedded { .. }) => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "not_embedded",
@@ -166,7 +172,7 @@ impl Error {
 
     /// Whether the operator has to do something about it.
     pub(crate) fn is_ours(&self) -> bool {
-        self.told().status.is_server_error() && !matches!(self, Error::Busy)
+        self.told().status.is_server_error() && !matches!(self, Error::Busy | Error::OutOfTime)
     }
 }
 
@@ -199,6 +205,7 @@ mod tests {
             (Error::UnknownPath, 404, "path_unknown"),
             (Error::MethodNotAllowed, 405, "method_not_allowed"),
             (Error::Busy, 503, "busy"),
+            (Error::OutOfTime, 503, "out_of_time"),
             (Error::internal(std::fmt::Error), 500, "internal"),
         ];
         for (error, status, code) in cases {

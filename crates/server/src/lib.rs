@@ -14,6 +14,8 @@ mod admission;
 mod config;
 mod error;
 mod headers;
+#[cfg(feature = "lambda")]
+mod lambda;
 mod listen;
 mod parameters;
 mod problem;
@@ -27,6 +29,8 @@ mod view;
 
 pub use config::ServerConfig;
 pub use error::Error;
+#[cfg(feature = "lambda")]
+pub use lambda::{LambdaError, RuntimeInterface, serve_lambda};
 pub use listen::{BindError, bind};
 pub use router::router;
 pub use serve::serve;

@@ -46,7 +46,7 @@ pub(crate) async fn layer(State(state): State<AppState>, request: Request, next:
     headers.remove(header::CONTENT_LENGTH);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(header::VARY, HeaderValue::from_static("accept"));
-    if matches!(*error, Error::Busy) {
+    if matches!(*error, Error::Busy | Error::OutOfTime) {
         headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
     }
     response

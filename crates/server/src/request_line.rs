@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Where an address is cut: the longest query with every byte escaped as `%XX`, and room for the rest.
-const MAX_TARGET_BYTES: usize = 3 * MAX_QUERY_BYTES + 8 * 1024;
+pub(crate) const MAX_TARGET_BYTES: usize = 3 * MAX_QUERY_BYTES + 8 * 1024;
 
 /// A connection whose first request line is kept within bounds.
 pub struct BoundedRequestLine<S> {

@@ -5,6 +5,8 @@ pub mod embed;
 pub mod eval;
 pub mod health;
 pub mod import;
+#[cfg(feature = "lambda")]
+pub mod lambda;
 pub mod model;
 pub mod search;
 pub mod serve;

@@ -1,6 +1,8 @@
 //! What goes wrong outside: each gives a clear message with what to do, and loses nothing.
 
-use crate::support::{FEW_BOOKS, Finished, Sandbox, Service, books_in, finish, get, numbered_books, signal};
+use crate::support::{
+    FEW_BOOKS, Finished, Sandbox, Service, books_in, finish, get, numbered_books, signal, unprivileged,
+};
 use std::fs::{self, Permissions};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
@@ -123,22 +125,6 @@ fn a_port_in_use() {
     sandbox.run(&["serve", "--port", &port]).expect_error(1, &[&format!("port {port}"), "already in use", "--port"]);
     let mut from_environment = sandbox.command(&["serve"]);
     finish(from_environment.env("PORT", "http")).expect_error(2, &["PORT is `http`"]);
-}
-
-/// A user who may not write to the folder. Root may write everywhere, so root becomes nobody first.
-/// `None` if that is not possible here.
-fn unprivileged(sandbox: &Sandbox) -> Option<Command> {
-    let mut executable = Command::new(env!("CARGO_BIN_EXE_libellus"));
-    let probe = sandbox.path("probe");
-    if fs::write(&probe, "").is_err() {
-        return Some(executable);
-    }
-    fs::remove_file(probe).expect("it was written");
-    executable = Command::new("setpriv");
-    executable.args(["--reuid=65534", "--regid=65534", "--clear-groups", env!("CARGO_BIN_EXE_libellus")]);
-    let mut trial = Command::new("setpriv");
-    trial.args(["--reuid=65534", "--regid=65534", "--clear-groups", env!("CARGO_BIN_EXE_libellus"), "--version"]);
-    trial.output().is_ok_and(|output| output.status.success()).then_some(executable)
 }
 
 #[test]

@@ -6,7 +6,12 @@ mod documents;
 mod embed;
 mod health;
 mod help;
+#[cfg(feature = "lambda")]
+mod lambda;
 mod model;
+#[cfg(feature = "lambda")]
+#[path = "../../../../xtask/src/runtime_api.rs"]
+mod runtime_api;
 mod service;
 mod signals;
 mod support;

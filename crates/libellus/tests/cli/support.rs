@@ -131,6 +131,22 @@ moby-dick,Moby-Dick,Herman Melville,1851,\"A captain hunts the white whale that 
 origin,On the Origin of Species,Charles Darwin,1859,\"How natural selection, acting on small variations, gives rise to new species of plants and animals.\"
 ";
 
+/// A user who may not write to the folder. Root may write everywhere, so root becomes nobody first.
+/// `None` if that is not possible here.
+pub fn unprivileged(sandbox: &Sandbox) -> Option<Command> {
+    let mut executable = Command::new(env!("CARGO_BIN_EXE_libellus"));
+    let probe = sandbox.path("probe");
+    if fs::write(&probe, "").is_err() {
+        return Some(executable);
+    }
+    fs::remove_file(probe).expect("it was written");
+    executable = Command::new("setpriv");
+    executable.args(["--reuid=65534", "--regid=65534", "--clear-groups", env!("CARGO_BIN_EXE_libellus")]);
+    let mut trial = Command::new("setpriv");
+    trial.args(["--reuid=65534", "--regid=65534", "--clear-groups", env!("CARGO_BIN_EXE_libellus"), "--version"]);
+    trial.output().is_ok_and(|output| output.status.success()).then_some(executable)
+}
+
 /// How many books a catalogue holds; none if it is not there yet.
 pub fn books_in(database: &Path) -> u64 {
     use libellus_catalogue::{Access, Catalogue};
