@@ -5,9 +5,11 @@
 #![forbid(unsafe_code)]
 
 mod dist;
+mod measure;
 mod model;
 mod page;
 mod run;
+mod runtime_api;
 mod test;
 mod tools;
 
@@ -24,6 +26,9 @@ Usage: cargo xtask NAME
   fetch-model      the original all-MiniLM-L6-v2, checked, into target/models
   pack-model DIR   make models/all-MiniLM-L6-v2.pack again from that model, and say whether it changed
   screenshots DIR  pictures of the search page over the sample catalogue
+  measure          start-up times and memory of the shipped executable, into bench/results
+  measure --quick  the same from a few runs, printed only
+  measure FILE     the same of an executable that is there already, printed only
   help             this text
 
 Missing tools are installed with apt-get (through sudo where needed), Python's pip and npm; each
@@ -42,6 +47,9 @@ fn main() -> ExitCode {
         ["fetch-model"] => model::fetch().map(|directory| println!("the model is in {}", directory.display())),
         ["pack-model", directory] => model::pack(Path::new(directory)),
         ["screenshots", directory] => page::screenshots(Path::new(directory)),
+        ["measure"] => measure::run(measure::Effort::Full),
+        ["measure", "--quick"] => measure::run(measure::Effort::Quick),
+        ["measure", executable] => measure::run_with(Path::new(executable), measure::Effort::Quick),
         [] | ["help" | "--help" | "-h"] => {
             println!("{HELP}");
             Ok(())
