@@ -4,7 +4,7 @@
 //! `target/dist`. `deploy/README.md` says why it is linked so.
 
 use crate::run::{cargo, run};
-use crate::{Failure, target, tools};
+use crate::{Failure, elf, target, tools};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -61,7 +61,8 @@ pub fn build(arch: Arch) -> Result<PathBuf, Failure> {
     // With `--target`, the flags do not reach build scripts and macros, which cannot be static.
     run(build.env("RUSTFLAGS", RUSTFLAGS).env_remove("CARGO_ENCODED_RUSTFLAGS"))?;
     let built = target().join(arch.triple()).join("release/libellus");
-    check_static(&built)?;
+    let executable = fs::read(&built).map_err(|error| format!("cannot read `{}`: {error}", built.display()))?;
+    elf::check_static(&executable, arch, &built)?;
     let shipped = target().join("dist").join(arch.name()).join("libellus");
     copy(&built, &shipped)
         .map_err(|error| format!("cannot copy `{}` to `{}`: {error}", built.display(), shipped.display()))?;
@@ -93,59 +94,4 @@ fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
     let fresh = to.with_extension("new");
     fs::copy(from, &fresh)?;
     fs::rename(&fresh, to)
-}
-
-/// An executable is static if it asks for no loader, and names no library.
-fn check_static(executable: &Path) -> Result<(), Failure> {
-    let file = fs::read(executable).map_err(|error| format!("cannot read `{}`: {error}", executable.display()))?;
-    match dynamic_parts(&file) {
-        Some(0) => Ok(()),
-        Some(_) => Err(format!("`{}` is not static: it needs libraries of the system", executable.display())),
-        None => Err(format!("`{}` is not a 64-bit ELF executable", executable.display())),
-    }
-}
-
-/// How often a 64-bit little-endian ELF file asks for a loader or a library.
-fn dynamic_parts(elf: &[u8]) -> Option<usize> {
-    const PT_DYNAMIC: u64 = 2;
-    const PT_INTERP: u64 = 3;
-    const DT_NEEDED: u64 = 1;
-    let number = |at: usize, bytes: usize| -> Option<u64> {
-        Some(elf.get(at..at.checked_add(bytes)?)?.iter().rev().fold(0, |sum, &byte| sum << 8 | u64::from(byte)))
-    };
-    if !elf.starts_with(b"\x7fELF\x02\x01") {
-        return None;
-    }
-    let (table, entry, entries) = (number(32, 8)? as usize, number(54, 2)? as usize, number(56, 2)? as usize);
-    let mut found = 0;
-    for header in (0..entries).map(|i| table + i * entry) {
-        let (offset, size) = (number(header + 8, 8)? as usize, number(header + 32, 8)? as usize);
-        match number(header, 4)? {
-            PT_INTERP => found += 1,
-            PT_DYNAMIC => {
-                for tag in (offset..offset + size).step_by(16) {
-                    found += usize::from(number(tag, 8)? == DT_NEEDED);
-                }
-            }
-            _ => {}
-        }
-    }
-    Some(found)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_dynamic_executable_is_told_from_none() {
-        assert_eq!(dynamic_parts(b"#!/bin/sh"), None);
-        assert_eq!(dynamic_parts(b"\x7fELF\x02\x01"), None);
-        // Tests are dynamic on the systems that this chore runs on.
-        if cfg!(all(target_os = "linux", target_env = "gnu", not(target_feature = "crt-static"))) {
-            let own = std::env::current_exe().expect("we run");
-            assert!(dynamic_parts(&fs::read(&own).expect("readable")).is_some_and(|parts| parts >= 2));
-            assert!(check_static(&own).expect_err("dynamic").contains("is not static"));
-        }
-    }
 }

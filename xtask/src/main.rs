@@ -5,6 +5,8 @@
 #![forbid(unsafe_code)]
 
 mod dist;
+mod elf;
+mod image;
 mod measure;
 mod model;
 mod page;
@@ -23,6 +25,10 @@ Usage: cargo xtask NAME
   test             everything that CI checks: format, lints, tests, documentation, the search page
   dist [--target aarch64]
                    the executable as it is shipped, static, into target/dist/ARCH/libellus
+  image [--target aarch64] [--executable FILE] [--output FILE | --root DIR]
+                   the image with the executable, as an OCI archive, into target/dist/ARCH; or only its root
+  image --check FILE
+                   whether an image archive is whole, and its sizes
   fetch-model      the original all-MiniLM-L6-v2, checked, into target/models
   pack-model DIR   make models/all-MiniLM-L6-v2.pack again from that model, and say whether it changed
   screenshots DIR  pictures of the search page over the sample catalogue
@@ -44,6 +50,7 @@ fn main() -> ExitCode {
         ["test"] => test::run(),
         ["dist"] => dist::Arch::host().and_then(dist::run_chore),
         ["dist", "--target", arch] => dist::Arch::from_name(arch).and_then(dist::run_chore),
+        ["image", options @ ..] => image::run(options),
         ["fetch-model"] => model::fetch().map(|directory| println!("the model is in {}", directory.display())),
         ["pack-model", directory] => model::pack(Path::new(directory)),
         ["screenshots", directory] => page::screenshots(Path::new(directory)),

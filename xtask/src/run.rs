@@ -27,6 +27,18 @@ pub fn run(command: &mut Command) -> Result<(), Failure> {
     }
 }
 
+/// What a command prints; an error unless it succeeds. Not shown, as it only asks.
+pub fn capture(command: &mut Command) -> Result<String, Failure> {
+    let shown = show(command);
+    let output = command.stdin(Stdio::null()).output();
+    let output = output.map_err(|error| format!("`{shown}` could not be started: {error}"))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("`{shown}` ended with {}; it said:\n{}", output.status, said.trim()));
+    }
+    String::from_utf8(output.stdout).map_err(|_| format!("`{shown}` printed what is not UTF-8"))
+}
+
 /// Whether a command succeeds; what it prints is not shown.
 pub fn succeeds(command: &mut Command) -> bool {
     let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());

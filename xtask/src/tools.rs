@@ -98,7 +98,7 @@ fn install(packages: &[&str]) -> Result<(), Failure> {
 }
 
 /// Whether this process is root: it then owns its own entry in `/proc`.
-fn is_root() -> bool {
+pub fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt;
     Path::new("/proc/self").metadata().is_ok_and(|metadata| metadata.uid() == 0)
 }
