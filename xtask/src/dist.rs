@@ -47,9 +47,34 @@ impl Arch {
     }
 }
 
-/// Every crate is compiled with these. The C library goes into the executable, which stays position-independent,
-/// so that its addresses can still be randomised.
-const RUSTFLAGS: &str = "-C target-feature=+crt-static";
+/// The C library goes into the executable, which stays position-independent, so that its addresses can still be
+/// randomised; a list of them takes two bits each instead of 24 bytes. Tables for unwinding are left out, as a panic
+/// aborts. Names in Rust's newer mangling tell `cargo xtask size` whose a function is; they are not in the file.
+const RUSTFLAGS: &str = "-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs \
+                         -C force-unwind-tables=no -C symbol-mangling-version=v0";
+
+/// And C code with these.
+const CFLAGS: &str = "-fno-asynchronous-unwind-tables";
+
+/// What every crate is compiled with: [`RUSTFLAGS`], and the same short path for dependencies on every machine, as it
+/// stands in the executable with each place that could panic.
+fn rustflags() -> String {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| std::env::home_dir().map(|home| home.join(".cargo")));
+    let registries = home.and_then(|home| fs::read_dir(home.join("registry/src")).ok()).into_iter().flatten();
+    let paths = registries.filter_map(|entry| entry.ok()?.path().into_os_string().into_string().ok());
+    let mut flags = RUSTFLAGS.to_owned();
+    // Cargo splits the flags at spaces.
+    for path in paths.filter(|path| !path.contains(' ')) {
+        flags += &format!(" --remap-path-prefix={path}=/dependencies");
+    }
+    flags
+}
+
+/// Where the linker says what it made the executable of.
+pub fn link_map(arch: Arch) -> PathBuf {
+    target().join(arch.triple()).join("release/libellus.map")
+}
 
 /// Builds `target/dist/ARCH/libellus`, checks that it is static, and gives its path.
 pub fn build(arch: Arch) -> Result<PathBuf, Failure> {
@@ -57,9 +82,10 @@ pub fn build(arch: Arch) -> Result<PathBuf, Failure> {
         return Err(format!("the executable for {} can only be built on such a machine with Linux", arch.name()));
     }
     tools::require(&tools::C_COMPILER)?;
-    let mut build = cargo(&["build", "--release", "--package", "libellus", "--target", arch.triple()]);
+    let mut build = cargo(&["rustc", "--release", "--package", "libellus", "--bin", "libellus"]);
+    build.args(["--target", arch.triple(), "--", "-C"]).arg(format!("link-arg=-Wl,-Map={}", link_map(arch).display()));
     // With `--target`, the flags do not reach build scripts and macros, which cannot be static.
-    run(build.env("RUSTFLAGS", RUSTFLAGS).env_remove("CARGO_ENCODED_RUSTFLAGS"))?;
+    run(build.env("RUSTFLAGS", rustflags()).env("CFLAGS", CFLAGS).env_remove("CARGO_ENCODED_RUSTFLAGS"))?;
     let built = target().join(arch.triple()).join("release/libellus");
     let executable = fs::read(&built).map_err(|error| format!("cannot read `{}`: {error}", built.display()))?;
     elf::check_static(&executable, arch, &built)?;

@@ -12,6 +12,7 @@ mod model;
 mod page;
 mod run;
 mod runtime_api;
+mod size;
 mod test;
 mod tools;
 
@@ -29,6 +30,8 @@ Usage: cargo xtask NAME
                    the image with the executable, as an OCI archive, into target/dist/ARCH; or only its root
   image --check FILE
                    whether an image archive is whole, and its sizes
+  size [--record]  what the executable is made of, held against its budget and against size.json;
+                   --record writes size.json
   fetch-model      the original all-MiniLM-L6-v2, checked, into target/models
   pack-model DIR   make models/all-MiniLM-L6-v2.pack again from that model, and say whether it changed
   screenshots DIR  pictures of the search page over the sample catalogue
@@ -51,6 +54,8 @@ fn main() -> ExitCode {
         ["dist"] => dist::Arch::host().and_then(dist::run_chore),
         ["dist", "--target", arch] => dist::Arch::from_name(arch).and_then(dist::run_chore),
         ["image", options @ ..] => image::run(options),
+        ["size"] => size::check(),
+        ["size", "--record"] => size::record(),
         ["fetch-model"] => model::fetch().map(|directory| println!("the model is in {}", directory.display())),
         ["pack-model", directory] => model::pack(Path::new(directory)),
         ["screenshots", directory] => page::screenshots(Path::new(directory)),

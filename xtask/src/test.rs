@@ -1,7 +1,7 @@
 //! `cargo xtask test`: everything that has to hold before a change goes in, in the order of cost.
 
 use crate::run::{cargo, run as run_command};
-use crate::{Failure, dist, measure, model, page, tools};
+use crate::{Failure, dist, measure, model, page, size, tools};
 use std::time::{Duration, Instant};
 
 type Step = (&'static str, fn() -> Result<(), Failure>);
@@ -16,6 +16,7 @@ const STEPS: &[Step] = &[
     ("documentation", document),
     ("release build", build_release),
     ("start-up", || measure::run(measure::Effort::Quick)),
+    ("size", size::check),
     ("search page", page::check),
 ];
 
