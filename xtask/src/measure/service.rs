@@ -1,6 +1,5 @@
 //! A `libellus serve` to measure, and just enough HTTP to ask it.
 
-use super::Answered;
 use super::function::Running;
 use crate::Failure;
 use crate::run::command;
@@ -16,6 +15,19 @@ use std::time::{Duration, Instant};
 const RETRY: Duration = Duration::from_micros(100);
 /// How long a service may take to listen.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The time from starting the process to its first answer, which must hold `part`.
+pub fn start_ms(executable: &Path, catalogue: &Path, path: &str, part: &str) -> Result<f64, Failure> {
+    let start = Instant::now();
+    let service = Service::start(executable, catalogue)?;
+    let body = service.connect().and_then(|stream| ask(&mut BufReader::new(stream), path));
+    let elapsed = start.elapsed();
+    match body {
+        Ok(body) if body.contains(part) => Ok(elapsed.as_secs_f64() * 1000.0),
+        Ok(body) => Err(format!("`{path}` answers without `{part}`: {body}")),
+        Err(error) => Err(format!("`{path}` is not answered: {error}")),
+    }
+}
 
 /// A service that was started, and may not listen yet. Ended when dropped.
 pub struct Service {
@@ -35,17 +47,6 @@ impl Service {
     /// The id of its process.
     pub fn id(&self) -> u32 {
         self.process.0.id()
-    }
-
-    /// Asks as soon as it listens; the answer must hold `part`.
-    pub fn expect_answer(self, path: &str, part: &str) -> Result<Answered, Failure> {
-        let body = self.connect().and_then(|stream| ask(&mut BufReader::new(stream), path));
-        let at = Instant::now();
-        match body {
-            Ok(body) if body.contains(part) => Ok(Answered { at, _service: self }),
-            Ok(body) => Err(format!("`{path}` answers without `{part}`: {body}")),
-            Err(error) => Err(format!("`{path}` is not answered: {error}")),
-        }
     }
 
     /// Searches for each query, over one connection.
