@@ -157,7 +157,7 @@ fn what_is_no_request_is_an_error_of_that_invocation_only() {
     let unpadded = http_event("POST", "/", "", "$default")
         .replace(r#""isBase64Encoded":false"#, r#""isBase64Encoded":true,"body":"?""#);
     for (id, event, part) in [
-        (1, r#"{"Records": []}"#.to_owned(), "requestContext"),
+        (1, r#"{"Records": []}"#.to_owned(), "rawPath"),
         (2, "not JSON".to_owned(), "expected"),
         (3, String::new(), "EOF"),
         (4, unpadded, "Base64"),
