@@ -12,6 +12,24 @@ pub struct Avx2(());
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Avx512Vnni(());
 
+/// Proof that this CPU has NEON, as every 64-bit Arm server does.
+#[cfg(target_arch = "aarch64")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Neon(());
+
+/// Proof that this CPU has NEON with 8-bit dot products (Armv8.2's `dotprod`).
+#[cfg(target_arch = "aarch64")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NeonDotprod(());
+
+/// Either proof that this CPU has NEON.
+#[cfg(target_arch = "aarch64")]
+pub(crate) trait NeonProof: Copy {}
+#[cfg(target_arch = "aarch64")]
+impl NeonProof for Neon {}
+#[cfg(target_arch = "aarch64")]
+impl NeonProof for NeonDotprod {}
+
 /// An instruction set that this CPU runs.
 ///
 /// All of them give the same answers: integers are equal, and floats are equal bit for bit, because
@@ -27,6 +45,12 @@ pub enum Isa {
     /// 512-bit vectors with 8-bit dot products.
     #[cfg(target_arch = "x86_64")]
     Avx512Vnni(Avx512Vnni),
+    /// 128-bit vectors of 64-bit Arm.
+    #[cfg(target_arch = "aarch64")]
+    Neon(Neon),
+    /// The same with 8-bit dot products.
+    #[cfg(target_arch = "aarch64")]
+    NeonDotprod(NeonDotprod),
 }
 
 impl Isa {
@@ -50,13 +74,20 @@ impl Isa {
                 all.push(Isa::Avx512Vnni(Avx512Vnni(())));
             }
         }
+        #[cfg(target_arch = "aarch64")]
+        if std::arch::is_aarch64_feature_detected!("neon") {
+            all.push(Isa::Neon(Neon(())));
+            if std::arch::is_aarch64_feature_detected!("dotprod") {
+                all.push(Isa::NeonDotprod(NeonDotprod(())));
+            }
+        }
         all
     }
 
     /// The fastest instruction set of this CPU, found at the first call.
     ///
-    /// The environment variable `LIBELLUS_ISA` (`scalar`, `avx2`, `avx512-vnni`) asks for a slower one;
-    /// a name that this CPU does not run is passed over.
+    /// The environment variable `LIBELLUS_ISA` (`scalar`, `avx2`, `avx512-vnni`, `neon`, `neon-dotprod`) asks for a
+    /// slower one; a name that this CPU does not run is passed over.
     pub fn best() -> Isa {
         static BEST: OnceLock<Isa> = OnceLock::new();
         *BEST.get_or_init(|| {
@@ -75,6 +106,10 @@ impl Isa {
             Isa::Avx2(_) => "avx2",
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512Vnni(_) => "avx512-vnni",
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon(_) => "neon",
+            #[cfg(target_arch = "aarch64")]
+            Isa::NeonDotprod(_) => "neon-dotprod",
         }
     }
 }
@@ -88,5 +123,11 @@ mod tests {
         let all = Isa::available();
         assert_eq!(all[0], Isa::Scalar);
         assert!(all.contains(&Isa::best()), "{:?} is not among {all:?}", Isa::best());
+        #[cfg(target_arch = "aarch64")]
+        assert_eq!(all[1].name(), "neon");
+        // Whoever knows the processor, real or emulated, makes sure that its best is found, and so tested.
+        if let Ok(name) = std::env::var("LIBELLUS_TEST_BEST_ISA") {
+            assert_eq!(all[all.len() - 1].name(), name);
+        }
     }
 }

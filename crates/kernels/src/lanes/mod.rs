@@ -8,6 +8,8 @@
 pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512;
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod neon;
 pub(crate) mod scalar;
 
 /// How many floats a [`Lanes`] holds.
@@ -86,6 +88,18 @@ macro_rules! for_every_isa {
             fn avx512(proof: $crate::isa::Avx512Vnni, $($arg: $ty),*) $(-> $ret)? {
                 $generic::<$crate::lanes::avx512::F32x16>(proof, $($arg),*)
             }
+            #[cfg(target_arch = "aarch64")]
+            #[target_feature(enable = "neon")]
+            #[allow(clippy::too_many_arguments, reason = "a kernel's operands")]
+            fn neon(proof: $crate::isa::Neon, $($arg: $ty),*) $(-> $ret)? {
+                $generic::<$crate::lanes::neon::F32x16<_>>(proof, $($arg),*)
+            }
+            #[cfg(target_arch = "aarch64")]
+            #[target_feature(enable = "neon,dotprod")]
+            #[allow(clippy::too_many_arguments, reason = "a kernel's operands")]
+            fn neon_dotprod(proof: $crate::isa::NeonDotprod, $($arg: $ty),*) $(-> $ret)? {
+                $generic::<$crate::lanes::neon::F32x16<_>>(proof, $($arg),*)
+            }
             match isa {
                 $crate::Isa::Scalar => $generic::<$crate::lanes::scalar::F32x16>((), $($arg),*),
                 // SAFETY: holding the proof shows that this CPU has the features.
@@ -94,6 +108,12 @@ macro_rules! for_every_isa {
                 // SAFETY: as above.
                 #[cfg(target_arch = "x86_64")]
                 $crate::Isa::Avx512Vnni(proof) => unsafe { avx512(proof, $($arg),*) },
+                // SAFETY: as above.
+                #[cfg(target_arch = "aarch64")]
+                $crate::Isa::Neon(proof) => unsafe { neon(proof, $($arg),*) },
+                // SAFETY: as above.
+                #[cfg(target_arch = "aarch64")]
+                $crate::Isa::NeonDotprod(proof) => unsafe { neon_dotprod(proof, $($arg),*) },
             }
         }
     )*};

@@ -20,6 +20,10 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+#[cfg(target_arch = "aarch64")]
+mod neon_dotprod;
 mod scalar;
 
 use crate::isa::Isa;
@@ -197,6 +201,18 @@ fn quads<const ROWS: usize>(x: &[u8], panel: &[i8]) -> usize {
         "dot_products: a tile that does not fit"
     );
     quads
+}
+
+/// Four bytes, each made signed by taking 128 off, as one number.
+///
+/// # Safety
+/// Four bytes must be readable at `x`.
+#[cfg(target_arch = "aarch64")]
+#[inline(always)]
+unsafe fn signed_quad(x: *const u8) -> i32 {
+    // SAFETY: the caller says so, and the read asks for no alignment.
+    let bytes = unsafe { x.cast::<[u8; QUAD]>().read() };
+    i32::from_ne_bytes(bytes) ^ i32::from_ne_bytes([128; QUAD])
 }
 
 #[cfg(test)]
