@@ -10,6 +10,7 @@ mod image;
 mod measure;
 mod model;
 mod page;
+mod peers;
 mod run;
 mod runtime_api;
 mod size;
@@ -34,6 +35,7 @@ Usage: cargo xtask NAME
                    --record writes size.json
   fetch-model      the original all-MiniLM-L6-v2, checked, into target/models
   pack-model DIR   make models/all-MiniLM-L6-v2.pack again from that model, and say whether it changed
+  peers [FLAGS]    libellus and other runtimes, measured side by side (bench/README.md); --help has the flags
   screenshots DIR  pictures of the search page over the sample catalogue
   measure          start-up times and memory of the shipped executable, into bench/results
   measure --quick  the same from a few runs, printed only
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         ["size", "--record"] => size::record(),
         ["fetch-model"] => model::fetch().map(|directory| println!("the model is in {}", directory.display())),
         ["pack-model", directory] => model::pack(Path::new(directory)),
+        ["peers", arguments @ ..] => peers::run(arguments),
         ["screenshots", directory] => page::screenshots(Path::new(directory)),
         ["measure"] => measure::run(measure::Effort::Full),
         ["measure", "--quick"] => measure::run(measure::Effort::Quick),

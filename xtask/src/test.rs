@@ -1,7 +1,7 @@
 //! `cargo xtask test`: everything that has to hold before a change goes in, in the order of cost.
 
 use crate::run::{cargo, run as run_command};
-use crate::{Failure, dist, measure, model, page, size, tools};
+use crate::{Failure, dist, measure, model, page, peers, size, tools};
 use std::time::{Duration, Instant};
 
 type Step = (&'static str, fn() -> Result<(), Failure>);
@@ -11,6 +11,7 @@ const STEPS: &[Step] = &[
     ("tools", install_tools),
     ("format", format),
     ("lints", lint),
+    ("bench scripts", peers::check),
     ("model", fetch_model),
     ("tests", test),
     ("documentation", document),

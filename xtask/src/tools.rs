@@ -56,6 +56,17 @@ pub fn require_pip() -> Result<(), Failure> {
     if pip() { Ok(()) } else { Err("`python3 -m pip` still does not work after installing python3-pip".to_owned()) }
 }
 
+/// Makes sure that `python3 -m venv` works, which Debian packages apart from Python.
+pub fn require_venv() -> Result<(), Failure> {
+    let venv = || succeeds(&mut command("python3", &["-c", "import ensurepip, venv"]));
+    if venv() {
+        return Ok(());
+    }
+    println!("Python's venv is missing; it is needed to install the peers");
+    install(&["python3-venv"]).map_err(|reason| format!("venv is needed to install the peers, and {reason}"))?;
+    if venv() { Ok(()) } else { Err("`python3 -m venv` still does not work after installing python3-venv".to_owned()) }
+}
+
 /// Makes sure that a component of the Rust toolchain is there; `probe` is a subcommand that it brings.
 pub fn require_component(component: &str, probe: &str) -> Result<(), Failure> {
     if succeeds(&mut cargo(&[probe, "--version"])) {
