@@ -34,7 +34,7 @@ Usage: cargo xtask NAME
   size [--record]  what the executable is made of, held against its budget and against size.json;
                    --record writes size.json
   fetch-model      the original all-MiniLM-L6-v2, checked, into target/models
-  pack-model DIR   make models/all-MiniLM-L6-v2.pack again from that model, and say whether it changed
+  pack-model DIR   make the packs in models/ again from that model, and say which changed
   peers [FLAGS]    libellus and other runtimes, measured side by side (bench/README.md); --help has the flags
   screenshots DIR  pictures of the search page over the sample catalogue
   measure          start-up times and memory of the shipped executable, into bench/results

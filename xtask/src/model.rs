@@ -52,17 +52,25 @@ fn check(directory: &Path) -> Result<(), Failure> {
     }
 }
 
-/// Makes the built-in pack again from the model in `directory`, and says whether it changed.
+/// The packs that go into executables, and what `libellus model pack` is told for each.
+const PACKS: [(&str, &[&str]); 2] =
+    [("all-MiniLM-L6-v2.pack", &[]), ("all-MiniLM-L6-v2-lite.pack", &["--words", "int4"])];
+
+/// Makes the built-in packs again from the model in `directory`, and says which changed.
 pub fn pack(directory: &Path) -> Result<(), Failure> {
     // Commands run in the root; the path was typed wherever the caller is.
     let directory =
         directory.canonicalize().map_err(|error| format!("cannot open `{}`: {error}", directory.display()))?;
     check(&directory)?;
-    let pack = root().join("models").join(format!("{NAME}.pack"));
+    PACKS.iter().try_for_each(|(file, options)| pack_as(&directory, file, options))
+}
+
+fn pack_as(directory: &Path, file: &str, options: &[&str]) -> Result<(), Failure> {
+    let pack = root().join("models").join(file);
     let before = fs::read(&pack).ok();
     let fresh = target().join("fresh.pack");
     let build = ["run", "--release", "--package", "libellus", "--", "model", "pack", "--name", NAME];
-    run(cargo(&build).arg("--output").arg(&fresh).arg(&directory))?;
+    run(cargo(&build).args(options).arg("--output").arg(&fresh).arg(directory))?;
     let after = fs::read(&fresh).map_err(|error| format!("cannot read `{}`: {error}", fresh.display()))?;
     if before.as_ref() == Some(&after) {
         println!("`{}` is what this model gives, byte for byte", pack.display());

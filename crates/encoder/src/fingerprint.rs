@@ -9,6 +9,8 @@ pub enum Precision {
     F32,
     /// 8-bit weights and activations.
     Int8,
+    /// The same, but word embeddings of 4 bits.
+    Int8Words4,
 }
 
 impl Precision {
@@ -17,6 +19,7 @@ impl Precision {
         match self {
             Precision::F32 => "f32",
             Precision::Int8 => "int8",
+            Precision::Int8Words4 => "int8-words4",
         }
     }
 }

@@ -6,7 +6,7 @@
 //! what else is in the batch.
 
 use crate::config::Pooling;
-use crate::model::{Layer, Model, WordEmbeddings};
+use crate::model::{Layer, Model};
 use libellus_kernels::{self as kernels, Activation, AttentionScratch, Isa, QuantizedRows};
 
 /// Sequences of token ids, end to end.
@@ -58,16 +58,7 @@ pub(crate) fn embed(model: &Model, isa: Isa, batch: Batch<'_>, hidden: &mut Vec<
     hidden.resize(batch.token_ids.len() * h, 0.0);
     let positions = batch.lengths.iter().flat_map(|&length| 0..length);
     for ((&id, position), row) in batch.token_ids.iter().zip(positions).zip(hidden.chunks_exact_mut(h)) {
-        let (id, position) = (id as usize, &model.positions[position * h..][..h]);
-        match &model.words {
-            WordEmbeddings::F32(words) => {
-                row.copy_from_slice(&words[id * h..][..h]);
-                kernels::add_assign(row, position);
-            }
-            WordEmbeddings::I8 { rows, scales } => {
-                kernels::dequantize_add(isa, &rows[id * h..][..h], scales[id], position, row);
-            }
-        }
+        model.words.add_to(isa, id as usize, &model.positions[position * h..][..h], row);
     }
     model.embedding_norm.apply(isa, hidden, model.config.layer_norm_eps);
 }

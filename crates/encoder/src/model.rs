@@ -4,7 +4,9 @@ use crate::Error;
 use crate::config::Config;
 use crate::tensor::Tensor;
 use crate::weights::Weights;
-use libellus_kernels::{self as kernels, Activation, Isa, LinearF32, LinearI8, QuantizedRows};
+use libellus_kernels::{
+    self as kernels, Activation, GROUP, GROUP_BYTES, Isa, LinearF32, LinearI8, QuantizedRows, RowI4,
+};
 
 /// A BERT encoder.
 pub(crate) struct Model {
@@ -24,6 +26,37 @@ pub(crate) enum WordEmbeddings {
         rows: Tensor<i8>,
         scales: Tensor<f32>,
     },
+    /// Each row has its own scale, and each group of a row its own multiplier.
+    I4 {
+        codes: Tensor<u8>,
+        multipliers: Tensor<u8>,
+        scales: Tensor<f32>,
+    },
+}
+
+impl WordEmbeddings {
+    /// `out[H] = word[id] + position[H]`.
+    pub(crate) fn add_to(&self, isa: Isa, id: usize, position: &[f32], out: &mut [f32]) {
+        let h = out.len();
+        match self {
+            WordEmbeddings::F32(words) => {
+                out.copy_from_slice(&words[id * h..][..h]);
+                kernels::add_assign(out, position);
+            }
+            WordEmbeddings::I8 { rows, scales } => {
+                kernels::dequantize_add(isa, &rows[id * h..][..h], scales[id], position, out);
+            }
+            WordEmbeddings::I4 { codes, multipliers, scales } => {
+                let groups = h.div_ceil(GROUP);
+                let row = RowI4 {
+                    codes: &codes[id * groups * GROUP_BYTES..][..groups * GROUP_BYTES],
+                    multipliers: &multipliers[id * groups..][..groups],
+                    scale: scales[id],
+                };
+                kernels::dequantize_add_i4(isa, row, position, out);
+            }
+        }
+    }
 }
 
 /// One transformer layer.
@@ -92,6 +125,27 @@ impl LayerNorm {
 }
 
 impl Model {
+    /// Everything that is stored as floats: what is not quantised, and the scales of what is.
+    pub(crate) fn floats(&self) -> Vec<&[f32]> {
+        let mut all: Vec<&[f32]> = vec![&self.positions, &self.embedding_norm.gamma, &self.embedding_norm.beta];
+        all.push(match &self.words {
+            WordEmbeddings::F32(words) => words,
+            WordEmbeddings::I8 { scales, .. } | WordEmbeddings::I4 { scales, .. } => scales,
+        });
+        for layer in &self.layers {
+            for norm in [&layer.attention_norm, &layer.output_norm] {
+                all.extend([&*norm.gamma, &*norm.beta]);
+            }
+            for linear in [&layer.qkv, &layer.attention_output, &layer.feed_forward, &layer.output] {
+                match linear {
+                    Linear::F32 { packed, bias, .. } => all.extend([&**packed, &**bias]),
+                    Linear::I8 { scales, bias, multiplier, .. } => all.extend([&**scales, &**bias, &**multiplier]),
+                }
+            }
+        }
+        all
+    }
+
     /// Bytes of weights.
     pub(crate) fn size_bytes(&self) -> usize {
         let floats = |tensor: &Tensor<f32>| size_of_val::<[f32]>(tensor);
@@ -105,6 +159,7 @@ impl Model {
         let words = match &self.words {
             WordEmbeddings::F32(rows) => floats(rows),
             WordEmbeddings::I8 { rows, scales } => rows.len() + floats(scales),
+            WordEmbeddings::I4 { codes, multipliers, scales } => codes.len() + multipliers.len() + floats(scales),
         };
         let layers = self.layers.iter().map(|layer| {
             let Layer { qkv, attention_output, attention_norm, feed_forward, output, output_norm } = layer;

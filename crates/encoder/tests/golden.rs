@@ -1,6 +1,7 @@
 //! Vectors against those of sentence-transformers (see `golden/README.md`), and packs against their originals.
 
-use libellus_encoder::{Encoder, Error, Isa, pack};
+use libellus_encoder::pack::{self, WordBits};
+use libellus_encoder::{Encoder, Error, Isa};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -83,18 +84,128 @@ fn the_original_weights_equal_the_reference() {
     assert_equals_reference(&encoder, &golden().join("all-MiniLM-L6-v2.f32"));
 }
 
+/// A pack in `models/`: what it is held to.
+struct Shipped {
+    file: &'static str,
+    word_bits: WordBits,
+    precision: &'static str,
+    most_bytes: usize,
+    least_mean_cosine: f64,
+    least_cosine: f64,
+    least_spearman: f64,
+}
+
+const SHIPPED: [Shipped; 2] = [
+    Shipped {
+        file: "all-MiniLM-L6-v2.pack",
+        word_bits: WordBits::Eight,
+        precision: "int8",
+        most_bytes: 24_000_000,
+        least_mean_cosine: 0.9993,
+        least_cosine: 0.998,
+        least_spearman: 0.866,
+    },
+    Shipped {
+        file: "all-MiniLM-L6-v2-lite.pack",
+        word_bits: WordBits::Four,
+        precision: "int8-words4",
+        most_bytes: 18_500_000,
+        least_mean_cosine: 0.998,
+        least_cosine: 0.994,
+        least_spearman: 0.866,
+    },
+];
+
+impl Shipped {
+    fn path(&self) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models").join(self.file)
+    }
+
+    fn open(&self) -> Encoder {
+        Encoder::open(&self.path()).unwrap_or_else(|e| panic!("{}: {}", self.file, whole_message(&e)))
+    }
+}
+
 #[test]
-fn the_built_in_pack_is_close_to_the_reference() {
-    let (encoder, texts) = (Encoder::builtin(), texts());
-    let expected = floats(&golden().join("all-MiniLM-L6-v2.f32"));
-    let vectors = encoder.encode_batch(&texts, 2);
-    let cosines: Vec<f64> =
-        vectors.iter().zip(expected.chunks(384)).map(|(got, expected)| cosine(&got.vector, expected)).collect();
-    let mean = cosines.iter().sum::<f64>() / cosines.len() as f64;
-    let worst = (0..texts.len()).min_by(|&a, &b| cosines[a].total_cmp(&cosines[b])).expect("there are texts");
-    println!("cosine to the reference: mean {mean:.6}, minimum {:.6} ({:?})", cosines[worst], texts[worst]);
-    assert!(mean >= 0.9993, "mean cosine {mean}");
-    assert!(cosines[worst] >= 0.998, "cosine {} for {:?}", cosines[worst], texts[worst]);
+fn shipped_packs_are_whole_and_close_to_the_reference() {
+    let (texts, expected) = (texts(), floats(&golden().join("all-MiniLM-L6-v2.f32")));
+    for pack in SHIPPED {
+        let (file, encoder) = (pack.file, pack.open());
+        assert_eq!(encoder.info().fingerprint.precision.as_str(), pack.precision, "{file}");
+        assert_eq!(encoder.info().fingerprint.space, Encoder::builtin().info().fingerprint.space, "{file}");
+        let size = fs::metadata(pack.path()).expect("it opened").len();
+        assert!(size <= pack.most_bytes as u64, "{file}: {size} bytes");
+        let vectors = encoder.encode_batch(&texts, 2);
+        let cosines: Vec<f64> =
+            vectors.iter().zip(expected.chunks(384)).map(|(got, expected)| cosine(&got.vector, expected)).collect();
+        let mean = cosines.iter().sum::<f64>() / cosines.len() as f64;
+        let worst = (0..texts.len()).min_by(|&a, &b| cosines[a].total_cmp(&cosines[b])).expect("there are texts");
+        println!("{file}: cosine to the reference: mean {mean:.6}, minimum {:.6} ({:?})", cosines[worst], texts[worst]);
+        assert!(mean >= pack.least_mean_cosine, "{file}: mean cosine {mean}");
+        assert!(cosines[worst] >= pack.least_cosine, "{file}: cosine {} for {:?}", cosines[worst], texts[worst]);
+    }
+}
+
+/// Pairs of sentences that people judged: STS-B's development set as CSV, `sentence,sentence,score`, where
+/// `LIBELLUS_TEST_STSB_DEV` names one. Its licence keeps it out of this repository.
+#[test]
+fn likeness_is_judged_as_people_do() {
+    let Some(path) = std::env::var_os("LIBELLUS_TEST_STSB_DEV") else {
+        println!("skipped: set LIBELLUS_TEST_STSB_DEV to the development set of STS-B, as CSV");
+        return;
+    };
+    let records = csv_records(&fs::read_to_string(path).expect("the set"));
+    let judged: Vec<f64> = records.iter().map(|fields| fields[2].trim().parse().expect("a score")).collect();
+    let texts: Vec<&str> = records.iter().flat_map(|fields| [&*fields[0], &*fields[1]]).collect();
+    for pack in SHIPPED {
+        let vectors = pack.open().encode_batch(&texts, 2);
+        let measured: Vec<f64> = vectors.as_chunks::<2>().0.iter().map(|[a, b]| cosine(&a.vector, &b.vector)).collect();
+        let spearman = correlation(&ranks(&measured), &ranks(&judged));
+        println!("{}: Spearman {spearman:.4} over {} pairs", pack.file, judged.len());
+        assert!(spearman >= pack.least_spearman, "{}: Spearman {spearman}", pack.file);
+    }
+}
+
+/// Lines of fields, some in double quotes; quotes themselves are dropped.
+fn csv_records(text: &str) -> Vec<Vec<String>> {
+    let record = |line: &str| {
+        let (mut fields, mut is_quoted) = (vec![String::new()], false);
+        for c in line.chars() {
+            match c {
+                '"' => is_quoted = !is_quoted,
+                ',' if !is_quoted => fields.push(String::new()),
+                _ => fields.last_mut().expect("never empty").push(c),
+            }
+        }
+        fields
+    };
+    text.lines().map(record).collect()
+}
+
+/// Each value's place in ascending order; equal ones share the mean of theirs.
+fn ranks(values: &[f64]) -> Vec<f64> {
+    let below = |x: f64| values.iter().filter(|&&y| y < x).count() as f64;
+    let equal = |x: f64| values.iter().filter(|&&y| y == x).count() as f64;
+    values.iter().map(|&x| below(x) + (equal(x) - 1.0) / 2.0).collect()
+}
+
+/// Pearson's; of ranks, it is Spearman's.
+fn correlation(a: &[f64], b: &[f64]) -> f64 {
+    let centred = |values: &[f64]| {
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        values.iter().map(|x| x - mean).collect::<Vec<_>>()
+    };
+    let (a, b) = (centred(a), centred(b));
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    dot(&a, &b) / (dot(&a, &a) * dot(&b, &b)).sqrt()
+}
+
+#[test]
+fn the_built_in_pack_is_one_of_the_shipped() {
+    let shipped = if cfg!(feature = "lite") { &SHIPPED[1] } else { &SHIPPED[0] };
+    let (builtin, opened) = (Encoder::builtin(), shipped.open());
+    assert_eq!(builtin.info().fingerprint, opened.info().fingerprint);
+    assert_eq!(builtin.encode("a whale hunt").vector, opened.encode("a whale hunt").vector);
 }
 
 #[test]
@@ -114,47 +225,59 @@ fn vectors_do_not_depend_on_batch_threads_or_instruction_set() {
 }
 
 #[test]
-fn the_built_in_pack_is_whole_and_within_its_budget() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/all-MiniLM-L6-v2.pack");
-    let bytes = fs::read(&path).expect("the pack is committed");
-    pack::verify(&path, &bytes).expect("the pack is whole");
-    assert!(bytes.len() <= 24_000_000, "{} bytes", bytes.len());
-}
-
-#[test]
-fn the_built_in_pack_is_made_again_byte_for_byte() {
+fn the_standard_pack_is_made_again_byte_for_byte() {
     let Some(directory) = original() else { return };
-    let made = pack::write(&directory, "all-MiniLM-L6-v2").expect("the original can be packed");
-    let committed = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/all-MiniLM-L6-v2.pack"));
-    assert!(made == committed.expect("the pack is committed"), "`cargo xtask pack-model` makes other bytes");
+    let made = pack::write(&directory, "all-MiniLM-L6-v2", WordBits::Eight).expect("the original can be packed");
+    let committed = fs::read(SHIPPED[0].path()).expect("the pack is committed");
+    assert!(made == committed, "`cargo xtask pack-model` makes other bytes");
     let float = Encoder::open(&directory).expect("the original opens");
     assert_eq!(float.info().fingerprint.space, Encoder::builtin().info().fingerprint.space);
+}
+
+/// Fitting the layers takes most of the time that a pack takes, so the lite pack is held to the standard one, and its
+/// words to the original by a test beside their code.
+#[test]
+fn the_shipped_packs_differ_in_their_words_only() {
+    let [standard, lite] = SHIPPED.map(|pack| {
+        let bytes = fs::read(pack.path()).expect("the pack is committed");
+        let tensors = header_of(&bytes)["tensors"].as_array().expect("a list").clone();
+        let number = |value: &Value| value.as_u64().expect("a number") as usize;
+        let tensor = |entry: &Value| {
+            let bytes = bytes[number(&entry["offset"])..][..number(&entry["len"])].to_vec();
+            (entry["name"].as_str().expect("a name").to_owned(), bytes)
+        };
+        tensors.iter().map(tensor).filter(|(name, _)| !name.starts_with("words.")).collect::<Vec<_>>()
+    });
+    assert_eq!(standard.len(), 4 + 6 * 24, "tokenizer, positions, norm, and the parts of six layers");
+    assert!(standard == lite, "`cargo xtask pack-model` makes both");
 }
 
 #[test]
 fn a_pack_of_any_shape_is_close_to_its_original() {
     for name in ["tiny-mean", "tiny-cls", "tiny-max", "tiny-relu"] {
         let directory = golden().join("models").join(name);
-        let bytes = pack::write(&directory, name).unwrap_or_else(|e| panic!("{name}: {e}"));
-        assert_eq!(bytes, pack::write(&directory, name).expect("as before"), "{name}: the same bytes each time");
-        let file = tempfile::NamedTempFile::new().expect("a temporary file");
-        fs::write(file.path(), &bytes).expect("written");
-        let (packed, float) = (
-            Encoder::open(file.path()).unwrap_or_else(|e| panic!("{name}: {e}")),
-            Encoder::open(&directory).expect("opened before"),
-        );
-        assert_eq!(packed.info().fingerprint.space, float.info().fingerprint.space, "{name}");
-        assert_ne!(packed.info().fingerprint, float.info().fingerprint, "{name}: precisions differ");
-        for text in texts().iter().step_by(7) {
-            let cosine = cosine(&packed.encode(text).vector, &float.encode(text).vector);
-            assert!(cosine > 0.99, "{name}: cosine {cosine} for {text:?}");
+        let float = Encoder::open(&directory).expect("opened before");
+        for (word_bits, least_cosine) in [(WordBits::Eight, 0.99), (WordBits::Four, 0.95)] {
+            let case = format!("{name}, {word_bits:?}");
+            let bytes = pack::write(&directory, name, word_bits).unwrap_or_else(|e| panic!("{case}: {e}"));
+            let again = pack::write(&directory, name, word_bits).expect("as before");
+            assert_eq!(bytes, again, "{case}: the same bytes each time");
+            let file = tempfile::NamedTempFile::new().expect("a temporary file");
+            fs::write(file.path(), &bytes).expect("written");
+            let packed = Encoder::open(file.path()).unwrap_or_else(|e| panic!("{case}: {e}"));
+            assert_eq!(packed.info().fingerprint.space, float.info().fingerprint.space, "{case}");
+            assert_ne!(packed.info().fingerprint, float.info().fingerprint, "{case}: precisions differ");
+            for text in texts().iter().step_by(7) {
+                let cosine = cosine(&packed.encode(text).vector, &float.encode(text).vector);
+                assert!(cosine > least_cosine, "{case}: cosine {cosine} for {text:?}");
+            }
         }
     }
 }
 
 #[test]
 fn a_damaged_pack_is_refused() {
-    let whole = pack::write(&golden().join("models/tiny-relu"), "tiny").expect("it can be packed");
+    let whole = pack::write(&golden().join("models/tiny-relu"), "tiny", WordBits::Eight).expect("it can be packed");
     let file = tempfile::NamedTempFile::new().expect("a temporary file");
     let open = |bytes: &[u8]| {
         fs::write(file.path(), bytes).expect("written");
@@ -175,11 +298,16 @@ fn a_damaged_pack_is_refused() {
     assert!(open(&newer).expect_err("another version").contains("version 2"), "says which version");
 }
 
+/// The header of a pack.
+fn header_of(pack: &[u8]) -> Value {
+    let len = u32::from_le_bytes(*pack[12..].first_chunk().expect("a prefix")) as usize;
+    serde_json::from_slice(&pack[64..64 + len]).expect("JSON")
+}
+
 /// A pack whose header was edited and whose checksum is right all the same.
 fn hostile(whole: &[u8], edit: impl FnOnce(&mut Value)) -> Vec<u8> {
     use sha2::{Digest, Sha256};
-    let len = u32::from_le_bytes(*whole[12..].first_chunk().expect("a prefix")) as usize;
-    let mut header: Value = serde_json::from_slice(&whole[64..64 + len]).expect("JSON");
+    let mut header = header_of(whole);
     edit(&mut header);
     let header = header.to_string();
     let mut pack = whole.to_vec();
@@ -192,7 +320,7 @@ fn hostile(whole: &[u8], edit: impl FnOnce(&mut Value)) -> Vec<u8> {
 
 #[test]
 fn a_header_that_lies_is_refused() {
-    let whole = pack::write(&golden().join("models/tiny-relu"), "tiny").expect("it can be packed");
+    let whole = pack::write(&golden().join("models/tiny-relu"), "tiny", WordBits::Eight).expect("it can be packed");
     let file = tempfile::NamedTempFile::new().expect("a temporary file");
     let open = |pack: &[u8]| {
         fs::write(file.path(), pack).expect("written");
@@ -226,6 +354,59 @@ fn a_header_that_lies_is_refused() {
 }
 
 #[test]
+fn a_pack_of_4_bit_words_that_lies_is_refused() {
+    let whole = pack::write(&golden().join("models/tiny-mean"), "tiny", WordBits::Four).expect("it can be packed");
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    let open = |pack: &[u8]| {
+        fs::write(file.path(), pack).expect("written");
+        Encoder::open(file.path()).map(|_| ()).map_err(|e| whole_message(&e))
+    };
+    assert_eq!(open(&hostile(&whole, |_| ())), Ok(()));
+    fn tensor<'a>(header: &'a mut Value, name: &str) -> &'a mut Value {
+        let tensors = header["tensors"].as_array_mut().expect("a list");
+        tensors.iter_mut().find(|tensor| tensor["name"] == name).expect("a tensor of that name")
+    }
+    type Edit = fn(&mut Value);
+    let cases: &[(&str, &str, Edit)] = &[
+        ("words of 8 bits", "`words.rows` is missing", |h| h["precision"] = "int8".into()),
+        ("words of 2 bits", "only `int8` and `int8-words4`", |h| h["precision"] = "int8-words2".into()),
+        ("codes cut short", "`words.codes` does not hold", |h| tensor(h, "words.codes")["len"] = 32.into()),
+        ("no multipliers", "`words.multipliers` is missing", |h| tensor(h, "words.multipliers")["name"] = "x".into()),
+        ("too many multipliers", "`words.multipliers` does not hold", |h| {
+            tensor(h, "words.multipliers")["len"] = 1_000.into();
+        }),
+        ("scales of another type", "`words.scales` does not hold", |h| tensor(h, "words.scales")["len"] = 3.into()),
+        ("another width", "does not hold", |h| h["config"]["hidden"] = 64.into()),
+    ];
+    for (case, part, edit) in cases {
+        let message = open(&hostile(&whole, edit)).expect_err(case);
+        assert!(message.contains("is not a usable pack") && message.contains(part), "{case}: {message}");
+    }
+}
+
+#[test]
+fn values_that_no_model_has_are_refused() {
+    for word_bits in [WordBits::Eight, WordBits::Four] {
+        let whole = pack::write(&golden().join("models/tiny-mean"), "tiny", word_bits).expect("it can be packed");
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        for name in ["words.scales", "positions", "layers.2.output.scales", "layers.0.qkv.multiplier"] {
+            for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e7] {
+                let mut offset = 0;
+                let mut pack = hostile(&whole, |header| {
+                    let tensors = header["tensors"].as_array().expect("a list");
+                    let tensor = tensors.iter().find(|tensor| tensor["name"] == name).expect("a tensor");
+                    offset = tensor["offset"].as_u64().expect("a number") as usize;
+                });
+                pack[offset..offset + 4].copy_from_slice(&value.to_le_bytes());
+                fs::write(file.path(), hostile(&pack, |_| ())).expect("written");
+                let message = whole_message(&Encoder::open(file.path()).map(|_| ()).expect_err(name));
+                assert!(message.contains("not finite, or beyond"), "{word_bits:?}, {name}, {value}: {message}");
+            }
+        }
+    }
+}
+
+#[test]
 fn what_is_no_pack_is_refused_by_its_first_bytes() {
     let message = whole_message(&Encoder::open(Path::new("/dev/zero")).map(|_| ()).expect_err("no end"));
     assert!(message.contains("/dev/zero") && message.contains("does not begin as a pack does"), "{message}");
@@ -234,7 +415,8 @@ fn what_is_no_pack_is_refused_by_its_first_bytes() {
 #[test]
 fn only_names_are_names() {
     for name in ["", "a\nb", &"x".repeat(101)] {
-        let message = pack::write(&golden().join("models/tiny-relu"), name).expect_err("no name").to_string();
+        let message =
+            pack::write(&golden().join("models/tiny-relu"), name, WordBits::Eight).expect_err("no name").to_string();
         assert!(message.contains("is not a name"), "{message}");
     }
 }

@@ -37,4 +37,6 @@ pub use linear_f32::{LinearF32, pack_f32, packed_f32_len};
 pub use linear_i8::{LinearI8, MAX_K, PANEL, column_sums, linear_i8, pack_i8, packed_i8_len};
 pub use math::Activation;
 pub use quantize::{QuantizedRows, quantize_rows};
-pub use rows::{add_assign, dequantize_add, max_assign, normalize};
+pub use rows::{
+    GROUP, GROUP_BYTES, LEVELS, RowI4, add_assign, dequantize_add, dequantize_add_i4, max_assign, normalize,
+};

@@ -33,8 +33,11 @@ pub struct Cli {
     command: Command,
 }
 
-/// The version of the program and of what is inside; a test holds the name to the model's.
+/// The version of the program and of what is inside; a test holds it to the model.
+#[cfg(not(feature = "lite"))]
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (with all-MiniLM-L6-v2, int8)");
+#[cfg(feature = "lite")]
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (with all-MiniLM-L6-v2, int8-words4)");
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -144,6 +147,8 @@ mod tests {
 
     #[test]
     fn the_version_names_the_model_inside() {
-        assert!(VERSION.contains(crate::model::BUILTIN), "{VERSION}");
+        let encoder = libellus_encoder::Encoder::builtin();
+        let inside = format!("(with {}, {})", crate::model::BUILTIN, encoder.info().fingerprint.precision);
+        assert!(VERSION.ends_with(&inside), "{VERSION}, not {inside}");
     }
 }

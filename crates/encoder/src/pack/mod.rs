@@ -20,11 +20,12 @@
 mod calibrate;
 mod quantize;
 mod read;
+mod words;
 mod write;
 
 pub use read::verify;
-pub(crate) use read::{Opened, load, read};
-pub use write::write;
+pub(crate) use read::{Opened, check_values, load, read};
+pub use write::{WordBits, write};
 
 use crate::config::Config;
 use serde::{Deserialize, Serialize};
@@ -43,7 +44,7 @@ pub(crate) struct Header {
     name: String,
     /// The space that its vectors lie in: see [`crate::Fingerprint`].
     space: String,
-    /// `int8`.
+    /// `int8`, or `int8-words4` for one whose word embeddings have 4 bits.
     precision: String,
     /// SHA-256 of the original `model.safetensors`, in hexadecimal.
     source_sha256: String,

@@ -6,7 +6,7 @@ use crate::model::{Layer, LayerNorm, Linear, Model, WordEmbeddings};
 use crate::tensor::Tensor;
 use crate::{Bytes, Error, Fingerprint, Precision, Tokenizer};
 use bytemuck::Pod;
-use libellus_kernels::packed_i8_len;
+use libellus_kernels::{GROUP, GROUP_BYTES, packed_i8_len};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Seek};
@@ -50,9 +50,11 @@ pub(crate) fn read(path: &Path, pack: &Bytes) -> Result<Opened, Error> {
     let header_end = check_prefix(path, pack)?;
     let header: Header = serde_json::from_slice(&pack[PREFIX..header_end])
         .map_err(|source| Error::PackHeader { path: path.into(), source })?;
-    if header.precision != Precision::Int8.as_str() {
-        return Err(fault(path, format!("its precision is `{}`; only `int8` is known", header.precision)));
-    }
+    let known = [Precision::Int8, Precision::Int8Words4];
+    let Some(precision) = known.into_iter().find(|known| known.as_str() == header.precision) else {
+        let names = known.map(|known| format!("`{known}`")).join(" and ");
+        return Err(fault(path, format!("its precision is `{}`; only {names} are known", header.precision)));
+    };
     if let Some(reason) = header.config.fault() {
         return Err(fault(path, format!("{reason}; no model has that shape")));
     }
@@ -76,17 +78,25 @@ pub(crate) fn read(path: &Path, pack: &Bytes) -> Result<Opened, Error> {
         })
     };
     let model = Model {
-        words: WordEmbeddings::I8 {
-            rows: tensors.matrix(&format!("{}.rows", names::WORDS), config.vocabulary, h)?,
-            scales: tensors.values(&format!("{}.scales", names::WORDS), config.vocabulary)?,
-        },
+        words: tensors.words(precision, config.vocabulary, h)?,
         positions: tensors.matrix(names::POSITIONS, config.max_tokens, h)?,
         embedding_norm: tensors.norm(names::EMBEDDING_NORM, h)?,
         layers: (0..config.layers).map(layer).collect::<Result<_, _>>()?,
         config: header.config,
     };
-    let fingerprint = Fingerprint { space: header.space, precision: Precision::Int8 };
+    let fingerprint = Fingerprint { space: header.space, precision };
     Ok(Opened { name: header.name, fingerprint, model, tokenizer })
+}
+
+/// Checks that no float is NaN, infinite, or so large that the forward pass would make it so. This reads a few per cent
+/// of the pack; [`read`] leaves it to those who open one from disk.
+pub(crate) fn check_values(path: &Path, model: &Model) -> Result<(), Error> {
+    const LARGEST: f32 = 1e6;
+    let is_usable = |x: &f32| x.abs() <= LARGEST;
+    match model.floats().into_iter().flatten().all(is_usable) {
+        true => Ok(()),
+        false => Err(fault(path, format!("it holds a value that is not finite, or beyond {LARGEST:e}; get it again"))),
+    }
 }
 
 /// Checks magic, version and lengths; returns where the header ends.
@@ -144,6 +154,20 @@ impl Tensors<'_> {
     fn matrix<T: Pod>(&self, name: &str, rows: usize, width: usize) -> Result<Tensor<T>, Error> {
         let too_large = || fault(self.path, format!("tensor `{name}` would be {rows} rows of {width}; get it again"));
         self.values(name, rows.checked_mul(width).ok_or_else(too_large)?)
+    }
+
+    fn words(&self, precision: Precision, vocabulary: usize, h: usize) -> Result<WordEmbeddings, Error> {
+        let at = |part| format!("{}.{part}", names::WORDS);
+        let scales = self.values(&at("scales"), vocabulary)?;
+        if precision != Precision::Int8Words4 {
+            return Ok(WordEmbeddings::I8 { rows: self.matrix(&at("rows"), vocabulary, h)?, scales });
+        }
+        let groups = h.div_ceil(GROUP);
+        Ok(WordEmbeddings::I4 {
+            codes: self.matrix(&at("codes"), vocabulary, groups * GROUP_BYTES)?,
+            multipliers: self.matrix(&at("multipliers"), vocabulary, groups)?,
+            scales,
+        })
     }
 
     fn norm(&self, name: &str, width: usize) -> Result<LayerNorm, Error> {

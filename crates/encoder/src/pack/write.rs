@@ -1,12 +1,13 @@
 //! Makes a pack: quantises a model's weights to 8 bits and lays them out.
 //!
-//! * Word embeddings: each row has its own scale.
+//! * Word embeddings: each row has its own scale; 4 bits instead of 8 if asked for ([`super::words`]).
 //! * Linear layers: each output has its own scale, and rounding is fitted to what the layers see
 //!   ([`super::quantize`]).
 //! * The rest (positions, LayerNorm, biases) stays float: it is 2 % of the file.
 
 use super::calibrate::Calibration;
 use super::quantize::{quantize_linear, quantize_words};
+use super::words::quantize_words_i4;
 use super::{Entry, Header, MAGIC, PREFIX, SUM, VERSION, names, sum};
 use crate::bytes::ALIGNMENT;
 use crate::directory::{Directory, hex};
@@ -20,11 +21,29 @@ use std::path::Path;
 const LONGEST_NAME: usize = 100;
 const WIDEST: usize = 16_384;
 
+/// How many bits a word embedding's values have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WordBits {
+    /// All but exact.
+    Eight,
+    /// Half the size, for the smallest deployment: a quarter off the whole pack, a little off its accuracy.
+    Four,
+}
+
+impl WordBits {
+    fn precision(self) -> Precision {
+        match self {
+            WordBits::Eight => Precision::Int8,
+            WordBits::Four => Precision::Int8Words4,
+        }
+    }
+}
+
 /// The pack of the model in `directory`, called `name`.
 ///
 /// # Errors
 /// If the model does not open, is too wide, or the name is not one.
-pub fn write(directory: &Path, name: &str) -> Result<Vec<u8>, Error> {
+pub fn write(directory: &Path, name: &str, word_bits: WordBits) -> Result<Vec<u8>, Error> {
     let refuse = |reason| Err(Error::CannotPack { path: directory.into(), reason });
     if name.is_empty() || name.len() > LONGEST_NAME || name.chars().any(char::is_control) {
         return refuse(format!("`{}` is not a name; give 1 to {LONGEST_NAME} bytes of text", name.escape_debug()));
@@ -37,7 +56,7 @@ pub fn write(directory: &Path, name: &str) -> Result<Vec<u8>, Error> {
     let mut calibration = Calibration::new(&source);
     let mut parts = Parts::default();
     parts.add(names::TOKENIZER, &source.tokenizer.to_packed());
-    parts.add_words(&source.dense.words, source.dense.config.hidden);
+    parts.add_words(&source.dense.words, source.dense.config.hidden, word_bits);
     parts.add(names::POSITIONS, bytemuck::cast_slice(&source.dense.positions));
     parts.add_norm(names::EMBEDDING_NORM, &source.dense.embedding_norm);
     for (i, layer) in source.dense.layers.iter().enumerate() {
@@ -53,7 +72,7 @@ pub fn write(directory: &Path, name: &str) -> Result<Vec<u8>, Error> {
     Ok(parts.finish(Header {
         name: name.to_owned(),
         space: source.fingerprint().space,
-        precision: Precision::Int8.as_str().to_owned(),
+        precision: word_bits.precision().as_str().to_owned(),
         source_sha256: hex(&source.weights_sha256),
         config: source.dense.config,
         tensors: Vec::new(),
@@ -74,10 +93,22 @@ impl Parts {
         self.add(&format!("{name}.beta"), bytemuck::cast_slice(&norm.beta));
     }
 
-    fn add_words(&mut self, words: &[f32], hidden: usize) {
-        let (rows, scales) = quantize_words(words, hidden);
-        self.add(&format!("{}.rows", names::WORDS), bytemuck::cast_slice(&rows));
-        self.add(&format!("{}.scales", names::WORDS), bytemuck::cast_slice(&scales));
+    fn add_words(&mut self, words: &[f32], hidden: usize, bits: WordBits) {
+        let at = |part| format!("{}.{part}", names::WORDS);
+        let scales = match bits {
+            WordBits::Eight => {
+                let (rows, scales) = quantize_words(words, hidden);
+                self.add(&at("rows"), bytemuck::cast_slice(&rows));
+                scales
+            }
+            WordBits::Four => {
+                let words = quantize_words_i4(words, hidden);
+                self.add(&at("codes"), &words.codes);
+                self.add(&at("multipliers"), &words.multipliers);
+                words.scales
+            }
+        };
+        self.add(&at("scales"), bytemuck::cast_slice(&scales));
     }
 
     /// `inputs[T, K]` are rows that the layer saw.

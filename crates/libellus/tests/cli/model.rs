@@ -15,7 +15,8 @@ fn info_and_list_agree_about_the_model_inside() {
     let info = sandbox.run(&["model", "info", "--json"]).expect_code(0).json();
     assert_eq!(info["name"], "all-MiniLM-L6-v2");
     assert_eq!((info["dim"].as_u64(), info["max_tokens"].as_u64()), (Some(384), Some(256)));
-    assert_eq!(info["precision"], "int8");
+    let precision = if cfg!(feature = "lite") { "int8-words4" } else { "int8" };
+    assert_eq!(info["precision"], precision);
     let list = sandbox.run(&["model", "list", "--json"]).expect_code(0).json();
     assert_eq!(list[0], info);
     for (arguments, part) in [(&["model", "info"][..], "256 tokens"), (&["model", "list"], "(built in)")] {
