@@ -1,3 +1,284 @@
-//! The store: where a catalogue is kept.
+//! The store: where a catalogue is kept, and what every such place promises.
+//!
+//! - `row.rs`: a book and its passages as every store keeps them;
+//! - `sqlite/`: one file, the default.
+//!
+//! A store keeps the promises of [`Catalogue`], whose methods say what each does. Whatever the store, every write is
+//! one transaction, and raises the *revision* if something changed that a search could show.
+
+mod row;
 mod sqlite;
-pub use sqlite::{Access, Catalogue, EmbeddedPassage, NewEmbedding, PendingPassage, Statistics, WriteOutcome};
+
+use crate::{Book, Error, PassageCutter};
+use row::{CutBook, Written};
+use sqlite::SqliteStore;
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+/// What a catalogue is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Reading and writing; the file is made if it is missing.
+    ReadWrite,
+    /// Reading only; the file must exist. Works on a read-only file system.
+    ReadOnly,
+}
+
+/// What a write did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct WriteOutcome {
+    /// Books that were not there before.
+    pub added: u64,
+    /// Books whose record changed.
+    pub updated: u64,
+    /// Books that were already there, the same.
+    pub unchanged: u64,
+}
+
+impl std::ops::AddAssign for WriteOutcome {
+    fn add_assign(&mut self, other: Self) {
+        self.added += other.added;
+        self.updated += other.updated;
+        self.unchanged += other.unchanged;
+    }
+}
+
+/// Counts over the whole catalogue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Statistics {
+    /// Books.
+    pub books: u64,
+    /// Passages.
+    pub passages: u64,
+    /// Passages with a fresh embedding in the asked space (any precision).
+    pub embedded: u64,
+}
+
+/// A passage without a fresh embedding.
+#[derive(Clone, Debug)]
+pub struct PendingPassage {
+    /// Its id in the store.
+    pub passage_id: i64,
+    /// What to embed.
+    pub embedding_text: String,
+    /// Hash of that text, to be stored with the embedding.
+    pub text_hash: [u8; 16],
+}
+
+/// An embedding to store.
+#[derive(Clone, Copy, Debug)]
+pub struct NewEmbedding<'a> {
+    /// The passage.
+    pub passage_id: i64,
+    /// Hash of the text that was embedded.
+    pub text_hash: [u8; 16],
+    /// The vector.
+    pub vector: &'a [f32],
+}
+
+/// A passage with its fresh embedding.
+#[derive(Clone, Debug)]
+pub struct EmbeddedPassage<'a> {
+    /// Row id of the book in the store (dense enough for an index, stable while the book exists).
+    pub book_rowid: i64,
+    /// Place among the book's passages.
+    pub ordinal: u32,
+    /// The vector.
+    pub vector: &'a [f32],
+}
+
+/// A place where a catalogue is kept. Each method keeps the promise of [`Catalogue`]'s method of the same name.
+trait Store: fmt::Debug + Send + Sync {
+    fn location(&self) -> &str;
+    fn set_busy_timeout(&self, timeout: Duration) -> Result<(), Error>;
+    fn revision(&self) -> Result<i64, Error>;
+    fn statistics(&self, space: &str) -> Result<Statistics, Error>;
+    fn settle(&self) -> Result<(), Error>;
+
+    fn put_books(&self, books: &[CutBook]) -> Result<WriteOutcome, Error>;
+    fn delete_books(&self, ids: &[&str]) -> Result<u64, Error>;
+    fn book(&self, id: &str) -> Result<Option<Book>, Error>;
+    fn books_by_rowid(&self, rowids: &[i64]) -> Result<Vec<Option<Book>>, Error>;
+    fn passage_text(&self, book_rowid: i64, ordinal: u32) -> Result<Option<String>, Error>;
+    fn each_book(&self, visit: &mut dyn FnMut(i64, Book)) -> Result<(), Error>;
+
+    fn each_embedding(&self, space: &str, visit: &mut dyn FnMut(EmbeddedPassage<'_>)) -> Result<(), Error>;
+    fn pending_passages(&self, space: &str, after: i64, limit: usize) -> Result<Vec<PendingPassage>, Error>;
+    fn put_embeddings(&self, space: &str, precision: &str, embeddings: &[NewEmbedding<'_>]) -> Result<u64, Error>;
+    fn spaces(&self) -> Result<Vec<(String, u64)>, Error>;
+}
+
+/// A catalogue of books. Shared freely between threads.
+///
+/// Walks over the whole catalogue ([`Catalogue::each_book`], [`Catalogue::each_embedding`]) read one consistent state on
+/// a connection of their own, so that they hold up nobody; only a catalogue [in memory](Catalogue::in_memory), which has
+/// a single connection, is locked while they run, and must not be called from inside them.
+#[derive(Debug)]
+pub struct Catalogue {
+    store: Box<dyn Store>,
+}
+
+impl Catalogue {
+    /// Opens a file, bringing its schema up to date.
+    ///
+    /// # Errors
+    /// [`Error::IsDirectory`], [`Error::ParentMissing`], [`Error::NotFound`], [`Error::NothingWritten`],
+    /// [`Error::ReadOnly`], [`Error::NotADatabase`], [`Error::ForeignDatabase`], [`Error::NewerSchema`],
+    /// [`Error::OlderSchema`], [`Error::UnfinishedChanges`], [`Error::Locked`], [`Error::DiskFull`],
+    /// [`Error::Corrupt`]; what the file held is untouched by all of them.
+    pub fn open(path: &Path, access: Access) -> Result<Self, Error> {
+        Ok(Self { store: Box::new(SqliteStore::open(path, access)?) })
+    }
+
+    /// A catalogue that lives in memory, for evaluation and tests.
+    ///
+    /// # Errors
+    /// [`Error::Database`] if SQLite cannot be set up.
+    pub fn in_memory() -> Result<Self, Error> {
+        Ok(Self { store: Box::new(SqliteStore::in_memory()?) })
+    }
+
+    /// Where it is, for messages.
+    #[must_use]
+    pub fn location(&self) -> &str {
+        self.store.location()
+    }
+
+    /// Sets how long an operation waits for another process's write before it gives up with [`Error::Locked`]; ten
+    /// seconds unless set.
+    ///
+    /// # Errors
+    /// [`Error::Database`], in theory.
+    pub fn set_busy_timeout(&self, timeout: Duration) -> Result<(), Error> {
+        self.store.set_busy_timeout(timeout)
+    }
+
+    /// A number that grows with every change of books, passages or embeddings, by this process or another.
+    ///
+    /// # Errors
+    /// Those of reading: [`Error::Locked`], [`Error::Corrupt`], [`Error::Database`].
+    pub fn revision(&self) -> Result<i64, Error> {
+        self.store.revision()
+    }
+
+    /// Counts, with `embedded` for `space`.
+    ///
+    /// # Errors
+    /// As [`Catalogue::revision`].
+    pub fn statistics(&self, space: &str) -> Result<Statistics, Error> {
+        self.store.statistics(space)
+    }
+
+    /// Leaves everything where a copy of the store finds it: an SQLite file alone then holds all that was written.
+    ///
+    /// When another process reads or writes just now, that is left for another time, and is no error: nothing is lost
+    /// by it.
+    ///
+    /// # Errors
+    /// [`Error::DiskFull`], [`Error::Corrupt`], [`Error::Database`]; what was committed is safe.
+    pub fn settle(&self) -> Result<(), Error> {
+        self.store.settle()
+    }
+
+    /// Adds or updates books by id, cut into passages, in one transaction.
+    ///
+    /// A passage whose text did not change keeps its embedding.
+    ///
+    /// # Errors
+    /// [`Error::OpenedReadOnly`], [`Error::Locked`], [`Error::DiskFull`], [`Error::ReadOnly`], [`Error::Corrupt`]:
+    /// then none of `books` is written.
+    pub fn put_books(&self, books: &[Book], cutter: &dyn PassageCutter) -> Result<WriteOutcome, Error> {
+        // Before the transaction, which should hold other writers up for as short as possible.
+        let books = books.iter().map(|book| CutBook::new(book, cutter)).collect::<Result<Vec<_>, _>>();
+        self.store.put_books(&books.map_err(|source| self.not_json(&source))?)
+    }
+
+    /// Deletes books, with their passages and embeddings, in one transaction; returns how many were there.
+    ///
+    /// # Errors
+    /// As [`Catalogue::put_books`]; then none is deleted.
+    pub fn delete_books(&self, ids: &[&str]) -> Result<u64, Error> {
+        self.store.delete_books(ids)
+    }
+
+    /// The book with this id.
+    ///
+    /// # Errors
+    /// As [`Catalogue::revision`].
+    pub fn book(&self, id: &str) -> Result<Option<Book>, Error> {
+        self.store.book(id)
+    }
+
+    /// Books by row id, in the order asked; a book deleted meanwhile is `None`.
+    ///
+    /// # Errors
+    /// As [`Catalogue::revision`].
+    pub fn books_by_rowid(&self, rowids: &[i64]) -> Result<Vec<Option<Book>>, Error> {
+        self.store.books_by_rowid(rowids)
+    }
+
+    /// The shown text of a passage: its piece of the description or, if the book has none, what was embedded instead.
+    ///
+    /// # Errors
+    /// As [`Catalogue::revision`].
+    pub fn passage_text(&self, book_rowid: i64, ordinal: u32) -> Result<Option<String>, Error> {
+        self.store.passage_text(book_rowid, ordinal)
+    }
+
+    /// Calls `visit` with the row id and record of every book, in order of row ids.
+    ///
+    /// # Errors
+    /// As [`Catalogue::revision`], and those of [`Catalogue::open`].
+    pub fn each_book(&self, visit: &mut dyn FnMut(i64, Book)) -> Result<(), Error> {
+        self.store.each_book(visit)
+    }
+
+    /// Calls `visit` with every passage that has a fresh embedding in `space`, ordered by book and place.
+    ///
+    /// # Errors
+    /// As [`Catalogue::revision`], and those of [`Catalogue::open`].
+    pub fn each_embedding(&self, space: &str, visit: &mut dyn FnMut(EmbeddedPassage<'_>)) -> Result<(), Error> {
+        self.store.each_embedding(space, visit)
+    }
+
+    /// Up to `limit` passages after `after` (a passage id, 0 to begin) without a fresh embedding in `space`.
+    ///
+    /// # Errors
+    /// As [`Catalogue::revision`].
+    pub fn pending_passages(&self, space: &str, after: i64, limit: usize) -> Result<Vec<PendingPassage>, Error> {
+        self.store.pending_passages(space, after, limit)
+    }
+
+    /// Stores embeddings in one transaction. One whose passage is gone or was changed meanwhile is left out;
+    /// returns how many were stored.
+    ///
+    /// # Errors
+    /// As [`Catalogue::put_books`]; then none is stored.
+    pub fn put_embeddings(&self, space: &str, precision: &str, embeddings: &[NewEmbedding<'_>]) -> Result<u64, Error> {
+        self.store.put_embeddings(space, precision, embeddings)
+    }
+
+    /// The spaces that stored embeddings lie in, with the count of each.
+    ///
+    /// # Errors
+    /// As [`Catalogue::revision`].
+    pub fn spaces(&self) -> Result<Vec<(String, u64)>, Error> {
+        self.store.spaces()
+    }
+
+    /// Fields of strings and of values that were read as JSON are always JSON again, so this is our own bug.
+    fn not_json(&self, source: &serde_json::Error) -> Error {
+        Error::Corrupt { location: self.location().to_owned(), detail: source.to_string() }
+    }
+}
+
+impl WriteOutcome {
+    fn count(&mut self, written: Written) {
+        match written {
+            Written::Added => self.added += 1,
+            Written::Updated => self.updated += 1,
+            Written::Unchanged => self.unchanged += 1,
+        }
+    }
+}

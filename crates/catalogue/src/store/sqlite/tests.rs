@@ -1,7 +1,7 @@
 //! The store from inside: what needs the connection itself. Files, processes and disks are in `tests/store.rs`.
 
 use super::*;
-use crate::{Book, PassageCutter};
+use crate::PassageCutter;
 
 /// A token a word.
 struct Words;
@@ -15,7 +15,7 @@ impl PassageCutter for Words {
     }
 }
 
-fn books(count: usize) -> Vec<Book> {
+fn books(count: usize) -> Vec<CutBook> {
     (0..count)
         .map(|n| Book {
             id: format!("b{n}"),
@@ -23,6 +23,7 @@ fn books(count: usize) -> Vec<Book> {
             description: Some(format!("The story of number {n}. ").repeat(40)),
             ..Book::default()
         })
+        .map(|book| CutBook::new(&book, &Words).expect("JSON"))
         .collect()
 }
 
@@ -30,13 +31,13 @@ fn books(count: usize) -> Vec<Book> {
 fn a_full_database_undoes_one_batch_and_says_so() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("libellus.db");
-    let catalogue = Catalogue::open(&path, Access::ReadWrite).expect("opens");
-    catalogue.put_books(&books(5), &Words).expect("fits");
+    let catalogue = SqliteStore::open(&path, Access::ReadWrite).expect("opens");
+    catalogue.put_books(&books(5)).expect("fits");
     let pages: i64 = catalogue.lock().query_row("PRAGMA page_count", [], |row| row.get(0)).expect("a count");
     catalogue.lock().pragma_update(None, "max_page_count", pages + 2).expect("sets the limit");
     let (revision, statistics) = (catalogue.revision().expect("reads"), catalogue.statistics("s").expect("counts"));
 
-    let error = catalogue.put_books(&books(500), &Words).expect_err("does not fit");
+    let error = catalogue.put_books(&books(500)).expect_err("does not fit");
     assert!(matches!(error, Error::DiskFull { .. }), "{error:?}");
     let message = error.to_string();
     for part in ["libellus.db", "full", "nothing was lost", "free some space"] {
@@ -46,14 +47,14 @@ fn a_full_database_undoes_one_batch_and_says_so() {
     assert_eq!(catalogue.revision().expect("reads"), revision);
     assert_eq!(catalogue.statistics("s").expect("counts"), statistics);
     catalogue.lock().pragma_update(None, "max_page_count", 1_000_000).expect("lifts the limit");
-    let outcome = catalogue.put_books(&books(500), &Words).expect("fits now");
+    let outcome = catalogue.put_books(&books(500)).expect("fits now");
     assert_eq!((outcome.added, outcome.updated, outcome.unchanged), (495, 0, 5));
 }
 
 #[test]
 fn a_panic_in_one_thread_does_not_stop_the_others() {
-    let catalogue = Catalogue::in_memory().expect("opens");
-    catalogue.put_books(&books(1), &Words).expect("writes");
+    let catalogue = SqliteStore::in_memory().expect("opens");
+    catalogue.put_books(&books(1)).expect("writes");
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         let _ = catalogue.write("panicking", |transaction| -> rusqlite::Result<((), Changed)> {
             transaction.execute("DELETE FROM books", [])?;
@@ -63,13 +64,13 @@ fn a_panic_in_one_thread_does_not_stop_the_others() {
     assert!(panicked.is_err());
     assert!(catalogue.connection.is_poisoned());
     assert!(catalogue.book("b0").expect("reads on").is_some(), "the half-done write was undone");
-    catalogue.put_books(&books(2), &Words).expect("writes on");
+    catalogue.put_books(&books(2)).expect("writes on");
 }
 
 #[test]
 fn a_damaged_vector_is_an_error() {
-    let catalogue = Catalogue::in_memory().expect("opens");
-    catalogue.put_books(&books(1), &Words).expect("writes");
+    let catalogue = SqliteStore::in_memory().expect("opens");
+    catalogue.put_books(&books(1)).expect("writes");
     let pending = catalogue.pending_passages("s", 0, 1).expect("reads");
     let embedding = NewEmbedding { passage_id: pending[0].passage_id, text_hash: pending[0].text_hash, vector: &[1.0] };
     catalogue.put_embeddings("s", "f32", &[embedding]).expect("writes");
@@ -80,7 +81,7 @@ fn a_damaged_vector_is_an_error() {
 
 #[test]
 fn freshness_is_answered_without_reading_vectors() {
-    let catalogue = Catalogue::in_memory().expect("opens");
+    let catalogue = SqliteStore::in_memory().expect("opens");
     let plan: Vec<String> = catalogue
         .lock()
         .prepare(&format!("EXPLAIN QUERY PLAN {}", embeddings::COUNT_FRESH))
@@ -92,5 +93,5 @@ fn freshness_is_answered_without_reading_vectors() {
 #[test]
 fn the_catalogue_goes_between_threads() {
     fn is_send_and_sync<T: Send + Sync>() {}
-    is_send_and_sync::<Catalogue>();
+    is_send_and_sync::<crate::Catalogue>();
 }
