@@ -10,6 +10,30 @@ use std::{fmt, io};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// A location has a scheme of another kind of database.
+    #[error(
+        "`{scheme}:` databases are not known; give a file, `sqlite:FILE`, or `postgresql://USER:PASSWORD@HOST/DATABASE`"
+    )]
+    UnknownScheme {
+        /// The scheme.
+        scheme: String,
+    },
+    /// A location means no file.
+    #[error("`{location}` does not name a file, and a catalogue that outlives the command needs one")]
+    NotAFile {
+        /// What was given.
+        location: String,
+    },
+    /// A PostgreSQL URL cannot be read. It is not shown: it may hold a password.
+    #[error(
+        "cannot read the address of the PostgreSQL database: {reason}; it looks like \
+         `postgresql://USER:PASSWORD@HOST:5432/DATABASE`, and characters such as @ : / % in a password are written \
+         %40 %3A %2F %25"
+    )]
+    BadAddress {
+        /// What is wrong.
+        reason: String,
+    },
     /// The path is a directory.
     #[error("`{location}` is a directory, not a catalogue; name a file in it, e.g. `{location}/libellus.db`")]
     IsDirectory {

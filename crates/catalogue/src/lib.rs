@@ -8,11 +8,15 @@ mod book;
 mod error;
 pub mod import;
 pub mod isbn;
+mod location;
 mod passage;
 mod sentence;
 mod store;
 
 pub use book::Book;
 pub use error::{DatabaseFault, Error};
+pub use location::Location;
 pub use passage::{Passage, PassageCutter, cut_passages};
-pub use store::{Access, Catalogue, EmbeddedPassage, NewEmbedding, PendingPassage, Statistics, WriteOutcome};
+pub use store::{
+    Access, Catalogue, EmbeddedPassage, NewEmbedding, PendingPassage, PostgresAddress, Statistics, WriteOutcome,
+};

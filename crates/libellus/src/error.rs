@@ -3,9 +3,9 @@
 //! The errors of the other crates pass through unchanged; the variants here are the ones that a
 //! command line adds: files, pipes, locations. [`Error::report`] prints message, causes and hint.
 
+use libellus_catalogue::Location;
 use std::fmt::Write as _;
 use std::io;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -13,29 +13,17 @@ use std::time::Duration;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Nothing to search in.
-    #[error("there is no catalogue at `{}`", path.display())]
+    #[error("there is no catalogue at `{location}`")]
     NoDatabase {
         /// Where it was looked for.
-        path: PathBuf,
+        location: Location,
     },
     /// A function without books.
     #[cfg(feature = "lambda")]
-    #[error("there is no catalogue at `{}` for the function to answer from", path.display())]
+    #[error("there is no catalogue at `{location}` for the function to answer from")]
     NotInPackage {
         /// Where it was looked for.
-        path: PathBuf,
-    },
-    /// A URL of another kind of database.
-    #[error("`{scheme}:` databases are not supported yet; this version keeps its catalogue in a SQLite file")]
-    UnsupportedDatabase {
-        /// The scheme alone: the rest of a URL may hold a password.
-        scheme: String,
-    },
-    /// A `sqlite:` URL without a path.
-    #[error("`{location}` does not name a file, and a catalogue that outlives the command needs one")]
-    NotAFile {
-        /// What was given.
-        location: String,
+        location: Location,
     },
     /// Neither a built-in model nor a path.
     #[error("`{model}` is neither a built-in model nor an existing file or directory")]
@@ -223,6 +211,7 @@ impl Error {
 
     /// What to do, where the message does not say it already.
     fn hint(&self) -> Option<&'static str> {
+        use libellus_catalogue::Error as Catalogue;
         match self {
             Error::NoDatabase { .. } => Some(
                 "make one with `libellus import FILE`, or try the sample with `libellus serve --sample`; \
@@ -237,7 +226,7 @@ impl Error {
                 "to answer readers from this machine, run `libellus serve`; `deploy/README.md` says how to deploy a \
                  function",
             ),
-            Error::UnsupportedDatabase { .. } | Error::NotAFile { .. } => {
+            Error::Catalogue(Catalogue::NotAFile { .. }) => {
                 Some("give a file: `--db libellus.db`, or DATABASE_URL=sqlite:libellus.db")
             }
             Error::NoSuchModel { .. } => Some(
@@ -261,10 +250,12 @@ impl Error {
 
     /// 2 for what was typed or given wrongly, 1 for what failed.
     fn exit_code(&self) -> u8 {
+        use libellus_catalogue::Error as Catalogue;
         use libellus_search::Error as Search;
         match self {
-            Error::UnsupportedDatabase { .. }
-            | Error::NotAFile { .. }
+            Error::Catalogue(
+                Catalogue::UnknownScheme { .. } | Catalogue::NotAFile { .. } | Catalogue::BadAddress { .. },
+            )
             | Error::NoSuchModel { .. }
             | Error::IsADirectory { .. }
             | Error::SameFile { .. }
@@ -325,6 +316,6 @@ mod tests {
     #[test]
     fn bad_usage_is_two() {
         assert_eq!(Error::Search(libellus_search::Error::EmptyQuery).exit_code(), 2);
-        assert_eq!(Error::NoDatabase { path: PathBuf::from("x.db") }.exit_code(), 1);
+        assert_eq!(Error::NoDatabase { location: Location::Sqlite("x.db".into()) }.exit_code(), 1);
     }
 }

@@ -6,10 +6,13 @@
 //! A store keeps the promises of [`Catalogue`], whose methods say what each does. Whatever the store, every write is
 //! one transaction, and raises the *revision* if something changed that a search could show.
 
+mod postgres;
 mod row;
 mod sqlite;
 
-use crate::{Book, Error, PassageCutter};
+pub use postgres::PostgresAddress;
+
+use crate::{Book, Error, Location, PassageCutter};
 use row::{CutBook, Written};
 use sqlite::SqliteStore;
 use std::fmt;
@@ -129,6 +132,28 @@ impl Catalogue {
     /// [`Error::Corrupt`]; what the file held is untouched by all of them.
     pub fn open(path: &Path, access: Access) -> Result<Self, Error> {
         Ok(Self { store: Box::new(SqliteStore::open(path, access)?) })
+    }
+
+    /// Opens a catalogue wherever it is.
+    ///
+    /// # Errors
+    /// Those of [`Catalogue::open`].
+    pub fn open_at(location: &Location, access: Access) -> Result<Self, Error> {
+        match location {
+            Location::Sqlite(path) => Self::open(path, access),
+            Location::Postgres(_) => Err(Error::UnknownScheme { scheme: "postgresql".to_owned() }),
+        }
+    }
+
+    /// Whether there is a catalogue, or at least something that [opening](Catalogue::open_at) would have a word about.
+    ///
+    /// # Errors
+    /// Those of connecting to a database server.
+    pub fn exists_at(location: &Location) -> Result<bool, Error> {
+        match location {
+            Location::Sqlite(path) => Ok(path.exists()),
+            Location::Postgres(_) => Err(Error::UnknownScheme { scheme: "postgresql".to_owned() }),
+        }
     }
 
     /// A catalogue that lives in memory, for evaluation and tests.

@@ -12,8 +12,8 @@ use crate::output::{self, csv_field};
 use crate::progress;
 use crate::threads::ThreadsArgs;
 use clap::ValueEnum;
-use libellus_catalogue::Catalogue;
 use libellus_catalogue::import::{Format, ImportOptions, ImportReport, Reject, import};
+use libellus_catalogue::{Catalogue, Location};
 use libellus_encoder::Encoder;
 use libellus_search::{BackfillReport, EncoderCutter, Library};
 use serde::Serialize;
@@ -184,7 +184,7 @@ fn check_rejects(args: &Args) -> Result<(), Error> {
     }
     let name = || rejects.display().to_string();
     // Even where no catalogue is opened: a dry run names one too. What is wrong with its name is said where it is used.
-    if let Ok(database) = args.database.path() {
+    if let Ok(Location::Sqlite(database)) = args.database.location() {
         // SQLite keeps the files beside the catalogue where the links end.
         let database = resolved(&database);
         let mut files = ["", "-wal", "-shm", "-journal"].into_iter().map(|suffix| with_suffix(&database, suffix));

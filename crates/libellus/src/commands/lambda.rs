@@ -53,7 +53,7 @@ fn open(args: &Args) -> Result<Library, Error> {
     let encoder = args.model.open()?;
     let database = args.database.clone().or_in_package();
     let catalogue = match database.open_existing(Access::ReadOnly) {
-        Err(Error::NoDatabase { path }) => return Err(Error::NotInPackage { path }),
+        Err(Error::NoDatabase { location }) => return Err(Error::NotInPackage { location }),
         opened => opened?,
     };
     let library = Library::new(encoder, catalogue);

@@ -1,0 +1,5 @@
+//! A catalogue in a PostgreSQL database.
+
+mod address;
+
+pub use address::PostgresAddress;
