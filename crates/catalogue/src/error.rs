@@ -1,6 +1,7 @@
 //! What can go wrong with a catalogue: each error says what happened, where, and what to do.
 //!
-//! SQLite's codes become our own variants in [`Error::from_sqlite`], the only place that knows them.
+//! SQLite's codes become our own variants in [`Error::from_sqlite`], the only place that knows them; PostgreSQL's in
+//! `store/postgres/failure.rs`.
 
 use rusqlite::ErrorCode;
 use rusqlite::ffi;
@@ -133,7 +134,7 @@ pub enum Error {
     UnfinishedChanges {
         /// The path.
         location: String,
-        /// What SQLite said.
+        /// What the database said.
         source: DatabaseFault,
     },
     /// Another process held the lock for longer than we wait.
@@ -146,7 +147,7 @@ pub enum Error {
         location: String,
         /// What we were doing.
         action: &'static str,
-        /// What SQLite said.
+        /// What the database said.
         source: DatabaseFault,
     },
     /// The disk is full, or would not take the write.
@@ -157,7 +158,7 @@ pub enum Error {
     DiskFull {
         /// The path.
         location: String,
-        /// What SQLite said.
+        /// What the database said.
         source: DatabaseFault,
     },
     /// The file is damaged.
@@ -177,8 +178,103 @@ pub enum Error {
         location: String,
         /// What we were doing.
         action: &'static str,
-        /// What SQLite said.
+        /// What the database said.
         source: DatabaseFault,
+    },
+    /// A database server's name means nothing.
+    #[error("the host of `{location}` is not known; check its name in the address, and this machine's name servers")]
+    UnknownHost {
+        /// The address.
+        location: String,
+        /// What the system said.
+        source: DatabaseFault,
+    },
+    /// A database server does not answer.
+    #[error(
+        "cannot reach the PostgreSQL server of `{location}`; check host and port in the address, that the server \
+         runs, and that no firewall is in between"
+    )]
+    Unreachable {
+        /// The address.
+        location: String,
+        /// What the system said.
+        source: DatabaseFault,
+    },
+    /// A database server and we do not agree on encryption.
+    #[error(
+        "cannot agree on encryption with the PostgreSQL server of `{location}`; check `sslmode` in the address, and \
+         `sslrootcert` if the server's certificate is signed by an authority of your own"
+    )]
+    Encryption {
+        /// The address.
+        location: String,
+        /// What is wrong.
+        source: DatabaseFault,
+    },
+    /// No certificates to check a database server's with.
+    #[error(
+        "cannot use the certificates of {place}: {detail}; name a file of them with `sslrootcert` in the address, or \
+         with SSL_CERT_FILE"
+    )]
+    Certificates {
+        /// Where they should be.
+        place: String,
+        /// What is wrong with them.
+        detail: String,
+    },
+    /// A database server does not let us in.
+    #[error(
+        "the PostgreSQL server of `{location}` refused the role `{role}`; check user and password in the address, and \
+         the server's pg_hba.conf"
+    )]
+    AccessRefused {
+        /// The address.
+        location: String,
+        /// Who asked.
+        role: String,
+        /// What the server said.
+        source: DatabaseFault,
+    },
+    /// A database server has no such database.
+    #[error(
+        "there is no database `{database}` at `{location}`; make it with `CREATE DATABASE \"{database}\"`, or name \
+         another in the address"
+    )]
+    NoSuchDatabase {
+        /// The address.
+        location: String,
+        /// The database.
+        database: String,
+        /// What the server said.
+        source: DatabaseFault,
+    },
+    /// The role may not do what is needed.
+    #[error("{action} is not allowed to this role in `{location}`; let its owner run {grant}")]
+    MissingRights {
+        /// The address.
+        location: String,
+        /// What we were doing.
+        action: &'static str,
+        /// What would allow it.
+        grant: String,
+        /// What the server said.
+        source: DatabaseFault,
+    },
+    /// The server, or what the role may do, allows reading only.
+    #[error("cannot write to the catalogue `{location}`: {reason} (searching needs no write access)")]
+    ServerReadOnly {
+        /// The address.
+        location: String,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// The threads for a database's connections cannot be started.
+    #[error("cannot start the threads for `{location}`; the limits on processes and open files may be too low")]
+    Threads {
+        /// The address.
+        location: String,
+        /// What the system said.
+        source: io::Error,
     },
     /// An import's input is a directory.
     #[error("`{name}` is a directory; give a CSV, TSV or JSONL file")]
@@ -227,11 +323,17 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the catalogue is there, but cannot be written.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        matches!(self, Error::ReadOnly { .. } | Error::ServerReadOnly { .. })
+    }
+
     /// Gives SQLite's failure the name that tells the user what to do.
     pub(crate) fn from_sqlite(location: &str, action: &'static str, source: rusqlite::Error) -> Self {
         let location = location.to_owned();
         let codes = source.sqlite_error().map(|error| (error.code, error.extended_code));
-        let source = DatabaseFault(source);
+        let source = DatabaseFault(Fault::Sqlite(source));
         let Some((code, extended)) = codes else {
             return Error::Database { location, action, source };
         };
@@ -247,13 +349,57 @@ impl Error {
     }
 }
 
-/// What SQLite said, as one cause: rusqlite's error has the same words once more as its own source.
+/// What a database said, as one cause: the libraries' errors have the same words once more as their own source.
 #[derive(Debug)]
-pub struct DatabaseFault(pub(crate) rusqlite::Error);
+pub struct DatabaseFault(Fault);
+
+#[derive(Debug)]
+enum Fault {
+    Sqlite(rusqlite::Error),
+    Postgres(tokio_postgres::Error),
+    Observed(&'static str),
+}
+
+impl DatabaseFault {
+    /// What SQLite said, if it did.
+    pub(crate) fn sqlite(&self) -> Option<&rusqlite::Error> {
+        match &self.0 {
+            Fault::Sqlite(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<rusqlite::Error> for DatabaseFault {
+    fn from(error: rusqlite::Error) -> Self {
+        Self(Fault::Sqlite(error))
+    }
+}
+
+impl From<tokio_postgres::Error> for DatabaseFault {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self(Fault::Postgres(error))
+    }
+}
+
+impl From<&'static str> for DatabaseFault {
+    fn from(observed: &'static str) -> Self {
+        Self(Fault::Observed(observed))
+    }
+}
 
 impl fmt::Display for DatabaseFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        match &self.0 {
+            Fault::Sqlite(error) => error.fmt(f),
+            Fault::Postgres(error) => match (error.as_db_error(), std::error::Error::source(error)) {
+                // The message alone: details may quote what was being written.
+                (Some(said), _) => write!(f, "{} (SQLSTATE {})", said.message(), said.code().code()),
+                (None, Some(source)) => write!(f, "{error}: {source}"),
+                (None, None) => error.fmt(f),
+            },
+            Fault::Observed(observed) => f.write_str(observed),
+        }
     }
 }
 

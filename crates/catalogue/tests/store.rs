@@ -1,12 +1,12 @@
-//! The store with real files, processes and disks.
+//! The SQLite store with real files, processes and disks. What every store does is in `behaviour.rs`.
 
 mod common;
 
-use common::{Words, book, books_of, embed_pending, import_into};
+use common::{CHILD, Words, book, books_of, child, import_into};
 use libellus_catalogue::import::ImportOptions;
-use libellus_catalogue::{Access, Catalogue, Error, NewEmbedding, WriteOutcome};
+use libellus_catalogue::{Access, Catalogue, Error};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 fn open(path: &Path) -> Catalogue {
@@ -15,50 +15,6 @@ fn open(path: &Path) -> Catalogue {
 
 fn open_error(path: &Path, access: Access) -> Error {
     Catalogue::open(path, access).err().unwrap_or_else(|| panic!("`{}` opens", path.display()))
-}
-
-#[test]
-fn books_come_back_as_they_went_in() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("libellus.db");
-    let mut whole = book("a", "First sentence. Second sentence.");
-    whole.authors = vec!["Ada Lovelace".to_owned()];
-    whole.year = Some(-44);
-    whole.extra.insert("pages".to_owned(), serde_json::json!({"count": 0.1, "also": [1, null]}));
-    let bare = book("b", "");
-
-    let catalogue = open(&path);
-    assert_eq!(catalogue.location(), path.display().to_string());
-    let outcome = catalogue.put_books(&[whole.clone(), bare.clone()], &Words).expect("writes");
-    assert_eq!(outcome, WriteOutcome { added: 2, updated: 0, unchanged: 0 });
-    drop(catalogue);
-
-    let catalogue = Catalogue::open(&path, Access::ReadOnly).expect("opens again");
-    assert_eq!(books_of(&catalogue), [whole.clone(), bare.clone()]);
-    assert_eq!(catalogue.book("a").expect("reads"), Some(whole.clone()));
-    assert_eq!(catalogue.book("c").expect("reads"), None);
-    let found = catalogue.books_by_rowid(&[2, 99, 1]).expect("reads");
-    assert_eq!(found, [Some(bare), None, Some(whole)]);
-    assert_eq!(catalogue.passage_text(1, 0).expect("reads").as_deref(), Some("First sentence. Second sentence."));
-    assert_eq!(catalogue.passage_text(2, 0).expect("reads").as_deref(), Some("The book b."), "what was embedded");
-    assert_eq!(catalogue.passage_text(1, 1).expect("reads"), None);
-    let error = catalogue.put_books(&[book("d", "")], &Words).expect_err("may only read");
-    assert!(matches!(error, Error::OpenedReadOnly { .. }), "{error:?}");
-}
-
-#[test]
-fn writing_the_same_again_changes_nothing() {
-    let catalogue = Catalogue::in_memory().expect("opens");
-    let books = [book("a", "One."), book("b", "Two.")];
-    catalogue.put_books(&books, &Words).expect("writes");
-    let revision = catalogue.revision().expect("reads");
-    let outcome = catalogue.put_books(&books, &Words).expect("writes");
-    assert_eq!(outcome, WriteOutcome { added: 0, updated: 0, unchanged: 2 });
-    assert_eq!(catalogue.revision().expect("reads"), revision);
-
-    let outcome = catalogue.put_books(&[book("a", "One!"), book("b", "Two.")], &Words).expect("writes");
-    assert_eq!(outcome, WriteOutcome { added: 0, updated: 1, unchanged: 1 });
-    assert!(catalogue.revision().expect("reads") > revision);
 }
 
 /// What a copy of the file alone holds.
@@ -116,104 +72,12 @@ fn a_cause_is_said_once() {
 }
 
 #[test]
-fn a_changed_text_makes_its_embedding_stale_and_no_other() {
-    let catalogue = Catalogue::in_memory().expect("opens");
-    let long = |tail: &str| {
-        let sentences: String = (0..20).map(|n| format!("This is sentence number {n} of the long story. ")).collect();
-        sentences + tail
-    };
-    catalogue.put_books(&[book("a", &long("The end.")), book("b", "Short.")], &Words).expect("writes");
-    let before = catalogue.statistics("space").expect("counts");
-    assert!(before.passages > 3, "{before:?}");
-    assert_eq!(before.embedded, 0);
-    assert_eq!(embed_pending(&catalogue, "space"), before.passages);
-    let revision = catalogue.revision().expect("reads");
-    assert_eq!(catalogue.statistics("space").expect("counts").embedded, before.passages);
-    assert_eq!(catalogue.statistics("other space").expect("counts").embedded, 0);
-    assert_eq!(catalogue.spaces().expect("reads"), [("space".to_owned(), before.passages)]);
-
-    // Only the last passage of one book has another text now.
-    catalogue.put_books(&[book("a", &long("Not the end."))], &Words).expect("writes");
-    assert!(catalogue.revision().expect("reads") > revision);
-    assert_eq!(catalogue.statistics("space").expect("counts").embedded, before.passages - 1);
-    let pending = catalogue.pending_passages("space", 0, 10).expect("reads");
-    assert_eq!(pending.len(), 1);
-    assert!(pending[0].embedding_text.ends_with("Not the end."), "{pending:?}");
-    assert!(pending[0].embedding_text.starts_with("The book a."), "{pending:?}");
-    let mut shown = 0;
-    catalogue.each_embedding("space", &mut |_| shown += 1).expect("reads");
-    assert_eq!(shown, before.passages - 1, "a stale embedding is never shown");
-    assert_eq!(embed_pending(&catalogue, "space"), 1);
-
-    // What is not about the text costs no embedding.
-    let mut with_year = book("b", "Short.");
-    with_year.year = Some(1999);
-    assert_eq!(catalogue.put_books(&[with_year], &Words).expect("writes").updated, 1);
-    assert_eq!(catalogue.statistics("space").expect("counts").embedded, before.passages);
-}
-
-#[test]
-fn embeddings_come_in_order_and_only_for_the_text_they_were_made_from() {
-    let catalogue = Catalogue::in_memory().expect("opens");
-    let description = "One two three four five six seven eight nine ten. ".repeat(12);
-    catalogue.put_books(&[book("a", &description), book("b", "Short.")], &Words).expect("writes");
-    let pending = catalogue.pending_passages("s", 0, 2).expect("reads");
-    let rest = catalogue.pending_passages("s", pending[1].passage_id, 100).expect("reads");
-    assert!(rest.iter().all(|passage| passage.passage_id > pending[1].passage_id) && !rest.is_empty());
-
-    // Changed while it was being embedded, and gone while it was being embedded.
-    catalogue.put_books(&[book("b", "Changed.")], &Words).expect("writes");
-    let all: Vec<_> = pending.iter().chain(&rest).collect();
-    let embeddings: Vec<NewEmbedding<'_>> = all
-        .iter()
-        .rev()
-        .map(|passage| NewEmbedding {
-            passage_id: passage.passage_id,
-            text_hash: passage.text_hash,
-            vector: &[0.5, -2.0],
-        })
-        .chain([NewEmbedding { passage_id: 999, text_hash: [0; 16], vector: &[1.0, 1.0] }])
-        .collect();
-    assert_eq!(catalogue.put_embeddings("s", "int8", &embeddings).expect("stores"), all.len() as u64 - 1);
-
-    let mut seen = Vec::new();
-    catalogue
-        .each_embedding("s", &mut |passage| {
-            assert_eq!(passage.vector, [0.5, -2.0]);
-            seen.push((passage.book_rowid, passage.ordinal));
-        })
-        .expect("reads");
-    let expected: Vec<(i64, u32)> = (0..all.len() as u32 - 1).map(|ordinal| (1, ordinal)).collect();
-    assert_eq!(seen, expected);
-}
-
-#[test]
-fn deleting_a_book_deletes_what_hangs_on_it() {
-    let catalogue = Catalogue::in_memory().expect("opens");
-    let long = "One two three four five six seven eight nine ten. ".repeat(12);
-    catalogue.put_books(&[book("a", &long), book("b", "Short.")], &Words).expect("writes");
-    let all = embed_pending(&catalogue, "s");
-    // A shorter text has fewer passages.
-    catalogue.put_books(&[book("a", "One two.")], &Words).expect("writes");
-    assert_eq!(catalogue.statistics("s").expect("counts").passages, 2);
-    assert!(catalogue.spaces().expect("reads")[0].1 < all);
-
-    let revision = catalogue.revision().expect("reads");
-    assert_eq!(catalogue.delete_books(&["b", "no such book"]).expect("deletes"), 1);
-    assert!(catalogue.revision().expect("reads") > revision);
-    let statistics = catalogue.statistics("s").expect("counts");
-    assert_eq!((statistics.books, statistics.passages, statistics.embedded), (1, 1, 0));
-    assert_eq!(catalogue.delete_books(&["b"]).expect("deletes"), 0);
-}
-
-#[test]
-fn a_reader_reads_on_while_a_writer_writes() {
+fn a_write_waits_for_another_process_and_then_says_so() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("libellus.db");
     let writer = open(&path);
     writer.put_books(&[book("first", "Text.")], &Words).expect("writes");
     let reader = Catalogue::open(&path, Access::ReadOnly).expect("opens");
-    let mut revision = reader.revision().expect("reads");
 
     // Another process in the middle of its write.
     let other = rusqlite::Connection::open(&path).expect("opens");
@@ -224,62 +88,7 @@ fn a_reader_reads_on_while_a_writer_writes() {
     assert!(matches!(error, Error::Locked { .. }), "{error:?}");
     assert!(error.to_string().contains("locked by another process"), "{error}");
     other.execute_batch("ROLLBACK").expect("rolls back");
-
-    for n in 0..5 {
-        writer.put_books(&[book(&format!("book {n}"), "Text.")], &Words).expect("writes");
-        let now = reader.revision().expect("reads");
-        assert!(now > revision, "the reader sees the change");
-        assert_eq!(reader.statistics("s").expect("counts").books, n + 2);
-        revision = now;
-    }
-    // A walk shows one state, and may be interrupted by writes.
-    let mut seen = 0;
-    reader
-        .each_book(&mut |_, _| {
-            seen += 1;
-            writer.put_books(&[book(&format!("late {seen}"), "Text.")], &Words).expect("writes meanwhile");
-        })
-        .expect("reads");
-    assert_eq!(seen, 6);
-}
-
-/// Set for the processes that a test starts: this test binary again, for one test.
-const CHILD: &str = "LIBELLUS_TEST_CHILD";
-
-fn child(test: &str) -> Command {
-    let mut command = Command::new(std::env::current_exe().expect("this program"));
-    command.args([test, "--exact", "--nocapture"]);
-    command
-}
-
-#[test]
-fn three_processes_make_and_write_one_catalogue() {
-    if let Ok(task) = std::env::var(CHILD) {
-        let (name, path) = task.split_once(' ').expect("a name and a path");
-        let catalogue = open(Path::new(path));
-        for n in 0..40 {
-            catalogue.put_books(&[book(&format!("{name}-{n}"), "Text."), book("both", name)], &Words).expect("writes");
-        }
-        return;
-    }
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("libellus.db");
-    let children: Vec<_> = ["a", "b", "c"]
-        .iter()
-        .map(|name| {
-            child("three_processes_make_and_write_one_catalogue")
-                .env(CHILD, format!("{name} {}", path.display()))
-                .stdout(Stdio::null())
-                .stderr(Stdio::piped())
-                .spawn()
-                .expect("starts")
-        })
-        .collect();
-    for child in children {
-        let output = child.wait_with_output().expect("runs");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    }
-    assert_eq!(open(&path).statistics("s").expect("counts").books, 3 * 40 + 1);
+    writer.put_books(&[book("second", "Text.")], &Words).expect("writes");
 }
 
 #[test]

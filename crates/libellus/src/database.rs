@@ -58,7 +58,7 @@ impl DatabaseArgs {
     pub fn open_to_serve(&self) -> Result<(Catalogue, Access), Error> {
         let location = self.location()?;
         match Catalogue::open_at(&location, Access::ReadWrite) {
-            Err(error @ libellus_catalogue::Error::ReadOnly { .. }) => {
+            Err(error) if error.is_read_only() => {
                 if !Catalogue::exists_at(&location)? {
                     return Err(error.into());
                 }

@@ -1,7 +1,8 @@
 //! The store: where a catalogue is kept, and what every such place promises.
 //!
 //! - `row.rs`: a book and its passages as every store keeps them;
-//! - `sqlite/`: one file, the default.
+//! - `sqlite/`: one file, the default;
+//! - `postgres/`: a database on a server.
 //!
 //! A store keeps the promises of [`Catalogue`], whose methods say what each does. Whatever the store, every write is
 //! one transaction, and raises the *revision* if something changed that a search could show.
@@ -13,6 +14,7 @@ mod sqlite;
 pub use postgres::PostgresAddress;
 
 use crate::{Book, Error, Location, PassageCutter};
+use postgres::PostgresStore;
 use row::{CutBook, Written};
 use sqlite::SqliteStore;
 use std::fmt;
@@ -134,14 +136,18 @@ impl Catalogue {
         Ok(Self { store: Box::new(SqliteStore::open(path, access)?) })
     }
 
-    /// Opens a catalogue wherever it is.
+    /// Opens a catalogue wherever it is, bringing its schema up to date if it may be written.
     ///
     /// # Errors
-    /// Those of [`Catalogue::open`].
+    /// For a file those of [`Catalogue::open`]. For a database what keeps it from being reached
+    /// ([`Error::UnknownHost`], [`Error::Unreachable`] after some patience, [`Error::Certificates`],
+    /// [`Error::Encryption`], [`Error::AccessRefused`], [`Error::NoSuchDatabase`]) or used ([`Error::NothingWritten`],
+    /// [`Error::MissingRights`], [`Error::ServerReadOnly`], [`Error::ForeignDatabase`], [`Error::NewerSchema`],
+    /// [`Error::OlderSchema`]).
     pub fn open_at(location: &Location, access: Access) -> Result<Self, Error> {
         match location {
             Location::Sqlite(path) => Self::open(path, access),
-            Location::Postgres(_) => Err(Error::UnknownScheme { scheme: "postgresql".to_owned() }),
+            Location::Postgres(address) => Ok(Self { store: Box::new(PostgresStore::open(address, access)?) }),
         }
     }
 
@@ -152,7 +158,7 @@ impl Catalogue {
     pub fn exists_at(location: &Location) -> Result<bool, Error> {
         match location {
             Location::Sqlite(path) => Ok(path.exists()),
-            Location::Postgres(_) => Err(Error::UnknownScheme { scheme: "postgresql".to_owned() }),
+            Location::Postgres(address) => PostgresStore::exists(address),
         }
     }
 

@@ -4,6 +4,9 @@
 use libellus_catalogue::import::{ImportOptions, ImportReport, import};
 use libellus_catalogue::{Book, Catalogue, Error, NewEmbedding, PassageCutter};
 use std::ops::ControlFlow;
+use std::process::Command;
+
+pub mod server;
 
 /// A token a word, and a window of 64.
 pub struct Words;
@@ -54,4 +57,13 @@ pub fn embed_pending(catalogue: &Catalogue, space: &str) -> u64 {
         .map(|(passage, vector)| NewEmbedding { passage_id: passage.passage_id, text_hash: passage.text_hash, vector })
         .collect();
     catalogue.put_embeddings(space, "f32", &embeddings).expect("stores embeddings")
+}
+
+/// Set for the processes that a test starts: this test binary again, for one test.
+pub const CHILD: &str = "LIBELLUS_TEST_CHILD";
+
+pub fn child(test: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().expect("this program"));
+    command.args([test, "--exact", "--nocapture"]);
+    command
 }

@@ -1,5 +1,246 @@
 //! A catalogue in a PostgreSQL database.
+//!
+//! - `address.rs`: a URL, as it is typed;
+//! - `tls.rs`: encryption, and whom to believe;
+//! - `pool.rs`: connections, transactions, and what happens when the server goes away;
+//! - `failure.rs`: what is wrong, in words;
+//! - `schema.rs`: the tables and their versions;
+//! - `books.rs`, `embeddings.rs`: the statements; `text.rs`: what text cannot hold.
+//!
+//! Writers queue at the row that holds the revision, so that whoever sees a revision sees all that came before it.
 
 mod address;
+mod books;
+mod embeddings;
+mod failure;
+mod pool;
+mod schema;
+mod text;
+mod tls;
 
 pub use address::PostgresAddress;
+
+use super::row::{BookRow, CutBook};
+use super::{Access, EmbeddedPassage, NewEmbedding, PendingPassage, Statistics, Store, WriteOutcome};
+use crate::{Book, Error};
+use failure::{Failure, named};
+use futures_util::StreamExt;
+use pool::{Answer, OPENING_PATIENCE, Parameter, Pool, WALK_TIMEOUT, block_on};
+use schema::State;
+use std::pin::pin;
+use std::time::Duration;
+use tokio_postgres::types::Type;
+use tokio_postgres::{Client, Row};
+
+/// The store in a PostgreSQL database.
+#[derive(Debug)]
+pub(super) struct PostgresStore {
+    pool: Pool,
+    access: Access,
+    location: String,
+    /// The type of the embeddings, qualified.
+    vector_type: String,
+}
+
+/// Whether a write changed something that a search could show.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Changed {
+    Yes,
+    No,
+}
+
+impl From<bool> for Changed {
+    fn from(changed: bool) -> Self {
+        if changed { Changed::Yes } else { Changed::No }
+    }
+}
+
+impl PostgresStore {
+    /// Connects, and for writing brings the tables up to date.
+    pub fn open(address: &PostgresAddress, access: Access) -> Result<Self, Error> {
+        let pool = Pool::new(address)?;
+        let mut state = inspect(&pool)?;
+        if access == Access::ReadWrite && is_to_migrate(&state) {
+            schema::migrate(&pool)?;
+            state = inspect(&pool)?;
+        }
+        let location = address.to_string();
+        match state {
+            State::Empty => Err(Error::NothingWritten { location }),
+            State::Foreign => {
+                Err(Error::ForeignDatabase { location, found: "a schema `libellus` of another make".to_owned() })
+            }
+            State::Catalogue { version, .. } if version > schema::VERSION => {
+                Err(Error::NewerSchema { location, found: version, supported: schema::VERSION })
+            }
+            State::Catalogue { read_only: Some(reason), .. } if access == Access::ReadWrite => {
+                Err(Error::ServerReadOnly { location, reason: reason.to_owned() })
+            }
+            State::Catalogue { version, .. } if version < schema::VERSION => {
+                Err(Error::OlderSchema { location, found: version })
+            }
+            State::Catalogue { vector, .. } => Ok(Self { pool, access, location, vector_type: vector }),
+        }
+    }
+
+    /// Whether there is a catalogue, or something else of its name.
+    pub fn exists(address: &PostgresAddress) -> Result<bool, Error> {
+        Ok(inspect(&Pool::new(address)?)? != State::Empty)
+    }
+
+    fn named(&self, action: &'static str) -> impl Fn(Failure) -> Error {
+        move |failure| named(&self.pool.address, action, failure)
+    }
+
+    fn read<T>(&self, action: &'static str, statement: impl AsyncFn(&Client) -> Answer<T>) -> Result<T, Error> {
+        self.pool.read(statement).map_err(self.named(action))
+    }
+
+    /// Runs `write` in one transaction and raises the revision if it says that it changed something.
+    fn write<T>(&self, action: &'static str, write: impl AsyncFn(&Client) -> Answer<(T, Changed)>) -> Result<T, Error> {
+        if self.access == Access::ReadOnly {
+            return Err(Error::OpenedReadOnly { location: self.location.clone() });
+        }
+        let write = async |client: &Client| {
+            client.execute_typed("SELECT FROM libellus.meta WHERE key = 'revision' FOR UPDATE", &[]).await?;
+            let (value, changed) = write(client).await?;
+            if changed == Changed::Yes {
+                let raise = "UPDATE libellus.meta SET value = value + 1 WHERE key = 'revision'";
+                client.execute_typed(raise, &[]).await?;
+            }
+            Ok(value)
+        };
+        self.pool.write(write).map_err(self.named(action))
+    }
+
+    /// Reads everything that a statement finds, row by row, on a connection of its own.
+    ///
+    /// One statement sees one state. A walk that is cut short is not begun anew: rows were shown already.
+    fn walk(
+        &self,
+        action: &'static str,
+        sql: &str,
+        parameters: &[Parameter<'_>],
+        visit: &mut dyn FnMut(&Row) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let named = self.named(action);
+        let client = self.pool.connect_apart().map_err(&named)?;
+        let library = |error| named(Failure::Library(error));
+        let begin = format!("BEGIN READ ONLY; {}", self.pool.limits(WALK_TIMEOUT));
+        block_on(client.batch_execute(&begin)).map_err(library)?;
+        let parameters = parameters.iter().map(|(value, kind)| (*value, kind.clone()));
+        let mut rows = pin!(block_on(client.query_typed_raw(sql, parameters)).map_err(library)?);
+        while let Some(row) = block_on(rows.next()) {
+            visit(&row.map_err(library)?)?;
+        }
+        // A pooler would close the server's connection of a client that leaves within a transaction.
+        let _ = block_on(client.batch_execute("COMMIT"));
+        Ok(())
+    }
+
+    /// A row is a book again, unless someone wrote other JSON into the table.
+    fn into_book(&self, row: BookRow) -> Result<Book, Error> {
+        let id = row.id.clone();
+        row.into_book().map_err(|source| Error::Corrupt {
+            location: self.location.clone(),
+            detail: format!("the record of the book `{id}` cannot be read: {source}"),
+        })
+    }
+}
+
+fn inspect(pool: &Pool) -> Result<State, Error> {
+    let inspected = pool.run(OPENING_PATIENCE, schema::inspect);
+    inspected.map_err(|failure| named(&pool.address, "reading the schema", failure))
+}
+
+fn is_to_migrate(state: &State) -> bool {
+    match state {
+        State::Empty => true,
+        State::Foreign => false,
+        State::Catalogue { version, read_only, .. } => *version < schema::VERSION && read_only.is_none(),
+    }
+}
+
+impl Store for PostgresStore {
+    fn location(&self) -> &str {
+        &self.location
+    }
+
+    fn set_busy_timeout(&self, timeout: Duration) -> Result<(), Error> {
+        self.pool.set_lock_timeout(timeout);
+        Ok(())
+    }
+
+    fn revision(&self) -> Result<i64, Error> {
+        self.read("reading the revision", async |client| {
+            client.query_typed_one("SELECT value FROM libellus.meta WHERE key = 'revision'", &[]).await?.try_get(0)
+        })
+    }
+
+    fn statistics(&self, space: &str) -> Result<Statistics, Error> {
+        self.read("counting", async |client| embeddings::statistics(client, space).await)
+    }
+
+    // What is committed is in the database: there is nothing to move.
+    fn settle(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn put_books(&self, books: &[CutBook]) -> Result<WriteOutcome, Error> {
+        self.write("writing books", async |client| books::put(client, books).await)
+    }
+
+    fn delete_books(&self, ids: &[&str]) -> Result<u64, Error> {
+        self.write("deleting books", async |client| books::delete(client, ids).await)
+    }
+
+    fn book(&self, id: &str) -> Result<Option<Book>, Error> {
+        let row = self.read("reading a book", async |client| books::by_id(client, id).await)?;
+        row.map(|row| self.into_book(row)).transpose()
+    }
+
+    fn books_by_rowid(&self, rowids: &[i64]) -> Result<Vec<Option<Book>>, Error> {
+        let mut rows = self.read("reading books", async |client| books::by_rowid(client, rowids).await)?;
+        rowids.iter().map(|rowid| rows.remove(rowid).map(|row| self.into_book(row)).transpose()).collect()
+    }
+
+    fn passage_text(&self, book_rowid: i64, ordinal: u32) -> Result<Option<String>, Error> {
+        self.read("reading a passage", async |client| books::passage_text(client, book_rowid, ordinal).await)
+    }
+
+    fn each_book(&self, visit: &mut dyn FnMut(i64, Book)) -> Result<(), Error> {
+        let action = "reading books";
+        let sql = format!("SELECT book_rowid, {} FROM libellus.books ORDER BY book_rowid", books::COLUMNS);
+        self.walk(action, &sql, &[], &mut |row| {
+            let read = || Ok((row.try_get(0)?, books::from_row(row, 1)?));
+            let (rowid, row) = read().map_err(|source: tokio_postgres::Error| self.named(action)(source.into()))?;
+            visit(rowid, self.into_book(row)?);
+            Ok(())
+        })
+    }
+
+    fn each_embedding(&self, space: &str, visit: &mut dyn FnMut(EmbeddedPassage<'_>)) -> Result<(), Error> {
+        let action = "reading embeddings";
+        self.walk(action, embeddings::EACH, &[(&space, Type::TEXT)], &mut |row| {
+            let read = || Ok((row.try_get(0)?, row.try_get::<_, i32>(1)?, row.try_get::<_, Vec<f32>>(2)?));
+            let (book_rowid, ordinal, vector) =
+                read().map_err(|source: tokio_postgres::Error| self.named(action)(source.into()))?;
+            visit(EmbeddedPassage { book_rowid, ordinal: ordinal.cast_unsigned(), vector: &vector });
+            Ok(())
+        })
+    }
+
+    fn pending_passages(&self, space: &str, after: i64, limit: usize) -> Result<Vec<PendingPassage>, Error> {
+        self.read("reading passages", async |client| embeddings::pending(client, space, after, limit).await)
+    }
+
+    fn put_embeddings(&self, space: &str, precision: &str, embeddings: &[NewEmbedding<'_>]) -> Result<u64, Error> {
+        self.write("writing embeddings", async |client| {
+            embeddings::put(client, &self.vector_type, space, precision, embeddings).await
+        })
+    }
+
+    fn spaces(&self) -> Result<Vec<(String, u64)>, Error> {
+        self.read("reading the spaces", async |client| embeddings::spaces(client).await)
+    }
+}

@@ -4,7 +4,7 @@
 
 use super::schema::{self, State};
 use super::{Access, BUSY_TIMEOUT};
-use crate::{DatabaseFault, Error};
+use crate::Error;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -104,7 +104,7 @@ fn open_for_reading(path: &Path, location: &str, busy_timeout: Duration) -> Resu
     let connection = match first_read {
         Ok(()) => connection,
         Err(source) if needs_shared_memory(&source) && has_unfinished_changes(path) => {
-            return Err(Error::UnfinishedChanges { location: location.to_owned(), source: DatabaseFault(source) });
+            return Err(Error::UnfinishedChanges { location: location.to_owned(), source: source.into() });
         }
         Err(source) if needs_shared_memory(&source) => open_immutable(path, location, source)?,
         Err(source) => return Err(failed(source)),
@@ -167,7 +167,9 @@ fn why_unwritable(path: &Path) -> Option<io::Error> {
 /// A writable file in a directory where the write-ahead log cannot be made shows as "cannot open".
 fn directory_is_read_only(error: Error, path: &Path) -> Error {
     match error {
-        Error::Database { location, source, .. } if needs_shared_memory(&source.0) && !path.is_dir() => {
+        Error::Database { location, source, .. }
+            if source.sqlite().is_some_and(needs_shared_memory) && !path.is_dir() =>
+        {
             Error::ReadOnly { location, source: Some(source.into()) }
         }
         error => error,

@@ -1,0 +1,90 @@
+//! Vectors, and which passages still need one: see SQLite's twin for what makes an embedding fresh.
+//!
+//! A vector travels as an array of `real` either way; `vector_type` is what the table keeps it as.
+
+use super::Changed;
+use super::pool::{Answer, Parameter};
+use crate::store::{NewEmbedding, PendingPassage, Statistics};
+use std::collections::HashMap;
+use tokio_postgres::Client;
+use tokio_postgres::types::Type;
+
+/// Every fresh embedding in a space, with its place.
+pub(super) const EACH: &str = "SELECT p.book_rowid, p.ordinal, e.vector::real[] FROM libellus.passages p \
+                               JOIN libellus.embeddings e ON e.passage_id = p.passage_id AND e.space = $1 \
+                               AND e.text_hash = p.text_hash ORDER BY p.book_rowid, p.ordinal";
+
+pub(super) async fn statistics(client: &Client, space: &str) -> Answer<Statistics> {
+    let parameters: &[Parameter<'_>] = &[(&space, Type::TEXT)];
+    let sql = "SELECT (SELECT count(*) FROM libellus.books), (SELECT count(*) FROM libellus.passages), \
+               (SELECT count(*) FROM libellus.embeddings e JOIN libellus.passages p USING (passage_id) \
+               WHERE e.space = $1 AND e.text_hash = p.text_hash)";
+    let row = client.query_typed_one(sql, parameters).await?;
+    let count = |at| row.try_get(at).map(i64::cast_unsigned);
+    Ok(Statistics { books: count(0)?, passages: count(1)?, embedded: count(2)? })
+}
+
+pub(super) async fn pending(client: &Client, space: &str, after: i64, limit: usize) -> Answer<Vec<PendingPassage>> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let parameters: &[Parameter<'_>] = &[(&space, Type::TEXT), (&after, Type::INT8), (&limit, Type::INT8)];
+    let sql = "SELECT p.passage_id, p.context || p.text, p.text_hash FROM libellus.passages p \
+               LEFT JOIN libellus.embeddings e ON e.passage_id = p.passage_id AND e.space = $1 \
+               AND e.text_hash = p.text_hash \
+               WHERE p.passage_id > $2 AND e.passage_id IS NULL ORDER BY p.passage_id LIMIT $3";
+    let rows = client.query_typed(sql, parameters).await?;
+    rows.iter()
+        .map(|row| {
+            let hash: &[u8] = row.try_get(2)?;
+            // A hash of another length was not written by us; the embedding made for it will not be stored.
+            let text_hash = hash.try_into().unwrap_or_default();
+            Ok(PendingPassage { passage_id: row.try_get(0)?, embedding_text: row.try_get(1)?, text_hash })
+        })
+        .collect()
+}
+
+pub(super) async fn put(
+    client: &Client,
+    vector_type: &str,
+    space: &str,
+    precision: &str,
+    embeddings: &[NewEmbedding<'_>],
+) -> Answer<(u64, Changed)> {
+    // One statement may write a row once; as if one after the other, the last stays.
+    let last: HashMap<i64, &NewEmbedding<'_>> =
+        embeddings.iter().map(|embedding| (embedding.passage_id, embedding)).collect();
+    let (mut passage_ids, mut hashes): (Vec<i64>, Vec<&[u8]>) = Default::default();
+    // The vectors lie end to end; each is the piece from its first to its last number, counted from 1.
+    let (mut numbers, mut firsts, mut lasts): (Vec<f32>, Vec<i32>, Vec<i32>) = Default::default();
+    for embedding in last.values() {
+        passage_ids.push(embedding.passage_id);
+        hashes.push(&embedding.text_hash);
+        firsts.push(numbers.len() as i32 + 1);
+        numbers.extend_from_slice(embedding.vector);
+        lasts.push(numbers.len() as i32);
+    }
+    let parameters: &[Parameter<'_>] = &[
+        (&space, Type::TEXT),
+        (&precision, Type::TEXT),
+        (&numbers, Type::FLOAT4_ARRAY),
+        (&passage_ids, Type::INT8_ARRAY),
+        (&hashes, Type::BYTEA_ARRAY),
+        (&firsts, Type::INT4_ARRAY),
+        (&lasts, Type::INT4_ARRAY),
+    ];
+    let sql = format!(
+        "INSERT INTO libellus.embeddings (passage_id, space, precision, text_hash, vector) \
+         SELECT p.passage_id, $1, $2, p.text_hash, ($3::real[])[n.first:n.last]::{vector_type} \
+         FROM unnest($4::int8[], $5::bytea[], $6::int4[], $7::int4[]) AS n(passage_id, text_hash, first, last) \
+         JOIN libellus.passages p ON p.passage_id = n.passage_id AND p.text_hash = n.text_hash \
+         ON CONFLICT (passage_id, space) DO UPDATE \
+         SET precision = excluded.precision, text_hash = excluded.text_hash, vector = excluded.vector"
+    );
+    let stored = client.execute_typed(&sql, parameters).await?;
+    Ok((stored, Changed::from(stored > 0)))
+}
+
+pub(super) async fn spaces(client: &Client) -> Answer<Vec<(String, u64)>> {
+    let sql = "SELECT space, count(*) FROM libellus.embeddings GROUP BY space ORDER BY space COLLATE \"C\"";
+    let rows = client.query_typed(sql, &[]).await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1).map(i64::cast_unsigned)?))).collect()
+}

@@ -1,0 +1,199 @@
+//! The tables, all in a schema `libellus` of our own, and how an older catalogue becomes a current one.
+//!
+//! Every name is qualified: nothing here depends on a search path, and tables of other programs in the same database,
+//! called `books` or not, are never touched. `libellus.meta` holds the number of migrations that a catalogue has been
+//! through. A migration that was released is never edited: a change is a new one at the end.
+
+use super::failure::{Failure, named};
+use super::pool::{Answer, Parameter, Pool};
+use crate::Error;
+use tokio_postgres::Client;
+use tokio_postgres::types::Type;
+
+/// The schema that this program reads and writes.
+pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
+
+/// Of two programs that migrate at once, one waits for the other: `libellus` in ASCII.
+const MIGRATION_LOCK: i64 = 0x6c69_6265_6c6c_7573;
+
+/// What leads from version n to n + 1; `VECTOR` stands for the type of the embeddings.
+///
+/// 1. As in SQLite. Lists and the extra fields are `json`, which keeps them letter for letter. Vectors are stored
+///    uncompressed, which they are by themselves with pgvector: their digits are noise, and trying costs time. The
+///    index answers what is fresh without reading the vectors.
+const MIGRATIONS: &[&str] = &["
+CREATE TABLE libellus.meta (
+    key text PRIMARY KEY,
+    value bigint NOT NULL
+);
+INSERT INTO libellus.meta VALUES ('schema', 0), ('revision', 0);
+
+CREATE TABLE libellus.books (
+    book_rowid bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id text NOT NULL UNIQUE,
+    title text NOT NULL,
+    subtitle text,
+    authors json NOT NULL,
+    isbns json NOT NULL,
+    publisher text,
+    year integer,
+    language text,
+    subjects json NOT NULL,
+    audience text,
+    description text,
+    extra json NOT NULL
+);
+
+CREATE TABLE libellus.passages (
+    passage_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    book_rowid bigint NOT NULL REFERENCES libellus.books ON DELETE CASCADE,
+    ordinal integer NOT NULL,
+    text_hash bytea NOT NULL,
+    context text NOT NULL,
+    text text NOT NULL,
+    UNIQUE (book_rowid, ordinal)
+);
+
+CREATE TABLE libellus.embeddings (
+    passage_id bigint NOT NULL REFERENCES libellus.passages ON DELETE CASCADE,
+    space text NOT NULL,
+    precision text NOT NULL,
+    text_hash bytea NOT NULL,
+    vector VECTOR NOT NULL,
+    PRIMARY KEY (passage_id, space)
+);
+ALTER TABLE libellus.embeddings ALTER COLUMN vector SET STORAGE EXTERNAL;
+CREATE INDEX embeddings_freshness ON libellus.embeddings (space, passage_id) INCLUDE (text_hash);
+"];
+
+/// What a database holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// Nothing of ours.
+    Empty,
+    /// A schema of our name that another program made.
+    Foreign,
+    /// A catalogue.
+    Catalogue {
+        version: i64,
+        /// The type of the embeddings, qualified.
+        vector: String,
+        /// Why nothing can be written, if so.
+        read_only: Option<&'static str>,
+    },
+}
+
+/// Finds out what the database holds, without changing it.
+pub(super) async fn inspect(client: &Client) -> Answer<State> {
+    // One statement, so that the tables that another process is just making are seen all or not at all. What is not
+    // there is not named, for that would be an error.
+    let row = client
+        .query_typed_one(
+            "SELECT to_regclass('libellus.meta') IS NOT NULL, \
+                    EXISTS (SELECT FROM pg_catalog.pg_tables WHERE schemaname = 'libellus'), \
+                    (SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(t.typname) \
+                     FROM pg_catalog.pg_attribute a \
+                     JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
+                     JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace \
+                     WHERE a.attrelid = to_regclass('libellus.embeddings') AND a.attname = 'vector'), \
+                    pg_catalog.pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on'",
+            &[],
+        )
+        .await?;
+    let (marked, has_tables): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
+    let (vector, reads_only): (Option<String>, bool) = (row.try_get(2)?, row.try_get(3)?);
+    match (marked, vector) {
+        (false, _) if !has_tables => Ok(State::Empty),
+        (true, Some(vector)) => {
+            let row = client
+                .query_typed_one(
+                    "SELECT (SELECT value FROM libellus.meta WHERE key = 'schema'), \
+                            has_table_privilege('libellus.books', 'INSERT') AND \
+                            has_table_privilege('libellus.passages', 'INSERT') AND \
+                            has_table_privilege('libellus.embeddings', 'INSERT') AND \
+                            has_table_privilege('libellus.meta', 'UPDATE')",
+                    &[],
+                )
+                .await?;
+            let (version, may_write): (Option<i64>, bool) = (row.try_get(0)?, row.try_get(1)?);
+            let read_only = match (reads_only, may_write) {
+                (true, _) => Some("the server is a standby, or is set to read only; name its primary in the address"),
+                (false, false) => Some(
+                    "this role may only read; grant it INSERT, UPDATE and DELETE on the tables in the schema libellus",
+                ),
+                (false, true) => None,
+            };
+            Ok(version.map_or(State::Foreign, |version| State::Catalogue { version, vector, read_only }))
+        }
+        _ => Ok(State::Foreign),
+    }
+}
+
+/// Brings the database up to date in one transaction.
+///
+/// What it holds is looked at again inside: of two processes that open a new database at once, the second waits and
+/// finds the work done.
+pub(super) fn migrate(pool: &Pool) -> Result<(), Error> {
+    pool.write(async |client| {
+        let parameters: &[Parameter<'_>] = &[(&MIGRATION_LOCK, Type::INT8)];
+        client.execute_typed("SELECT pg_catalog.pg_advisory_xact_lock($1)", parameters).await?;
+        let done = match inspect(client).await? {
+            State::Catalogue { version, .. } => version,
+            State::Foreign => return Ok(()),
+            State::Empty => {
+                make_schema(client).await?;
+                0
+            }
+        };
+        if done >= VERSION {
+            return Ok(());
+        }
+        let vector = vector_type(client).await?;
+        for migration in MIGRATIONS.iter().skip(usize::try_from(done).unwrap_or(0)) {
+            client.batch_execute(&migration.replace("VECTOR", &vector)).await?;
+        }
+        let parameters: &[Parameter<'_>] = &[(&VERSION, Type::INT8)];
+        client.execute_typed("UPDATE libellus.meta SET value = $1 WHERE key = 'schema'", parameters).await?;
+        Ok(())
+    })
+    .map_err(|failure| may_not_migrate(pool, failure))
+}
+
+/// An administrator may have made the schema for a role that may not make one.
+async fn make_schema(client: &Client) -> Answer<()> {
+    let row = client.query_typed_one("SELECT to_regnamespace('libellus') IS NULL", &[]).await?;
+    if row.try_get(0)? {
+        client.batch_execute("CREATE SCHEMA libellus").await?;
+    }
+    Ok(())
+}
+
+/// pgvector's type where it is installed, or can be; else an array.
+async fn vector_type(client: &Client) -> Answer<String> {
+    let installed = "SELECT pg_catalog.quote_ident(n.nspname) || '.vector' FROM pg_catalog.pg_extension e \
+                     JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'vector'";
+    if let Some(row) = client.query_typed_opt(installed, &[]).await? {
+        return row.try_get(0);
+    }
+    // Whether this role may install it is known only by trying.
+    client.batch_execute("SAVEPOINT before_vector").await?;
+    if client.batch_execute("CREATE EXTENSION vector").await.is_err() {
+        client.batch_execute("ROLLBACK TO SAVEPOINT before_vector").await?;
+        return Ok("real[]".to_owned());
+    }
+    client.query_typed_one(installed, &[]).await?.try_get(0)
+}
+
+/// A right that is missing to make the tables has its own cure.
+fn may_not_migrate(pool: &Pool, failure: Failure) -> Error {
+    match named(&pool.address, "making the tables", failure) {
+        Error::MissingRights { location, action, source, .. } => {
+            let (role, database) = (pool.address.user(), pool.address.database());
+            let grant = format!(
+                "`GRANT CREATE ON DATABASE \"{database}\" TO \"{role}\"`, or `CREATE SCHEMA libellus AUTHORIZATION \"{role}\"`"
+            );
+            Error::MissingRights { location, action, grant, source }
+        }
+        error => error,
+    }
+}

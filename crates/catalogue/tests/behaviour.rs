@@ -1,0 +1,357 @@
+//! What every store does, over all of them: SQLite, PostgreSQL with arrays, PostgreSQL with pgvector.
+
+mod common;
+
+use common::server::{self, Server};
+use common::{CHILD, Words, book, books_of, child, embed_pending, import_into};
+use libellus_catalogue::import::ImportOptions;
+use libellus_catalogue::{Access, Catalogue, Error, Location, NewEmbedding, WriteOutcome};
+use std::cell::Cell;
+use std::process::Stdio;
+
+/// Makes a place where no catalogue is yet.
+type Fresh<'a> = &'a dyn Fn() -> Location;
+
+const CASES: &[(&str, fn(Fresh<'_>))] = &[
+    ("books come back as they went in", books_come_back_as_they_went_in),
+    ("writing the same again changes nothing", writing_the_same_again_changes_nothing),
+    ("a changed text makes its embedding stale", a_changed_text_makes_its_embedding_stale_and_no_other),
+    ("embeddings come in order", embeddings_come_in_order_and_only_for_the_text_they_were_made_from),
+    ("vectors come back to the last bit", vectors_come_back_to_the_last_bit),
+    ("deleting a book deletes what hangs on it", deleting_a_book_deletes_what_hangs_on_it),
+    ("an id that comes twice in a batch", of_an_id_that_comes_twice_in_a_batch_the_last_stays),
+    ("odd texts come back", odd_texts_come_back),
+    ("a file is imported and updated", a_file_is_imported_and_updated),
+    ("a reader reads on while a writer writes", a_reader_reads_on_while_a_writer_writes),
+    ("three processes write one catalogue", three_processes_make_and_write_one_catalogue),
+    ("reading makes nothing", reading_makes_nothing),
+];
+
+fn run_all(fresh: Fresh<'_>) {
+    for (name, case) in CASES {
+        println!("case: {name}");
+        case(fresh);
+    }
+}
+
+#[test]
+fn sqlite() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let count = Cell::new(0);
+    run_all(&|| {
+        count.set(count.get() + 1);
+        Location::Sqlite(folder.path().join(format!("{}.db", count.get())))
+    });
+}
+
+#[test]
+fn postgres() {
+    let Some(server) = Server::start(server::POSTGRES) else { return };
+    run_on(&server);
+}
+
+#[test]
+fn postgres_with_pgvector() {
+    let Some(server) = Server::start(server::PGVECTOR) else { return };
+    run_on(&server);
+    assert!(server.sql("case1", "SELECT extname FROM pg_extension").contains("vector"), "pgvector was used");
+}
+
+fn run_on(server: &Server) {
+    let count = Cell::new(0);
+    run_all(&|| {
+        count.set(count.get() + 1);
+        server.database(&format!("case{}", count.get()))
+    });
+}
+
+fn open(location: &Location) -> Catalogue {
+    Catalogue::open_at(location, Access::ReadWrite).unwrap_or_else(|error| panic!("{location}: {error:?}"))
+}
+
+fn books_come_back_as_they_went_in(fresh: Fresh<'_>) {
+    let location = fresh();
+    let mut whole = book("a", "First sentence. Second sentence.");
+    whole.authors = vec!["Ada Lovelace".to_owned()];
+    whole.year = Some(-44);
+    whole.extra.insert("pages".to_owned(), serde_json::json!({"count": 0.1, "also": [1, null]}));
+    let bare = book("b", "");
+
+    let catalogue = open(&location);
+    assert_eq!(catalogue.location(), location.to_string());
+    let outcome = catalogue.put_books(&[whole.clone(), bare.clone()], &Words).expect("writes");
+    assert_eq!(outcome, WriteOutcome { added: 2, updated: 0, unchanged: 0 });
+    drop(catalogue);
+
+    let catalogue = Catalogue::open_at(&location, Access::ReadOnly).expect("opens again");
+    assert_eq!(books_of(&catalogue), [whole.clone(), bare.clone()]);
+    assert_eq!(catalogue.book("a").expect("reads"), Some(whole.clone()));
+    assert_eq!(catalogue.book("c").expect("reads"), None);
+    let found = catalogue.books_by_rowid(&[2, 99, 1]).expect("reads");
+    assert_eq!(found, [Some(bare), None, Some(whole)]);
+    assert_eq!(catalogue.passage_text(1, 0).expect("reads").as_deref(), Some("First sentence. Second sentence."));
+    assert_eq!(catalogue.passage_text(2, 0).expect("reads").as_deref(), Some("The book b."), "what was embedded");
+    assert_eq!(catalogue.passage_text(1, 1).expect("reads"), None);
+    let error = catalogue.put_books(&[book("d", "")], &Words).expect_err("may only read");
+    assert!(matches!(error, Error::OpenedReadOnly { .. }), "{error:?}");
+}
+
+fn writing_the_same_again_changes_nothing(fresh: Fresh<'_>) {
+    let catalogue = open(&fresh());
+    let books = [book("a", "One."), book("b", "Two.")];
+    catalogue.put_books(&books, &Words).expect("writes");
+    let revision = catalogue.revision().expect("reads");
+    let outcome = catalogue.put_books(&books, &Words).expect("writes");
+    assert_eq!(outcome, WriteOutcome { added: 0, updated: 0, unchanged: 2 });
+    assert_eq!(catalogue.revision().expect("reads"), revision);
+
+    let outcome = catalogue.put_books(&[book("a", "One!"), book("b", "Two.")], &Words).expect("writes");
+    assert_eq!(outcome, WriteOutcome { added: 0, updated: 1, unchanged: 1 });
+    assert!(catalogue.revision().expect("reads") > revision);
+}
+
+fn a_changed_text_makes_its_embedding_stale_and_no_other(fresh: Fresh<'_>) {
+    let catalogue = open(&fresh());
+    let long = |tail: &str| {
+        let sentences: String = (0..20).map(|n| format!("This is sentence number {n} of the long story. ")).collect();
+        sentences + tail
+    };
+    catalogue.put_books(&[book("a", &long("The end.")), book("b", "Short.")], &Words).expect("writes");
+    let before = catalogue.statistics("space").expect("counts");
+    assert!(before.passages > 3, "{before:?}");
+    assert_eq!(before.embedded, 0);
+    assert_eq!(embed_pending(&catalogue, "space"), before.passages);
+    let revision = catalogue.revision().expect("reads");
+    assert_eq!(catalogue.statistics("space").expect("counts").embedded, before.passages);
+    assert_eq!(catalogue.statistics("other space").expect("counts").embedded, 0);
+    assert_eq!(catalogue.spaces().expect("reads"), [("space".to_owned(), before.passages)]);
+
+    // Only the last passage of one book has another text now.
+    catalogue.put_books(&[book("a", &long("Not the end."))], &Words).expect("writes");
+    assert!(catalogue.revision().expect("reads") > revision);
+    assert_eq!(catalogue.statistics("space").expect("counts").embedded, before.passages - 1);
+    let pending = catalogue.pending_passages("space", 0, 10).expect("reads");
+    assert_eq!(pending.len(), 1);
+    assert!(pending[0].embedding_text.ends_with("Not the end."), "{pending:?}");
+    assert!(pending[0].embedding_text.starts_with("The book a."), "{pending:?}");
+    let mut shown = 0;
+    catalogue.each_embedding("space", &mut |_| shown += 1).expect("reads");
+    assert_eq!(shown, before.passages - 1, "a stale embedding is never shown");
+    assert_eq!(embed_pending(&catalogue, "space"), 1);
+
+    // What is not about the text costs no embedding.
+    let mut with_year = book("b", "Short.");
+    with_year.year = Some(1999);
+    assert_eq!(catalogue.put_books(&[with_year], &Words).expect("writes").updated, 1);
+    assert_eq!(catalogue.statistics("space").expect("counts").embedded, before.passages);
+}
+
+fn embeddings_come_in_order_and_only_for_the_text_they_were_made_from(fresh: Fresh<'_>) {
+    let catalogue = open(&fresh());
+    let description = "One two three four five six seven eight nine ten. ".repeat(12);
+    catalogue.put_books(&[book("a", &description), book("b", "Short.")], &Words).expect("writes");
+    let pending = catalogue.pending_passages("s", 0, 2).expect("reads");
+    let rest = catalogue.pending_passages("s", pending[1].passage_id, 100).expect("reads");
+    assert!(rest.iter().all(|passage| passage.passage_id > pending[1].passage_id) && !rest.is_empty());
+
+    // Changed while it was being embedded, and gone while it was being embedded.
+    catalogue.put_books(&[book("b", "Changed.")], &Words).expect("writes");
+    let all: Vec<_> = pending.iter().chain(&rest).collect();
+    let embeddings: Vec<NewEmbedding<'_>> = all
+        .iter()
+        .rev()
+        .map(|passage| NewEmbedding {
+            passage_id: passage.passage_id,
+            text_hash: passage.text_hash,
+            vector: &[0.5, -2.0],
+        })
+        .chain([NewEmbedding { passage_id: 999, text_hash: [0; 16], vector: &[1.0, 1.0] }])
+        .collect();
+    assert_eq!(catalogue.put_embeddings("s", "int8", &embeddings).expect("stores"), all.len() as u64 - 1);
+
+    let mut seen = Vec::new();
+    catalogue
+        .each_embedding("s", &mut |passage| {
+            assert_eq!(passage.vector, [0.5, -2.0]);
+            seen.push((passage.book_rowid, passage.ordinal));
+        })
+        .expect("reads");
+    let expected: Vec<(i64, u32)> = (0..all.len() as u32 - 1).map(|ordinal| (1, ordinal)).collect();
+    assert_eq!(seen, expected);
+}
+
+fn vectors_come_back_to_the_last_bit(fresh: Fresh<'_>) {
+    let catalogue = open(&fresh());
+    catalogue.put_books(&[book("a", "Text."), book("b", "Text.")], &Words).expect("writes");
+    let pending = catalogue.pending_passages("s", 0, 10).expect("reads");
+    // A model's width, with numbers of every size; and another width in another space.
+    let wide: Vec<f32> = (0..384).map(|n| (n as f32 - 191.7) * 1.234_567_9e-3_f32.powi(n % 5)).collect();
+    let narrow = [f32::MIN_POSITIVE, -0.1, f32::MAX];
+    for (space, vector) in [("wide", &wide[..]), ("narrow", &narrow)] {
+        let embeddings: Vec<NewEmbedding<'_>> = pending
+            .iter()
+            .map(|passage| NewEmbedding { passage_id: passage.passage_id, text_hash: passage.text_hash, vector })
+            .collect();
+        assert_eq!(catalogue.put_embeddings(space, "f32", &embeddings).expect("stores"), 2);
+        assert_eq!(catalogue.put_embeddings(space, "f32", &[]).expect("stores nothing"), 0);
+    }
+    for (space, vector) in [("wide", &wide[..]), ("narrow", &narrow)] {
+        let mut seen = 0;
+        catalogue
+            .each_embedding(space, &mut |passage| {
+                assert_eq!(passage.vector, vector, "{space}");
+                seen += 1;
+            })
+            .expect("reads");
+        assert_eq!(seen, 2, "{space}");
+    }
+    let spaces = catalogue.spaces().expect("reads");
+    assert_eq!(spaces, [("narrow".to_owned(), 2), ("wide".to_owned(), 2)]);
+}
+
+fn of_an_id_that_comes_twice_in_a_batch_the_last_stays(fresh: Fresh<'_>) {
+    let catalogue = open(&fresh());
+    let long = "One two three four five six seven eight nine ten. ".repeat(12);
+    let batch = [book("a", &long), book("b", "B."), book("a", "Short."), book("a", "Short.")];
+    let outcome = catalogue.put_books(&batch, &Words).expect("writes");
+    assert_eq!(outcome, WriteOutcome { added: 2, updated: 1, unchanged: 1 });
+    assert_eq!(books_of(&catalogue), [book("a", "Short."), book("b", "B.")]);
+    assert_eq!(catalogue.statistics("s").expect("counts").passages, 2);
+    let batch = [book("b", "C."), book("b", &long)];
+    assert_eq!(catalogue.put_books(&batch, &Words).expect("writes").updated, 2);
+    assert_eq!(catalogue.book("b").expect("reads"), Some(book("b", &long)));
+    assert_eq!(catalogue.put_books(&[], &Words).expect("writes nothing"), WriteOutcome::default());
+}
+
+fn odd_texts_come_back(fresh: Fresh<'_>) {
+    let catalogue = open(&fresh());
+    let texts = [
+        "'; DROP TABLE books; --",
+        "\\ backslash \\x00",
+        "“quotes” „Anführung“",
+        "क्षि 日本語 🕮",
+        "tab\tand\nline",
+        "NULL",
+    ];
+    let mut books: Vec<_> = texts.iter().enumerate().map(|(n, text)| book(&n.to_string(), text)).collect();
+    books[0].authors = texts.iter().map(|text| (*text).to_owned()).collect();
+    books[0].subjects = vec!["a\0b".to_owned(), "{braces, \"and\" commas}".to_owned()];
+    books[0].extra.insert("deep\0".to_owned(), serde_json::json!({"z": 1.0, "a": [[], {}, "\u{0}"]}));
+    catalogue.put_books(&books, &Words).expect("writes");
+    assert_eq!(books_of(&catalogue), books);
+    assert_eq!(catalogue.put_books(&books, &Words).expect("writes").unchanged, books.len() as u64);
+
+    // A character that PostgreSQL's text cannot hold: replaced there, kept by SQLite, and an error nowhere.
+    let nul = book("n\0l", "before\0after");
+    catalogue.put_books(std::slice::from_ref(&nul), &Words).expect("writes");
+    let stored = catalogue.book("n\0l").expect("reads").expect("is there");
+    assert!(stored.description.as_deref().is_some_and(|text| text.starts_with("before") && text.ends_with("after")));
+    assert_eq!(catalogue.put_books(&[nul], &Words).expect("writes").unchanged, 1);
+    embed_pending(&catalogue, "s");
+    let counts = catalogue.statistics("s").expect("counts");
+    assert_eq!(counts.embedded, counts.passages);
+    assert_eq!(catalogue.delete_books(&["n\0l"]).expect("deletes"), 1);
+}
+
+fn a_file_is_imported_and_updated(fresh: Fresh<'_>) {
+    let catalogue = open(&fresh());
+    let mut file = String::from("id,title,author,year,description\n");
+    for n in 0..2500 {
+        file += &format!("{n},Title {n},Author {},{},Text of number {n}.\n", n % 7, 1900 + n % 100);
+    }
+    let report = import_into(&catalogue, file.as_bytes(), &ImportOptions::default()).expect("imports");
+    assert_eq!((report.written.added, report.rejected), (2500, 0));
+    let again = file.replace("Title 7,", "Another title,");
+    let report = import_into(&catalogue, again.as_bytes(), &ImportOptions::default()).expect("imports");
+    assert_eq!((report.written.updated, report.written.unchanged), (1, 2499));
+    let books = books_of(&catalogue);
+    assert_eq!(books.len(), 2500);
+    assert!(books.iter().enumerate().all(|(n, book)| book.id == n.to_string()), "in the order of the records");
+}
+
+fn deleting_a_book_deletes_what_hangs_on_it(fresh: Fresh<'_>) {
+    let catalogue = open(&fresh());
+    let long = "One two three four five six seven eight nine ten. ".repeat(12);
+    catalogue.put_books(&[book("a", &long), book("b", "Short.")], &Words).expect("writes");
+    let all = embed_pending(&catalogue, "s");
+    // A shorter text has fewer passages.
+    catalogue.put_books(&[book("a", "One two.")], &Words).expect("writes");
+    assert_eq!(catalogue.statistics("s").expect("counts").passages, 2);
+    assert!(catalogue.spaces().expect("reads")[0].1 < all);
+
+    let revision = catalogue.revision().expect("reads");
+    assert_eq!(catalogue.delete_books(&["b", "no such book"]).expect("deletes"), 1);
+    assert!(catalogue.revision().expect("reads") > revision);
+    let statistics = catalogue.statistics("s").expect("counts");
+    assert_eq!((statistics.books, statistics.passages, statistics.embedded), (1, 1, 0));
+    assert_eq!(catalogue.delete_books(&["b"]).expect("deletes"), 0);
+}
+
+fn a_reader_reads_on_while_a_writer_writes(fresh: Fresh<'_>) {
+    let location = fresh();
+    let writer = open(&location);
+    writer.put_books(&[book("first", "Text.")], &Words).expect("writes");
+    let reader = Catalogue::open_at(&location, Access::ReadOnly).expect("opens");
+    let mut revision = reader.revision().expect("reads");
+    for n in 0..5 {
+        writer.put_books(&[book(&format!("book {n}"), "Text.")], &Words).expect("writes");
+        let now = reader.revision().expect("reads");
+        assert!(now > revision, "the reader sees the change");
+        assert_eq!(reader.statistics("s").expect("counts").books, n + 2);
+        revision = now;
+    }
+    // A walk shows one state, and may be interrupted by writes.
+    let mut seen = 0;
+    reader
+        .each_book(&mut |_, _| {
+            seen += 1;
+            writer.put_books(&[book(&format!("late {seen}"), "Text.")], &Words).expect("writes meanwhile");
+        })
+        .expect("reads");
+    assert_eq!(seen, 6);
+}
+
+fn three_processes_make_and_write_one_catalogue(fresh: Fresh<'_>) {
+    let location = fresh();
+    let children: Vec<_> = ["a", "b", "c"]
+        .iter()
+        .map(|name| {
+            child("writer_process")
+                .env(CHILD, format!("{name} {}", location))
+                .stdout(Stdio::null())
+                .stderr(Stdio::piped())
+                .spawn()
+                .expect("starts")
+        })
+        .collect();
+    for child in children {
+        let output = child.wait_with_output().expect("runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert_eq!(open(&location).statistics("s").expect("counts").books, 3 * 40 + 1);
+}
+
+fn reading_makes_nothing(fresh: Fresh<'_>) {
+    let location = fresh();
+    assert!(!Catalogue::exists_at(&location).expect("asks"));
+    let error = Catalogue::open_at(&location, Access::ReadOnly).err().expect("there is nothing");
+    assert!(matches!(error, Error::NotFound { .. } | Error::NothingWritten { .. }), "{error:?}");
+    assert!(error.to_string().contains(&format!("libellus import FILE --db {location}")), "{error}");
+    assert!(!Catalogue::exists_at(&location).expect("asks"));
+    drop(open(&location));
+    assert!(Catalogue::exists_at(&location).expect("asks"));
+    let catalogue = Catalogue::open_at(&location, Access::ReadOnly).expect("opens");
+    assert!(books_of(&catalogue).is_empty());
+}
+
+/// Not a test by itself: what [`three_processes_make_and_write_one_catalogue`] starts.
+#[test]
+fn writer_process() {
+    if let Ok(task) = std::env::var(CHILD) {
+        let (name, location) = task.split_once(' ').expect("a name and a place");
+        let catalogue = open(&location.parse().expect("a location"));
+        for n in 0..40 {
+            catalogue.put_books(&[book(&format!("{name}-{n}"), "Text."), book("both", name)], &Words).expect("writes");
+        }
+    }
+}
