@@ -75,20 +75,15 @@ pub struct Server {
 impl Server {
     /// A new server with the programs that a variable names; `None` if it names none.
     pub fn start(variable: &str) -> Option<Self> {
-        Some(Self::new(&programs(variable)?, &[]))
+        Some(Self::new(&programs(variable)?))
     }
 
-    /// A new server with settings of its own, `name=value`.
-    pub fn new(bin: &Path, settings: &[&str]) -> Self {
+    /// A new server with these programs.
+    pub fn new(bin: &Path) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         give_to_postgres(folder.path());
-        let mut server = Self {
-            bin: reachable(bin, folder.path()),
-            folder,
-            port: free_port(),
-            settings: settings.iter().map(|setting| (*setting).to_owned()).collect(),
-            process: None,
-        };
+        let mut server =
+            Self { bin: reachable(bin, folder.path()), folder, port: free_port(), settings: Vec::new(), process: None };
         let options = ["-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "-D"];
         let output =
             command(&server.bin.join("initdb")).args(options).arg(server.data()).output().expect("initdb runs");
@@ -148,6 +143,11 @@ impl Server {
             assert!(kill.is_ok_and(|status| status.success()), "kill");
             process.wait().expect("ends");
         }
+    }
+
+    /// Has these settings, `name=value`, from the next start on.
+    pub fn set(&mut self, settings: &[String]) {
+        self.settings = settings.to_vec();
     }
 
     pub fn log(&self) -> String {

@@ -1,0 +1,43 @@
+//! A catalogue in PostgreSQL, from the command line.
+
+use super::database_server::{self as server, Server, free_port};
+use super::support::*;
+
+#[test]
+fn every_command_takes_a_database() {
+    let Some(server) = Server::start(server::POSTGRES) else { return };
+    let sandbox = Sandbox::new();
+    sandbox.file("books.csv", FEW_BOOKS);
+    let url = format!("postgresql+psycopg2://postgres:secret@127.0.0.1:{}/postgres", server.port());
+    let shown = format!("postgresql://postgres@127.0.0.1:{}/postgres", server.port());
+
+    let missing = sandbox.run(&["search", "--db", &url, "whales"]).expect_error(1, &["no catalogue", &shown, "hint: "]);
+    assert!(!missing.stderr.contains("secret"), "{missing:#?}");
+    let imported = sandbox.run(&["import", "--db", &url, "books.csv"]).expect_code(0);
+    for text in [&imported.stdout, &imported.stderr] {
+        assert!(!text.contains("secret") || text.contains("--db"), "{imported:#?}");
+    }
+    let found = sandbox.run(&["search", "--json", "--db", &url, "an insect in the family"]).expect_code(0).json();
+    assert_eq!(found["hits"][0]["book"]["id"], "metamorphosis", "{found}");
+    let found = sandbox.run(&["search", "--mode", "keyword", "--db", &url, "melville"]).expect_code(0);
+    assert!(found.stdout.contains("Moby-Dick"), "{found:#?}");
+    sandbox.run(&["backfill", "--db", &url]).expect_code(0);
+
+    let mut serve = sandbox.command(&["serve", "--port", "0"]);
+    serve.env("DATABASE_URL", &url);
+    let service = Service::start(serve);
+    let (status, body) = get(&service.address, "/api/search?q=natural+selection");
+    assert!(status == 200 && body.contains("\"origin\""), "{status} {body}");
+    signal(service.process(), "TERM");
+    let finished = service.finish().expect_code(0);
+    assert!(!finished.stderr.contains("secret"), "{finished:#?}");
+    assert!(!sandbox.path("libellus.db").exists());
+}
+
+#[test]
+fn a_server_that_is_away_ends_the_command_after_some_patience() {
+    let sandbox = Sandbox::new();
+    let url = format!("postgres://reader:secret@127.0.0.1:{}/books", free_port());
+    let finished = sandbox.run(&["serve", "--port", "0", "--db", &url]).expect_error(1, &["cannot reach", "because: "]);
+    assert!(!finished.stderr.contains("secret"), "{finished:#?}");
+}
