@@ -4,6 +4,7 @@
 //! needs and the machine lacks is installed first, and said ([`tools`]).
 #![forbid(unsafe_code)]
 
+mod databases;
 mod dist;
 mod elf;
 mod image;

@@ -1,7 +1,7 @@
 //! `cargo xtask test`: everything that has to hold before a change goes in, in the order of cost.
 
 use crate::run::{cargo, run as run_command};
-use crate::{Failure, dist, measure, model, page, peers, size, tools};
+use crate::{Failure, databases, dist, measure, model, page, peers, size, tools};
 use std::time::{Duration, Instant};
 
 type Step = (&'static str, fn() -> Result<(), Failure>);
@@ -68,9 +68,10 @@ fn fetch_model() -> Result<(), Failure> {
     model::fetch().map(|directory| println!("the model is in {}", directory.display()))
 }
 
-/// With the original weights at hand, the tests that compare with them run too.
+/// With the original weights and database servers at hand, the tests that need them run too.
 fn test() -> Result<(), Failure> {
-    run_command(cargo(&["test", "--workspace"]).env("LIBELLUS_TEST_MODEL_DIR", model::fetch()?))
+    let servers = databases::variables()?;
+    run_command(cargo(&["test", "--workspace"]).env("LIBELLUS_TEST_MODEL_DIR", model::fetch()?).envs(servers))
 }
 
 fn build_release() -> Result<(), Failure> {

@@ -31,9 +31,24 @@ pub const CHROMIUM: Tool = Tool {
     purpose: "to look at the search page",
 };
 
+/// A PostgreSQL server.
+pub const POSTGRES: Tool =
+    Tool { programs: &["initdb"], packages: &["postgresql"], purpose: "to test catalogues in PostgreSQL" };
+/// A transaction pooler.
+pub const PGBOUNCER: Tool =
+    Tool { programs: &["pgbouncer"], packages: &["pgbouncer"], purpose: "to test catalogues behind a pooler" };
+/// What makes certificates.
+pub const OPENSSL: Tool =
+    Tool { programs: &["openssl"], packages: &["openssl"], purpose: "to make the certificates of a test" };
+
 /// Makes sure that a tool is there, installing it if it is not.
 pub fn require(tool: &Tool) -> Result<PathBuf, Failure> {
-    if let Some(path) = find(tool) {
+    require_at(tool, || find(tool))
+}
+
+/// The same for a tool that is not in `PATH`, but where `find` looks.
+pub fn require_at(tool: &Tool, find: impl Fn() -> Option<PathBuf>) -> Result<PathBuf, Failure> {
+    if let Some(path) = find() {
         return Ok(path);
     }
     let name = tool.programs[0];
@@ -41,7 +56,7 @@ pub fn require(tool: &Tool) -> Result<PathBuf, Failure> {
     install(tool.packages).map_err(|reason| {
         format!("`{name}` is needed {}, and {reason}; install it by hand and run this again", tool.purpose)
     })?;
-    find(tool).ok_or_else(|| format!("`{name}` is still not to be found after {}", tool.packages.join(" ")))
+    find().ok_or_else(|| format!("`{name}` is still not to be found after {}", tool.packages.join(" ")))
 }
 
 /// Makes sure that `python3 -m pip` works.

@@ -18,7 +18,7 @@ Exit codes:
   130  stopped by Ctrl-C or SIGTERM; what was finished is kept
 
 Environment:
-  DATABASE_URL  the catalogue, e.g. sqlite:/var/lib/libellus.db (--db wins)
+  DATABASE_URL  the catalogue, e.g. sqlite:/var/lib/libellus.db or postgresql://… (--db wins)
   PORT          the port of `serve` (--port wins); with it, `serve` listens on every address
   NO_COLOR      no colours
 

@@ -2,6 +2,8 @@
 
 mod bad_input;
 mod catalogue;
+#[path = "../../../catalogue/tests/common/server.rs"]
+mod database_server;
 mod documents;
 mod embed;
 mod health;
@@ -9,6 +11,7 @@ mod help;
 #[cfg(feature = "lambda")]
 mod lambda;
 mod model;
+mod postgres;
 #[cfg(feature = "lambda")]
 #[path = "../../../../xtask/src/runtime_api.rs"]
 mod runtime_api;
