@@ -3,6 +3,7 @@
 //! This is the only place that says how it is linked; images, platforms and releases all take what lies in
 //! `target/dist`. `deploy/README.md` says why it is linked so.
 
+use crate::cross::Toolchain;
 use crate::run::{cargo, run};
 use crate::{Failure, elf, target, tools};
 use std::fs;
@@ -78,15 +79,14 @@ pub fn link_map(arch: Arch) -> PathBuf {
 
 /// Builds `target/dist/ARCH/libellus`, checks that it is static, and gives its path.
 pub fn build(arch: Arch) -> Result<PathBuf, Failure> {
-    if !cfg!(target_os = "linux") || arch != Arch::host()? {
-        return Err(format!("the executable for {} can only be built on such a machine with Linux", arch.name()));
-    }
     tools::require(&tools::C_COMPILER)?;
-    let mut build = cargo(&["rustc", "--release", "--package", "libellus", "--bin", "libellus"]);
-    build.args(["--target", arch.triple(), "--", "-C"]).arg(format!("link-arg=-Wl,-Map={}", link_map(arch).display()));
+    let toolchain = Toolchain::require(arch)?;
+    let built = toolchain.target().join(arch.triple()).join("release/libellus");
     // With `--target`, the flags do not reach build scripts and macros, which cannot be static.
-    run(build.env("RUSTFLAGS", rustflags()).env("CFLAGS", CFLAGS).env_remove("CARGO_ENCODED_RUSTFLAGS"))?;
-    let built = target().join(arch.triple()).join("release/libellus");
+    let words = ["rustc", "--release", "--package", "libellus", "--bin", "libellus", "--target", arch.triple()];
+    let mut build = toolchain.cargo(&words, &rustflags());
+    build.args(["--", "-C"]).arg(format!("link-arg=-Wl,-Map={}", built.with_extension("map").display()));
+    run(build.env("CFLAGS", CFLAGS))?;
     let executable = fs::read(&built).map_err(|error| format!("cannot read `{}`: {error}", built.display()))?;
     elf::check_static(&executable, arch, &built)?;
     let shipped = target().join("dist").join(arch.name()).join("libellus");

@@ -4,9 +4,12 @@
 //! needs and the machine lacks is installed first, and said ([`tools`]).
 #![forbid(unsafe_code)]
 
+mod alone;
+mod cross;
 mod databases;
 mod dist;
 mod elf;
+mod emulated;
 mod image;
 mod measure;
 mod model;
@@ -25,7 +28,8 @@ use std::process::ExitCode;
 const HELP: &str = "\
 Usage: cargo xtask NAME
 
-  test             everything that CI checks: format, lints, tests, documentation, the search page
+  test             everything that CI checks: format, lints, tests, documentation, the executable
+                   alone and on emulated processors, the search page
   dist [--target aarch64]
                    the executable as it is shipped, static, into target/dist/ARCH/libellus
   image [--target aarch64] [--executable FILE] [--output FILE | --root DIR]
@@ -56,6 +60,7 @@ fn main() -> ExitCode {
         ["test"] => test::run(),
         ["dist"] => dist::Arch::host().and_then(dist::run_chore),
         ["dist", "--target", arch] => dist::Arch::from_name(arch).and_then(dist::run_chore),
+        [alone::INSIDE, executable, root] => alone::inside(Path::new(executable), Path::new(root)),
         ["image", options @ ..] => image::run(options),
         ["size"] => size::check(),
         ["size", "--record"] => size::record(),

@@ -1,7 +1,7 @@
 //! `cargo xtask test`: everything that has to hold before a change goes in, in the order of cost.
 
 use crate::run::{cargo, run as run_command};
-use crate::{Failure, databases, dist, measure, model, page, peers, size, tools};
+use crate::{Failure, alone, databases, dist, emulated, measure, model, page, peers, size, tools};
 use std::time::{Duration, Instant};
 
 type Step = (&'static str, fn() -> Result<(), Failure>);
@@ -16,9 +16,12 @@ const STEPS: &[Step] = &[
     ("tests", test),
     ("documentation", document),
     ("release build", build_release),
+    ("alone", alone::check),
+    ("plain x86_64", emulated::check_plain_x86_64),
     ("start-up", || measure::run(measure::Effort::Quick)),
     ("size", size::check),
     ("search page", page::check),
+    ("aarch64", emulated::check_aarch64),
 ];
 
 /// Runs the steps up to the first that fails, and ends with a table of how long each took.

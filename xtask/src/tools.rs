@@ -40,6 +40,33 @@ pub const PGBOUNCER: Tool =
 /// What makes certificates.
 pub const OPENSSL: Tool =
     Tool { programs: &["openssl"], packages: &["openssl"], purpose: "to make the certificates of a test" };
+/// A C compiler for 64-bit Arm.
+pub const AARCH64_C_COMPILER: Tool = Tool {
+    programs: &["aarch64-linux-gnu-gcc"],
+    packages: &["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"],
+    purpose: "to build for aarch64",
+};
+/// Debian's own recent Rust, whose standard library can be had for other architectures.
+pub const DEBIAN_RUSTC: Tool = Tool {
+    programs: &["/usr/bin/rustc"],
+    packages: &["rustc-web", "libstd-rust-web-dev"],
+    purpose: "to build for aarch64",
+};
+/// An emulator of 64-bit Arm.
+pub const QEMU_AARCH64: Tool = Tool {
+    programs: &["qemu-aarch64-static"],
+    packages: &["qemu-user-static"],
+    purpose: "to run what is built for aarch64",
+};
+/// An emulator of other x86_64 processors.
+pub const QEMU_X86_64: Tool = Tool {
+    programs: &["qemu-x86_64-static"],
+    packages: &["qemu-user-static"],
+    purpose: "to try a processor without vector instructions",
+};
+/// What brings a network interface up.
+pub const IP: Tool =
+    Tool { programs: &["ip"], packages: &["iproute2"], purpose: "to try the executable on a network of its own" };
 
 /// Makes sure that a tool is there, installing it if it is not.
 pub fn require(tool: &Tool) -> Result<PathBuf, Failure> {
