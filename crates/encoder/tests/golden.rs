@@ -87,7 +87,6 @@ fn the_original_weights_equal_the_reference() {
 /// A pack in `models/`: what it is held to.
 struct Shipped {
     file: &'static str,
-    word_bits: WordBits,
     precision: &'static str,
     most_bytes: usize,
     least_mean_cosine: f64,
@@ -98,7 +97,6 @@ struct Shipped {
 const SHIPPED: [Shipped; 2] = [
     Shipped {
         file: "all-MiniLM-L6-v2.pack",
-        word_bits: WordBits::Eight,
         precision: "int8",
         most_bytes: 24_000_000,
         least_mean_cosine: 0.9993,
@@ -107,7 +105,6 @@ const SHIPPED: [Shipped; 2] = [
     },
     Shipped {
         file: "all-MiniLM-L6-v2-lite.pack",
-        word_bits: WordBits::Four,
         precision: "int8-words4",
         most_bytes: 18_500_000,
         least_mean_cosine: 0.998,
