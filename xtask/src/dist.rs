@@ -48,8 +48,9 @@ impl Arch {
     }
 }
 
-/// The C library goes into the executable, which stays position-independent, so that its addresses can still be
-/// randomised; a list of them takes two bits each instead of 24 bytes. Tables for unwinding are left out, as a panic
+/// The C library goes into the executable. On x86_64 it stays position-independent, so that its addresses can still be
+/// randomised, and a list of them takes two bits each instead of 24 bytes; for aarch64, Rust has no such mode with
+/// glibc. Tables for unwinding are left out, as a panic
 /// aborts. Names in Rust's newer mangling tell `cargo xtask size` whose a function is; they are not in the file.
 const RUSTFLAGS: &str = "-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs \
                          -C force-unwind-tables=no -C symbol-mangling-version=v0";
