@@ -15,8 +15,10 @@ mod measure;
 mod model;
 mod page;
 mod peers;
+mod release;
 mod run;
 mod runtime_api;
+mod scratch;
 mod size;
 mod test;
 mod tools;
@@ -28,8 +30,9 @@ use std::process::ExitCode;
 const HELP: &str = "\
 Usage: cargo xtask NAME
 
-  test             everything that CI checks: format, lints, tests, documentation, the executable
-                   alone and on emulated processors, the search page
+  test [STEP…]     everything that CI checks: format, lints, tests, documentation, the executable
+                   alone and on emulated processors, the search page, the image, a release; or only the
+                   steps of these names
   dist [--target aarch64]
                    the executable as it is shipped, static, into target/dist/ARCH/libellus
   image [--target aarch64] [--executable FILE] [--output FILE | --root DIR]
@@ -38,6 +41,7 @@ Usage: cargo xtask NAME
                    whether an image archive is whole, and its sizes
   size [--record]  what the executable is made of, held against its budget and against size.json;
                    --record writes size.json
+  release TAG      all files of a release, with their sums, into target/dist/release
   fetch-model      the original all-MiniLM-L6-v2, checked, into target/models
   pack-model DIR   make the packs in models/ again from that model, and say which changed
   peers [FLAGS]    libellus and other runtimes, measured side by side (bench/README.md); --help has the flags
@@ -57,13 +61,14 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match arguments.as_slice() {
-        ["test"] => test::run(),
+        ["test", steps @ ..] => test::run(steps),
         ["dist"] => dist::Arch::host().and_then(dist::run_chore),
         ["dist", "--target", arch] => dist::Arch::from_name(arch).and_then(dist::run_chore),
         [alone::INSIDE, executable, root] => alone::inside(Path::new(executable), Path::new(root)),
         ["image", options @ ..] => image::run(options),
         ["size"] => size::check(),
         ["size", "--record"] => size::record(),
+        ["release", tag] => release::run_chore(tag),
         ["fetch-model"] => model::fetch().map(|directory| println!("the model is in {}", directory.display())),
         ["pack-model", directory] => model::pack(Path::new(directory)),
         ["peers", arguments @ ..] => peers::run(arguments),

