@@ -44,9 +44,14 @@ impl DatabaseArgs {
         self
     }
 
-    /// `--db` as it was typed, for a command to copy; empty if it was not.
+    /// `--db` as it was typed, for a command to copy, but for the password; empty if it was not.
     pub fn flag(&self) -> String {
-        self.db.as_ref().map_or_else(String::new, |db| format!(" --db {}", shell_word(db)))
+        let shown = |db: &String| match db.parse() {
+            Ok(location @ Location::Postgres(_)) => Location::to_string(&location),
+            // What cannot be read does not come so far that it is shown.
+            Ok(Location::Sqlite(_)) | Err(_) => db.clone(),
+        };
+        self.db.as_ref().map(shown).map_or_else(String::new, |db| format!(" --db {}", shell_word(&db)))
     }
 
     /// Opens the catalogue for writing, making it if it is missing.

@@ -12,7 +12,7 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use std::path::Path;
 use std::sync::Arc;
 use tokio_postgres::config::{Host, SslMode};
@@ -151,6 +151,7 @@ impl ServerCertVerifier for Verifier {
 
 /// Whether a certificate was refused only because it may sign others; its dates were found good before that.
 fn is_about_being_an_authority(error: &rustls::Error) -> bool {
-    matches!(error, rustls::Error::InvalidCertificate(rustls::CertificateError::Other(other))
-        if other.to_string().contains("CaUsedAsEndEntity") || format!("{other:?}").contains("CaUsedAsEndEntity"))
+    // The error inside is of a crate that rustls keeps to itself; a test holds its name.
+    matches!(error, rustls::Error::InvalidCertificate(CertificateError::Other(other))
+        if format!("{other:?}").contains("CaUsedAsEndEntity"))
 }
