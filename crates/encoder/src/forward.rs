@@ -6,7 +6,7 @@
 //! what else is in the batch.
 
 use crate::config::Pooling;
-use crate::model::{Layer, Model};
+use crate::model::Model;
 use libellus_kernels::{self as kernels, Activation, AttentionScratch, Isa, QuantizedRows};
 
 /// Sequences of token ids, end to end.
@@ -40,8 +40,9 @@ pub(crate) struct Workspace {
 /// One vector a sequence, `[B, H]`.
 pub(crate) fn forward(model: &Model, isa: Isa, batch: Batch<'_>, workspace: &mut Workspace) -> Vec<f32> {
     embed(model, isa, batch, &mut workspace.hidden); // [T, H]
-    for layer in &model.layers {
-        transform(model, layer, isa, batch.lengths, workspace, &mut |_, _| ()); // [T, H]
+    prepare(model, isa, workspace);
+    for i in 0..model.layers.len() {
+        transform(model, i, isa, batch.lengths, workspace, &mut |_, _| ()); // [T, H]
     }
     let mut vectors = pool(model, batch.lengths, &workspace.hidden); // [B, H]
     if model.config.normalize {
@@ -63,36 +64,45 @@ pub(crate) fn embed(model: &Model, isa: Isa, batch: Batch<'_>, hidden: &mut Vec<
     model.embedding_norm.apply(isa, hidden, model.config.layer_norm_eps);
 }
 
-/// One layer, in place on `workspace.hidden[T, H]`. `observe` is shown the input of every linear layer.
+/// Makes `hidden[T, H]` ready for the first layer.
+fn prepare(model: &Model, isa: Isa, workspace: &mut Workspace) {
+    if let Some(layer) = model.layers.first() {
+        layer.qkv.prepare(isa, &workspace.hidden, &mut workspace.bytes);
+    }
+}
+
+/// Layer `i`, in place on `workspace.hidden[T, H]`, which comes ready for it and goes ready for the next.
+/// `observe` is shown the input of every linear layer.
 pub(crate) fn transform(
     model: &Model,
-    layer: &Layer,
+    i: usize,
     isa: Isa,
     lengths: &[usize],
     workspace: &mut Workspace,
     observe: &mut impl FnMut(Place, &[f32]),
 ) {
     let Workspace { hidden, branch, wide, bytes, attention } = workspace;
+    let (layer, next) = (&model.layers[i], model.layers.get(i + 1).map(|next| &next.qkv));
     let (h, eps) = (model.config.hidden, model.config.layer_norm_eps);
     let tokens = hidden.len() / h;
 
     wide.resize(tokens * 3 * h, 0.0);
     branch.resize(tokens * h, 0.0);
     observe(Place::Qkv, hidden);
-    layer.qkv.apply(isa, hidden, Activation::None, bytes, wide); // [T, 3H]
+    layer.qkv.apply(isa, hidden, bytes, Activation::None, wide); // [T, 3H]
     kernels::attention(isa, wide, lengths, model.config.heads, attention, branch); // [T, H]  softmax(q·kᵀ/√D)·v
     observe(Place::AttentionOutput, branch);
-    layer.attention_output.apply(isa, branch, Activation::None, bytes, &mut wide[..tokens * h]); // [T, H]
-    kernels::add_assign(hidden, &wide[..tokens * h]); // [T, H]
-    layer.attention_norm.apply(isa, hidden, eps); // [T, H]
+    layer.attention_output.prepare(isa, branch, bytes);
+    layer.attention_output.apply(isa, branch, bytes, Activation::None, &mut wide[..tokens * h]); // [T, H]
+    layer.attention_norm.add_apply(isa, hidden, &wide[..tokens * h], eps, Some(&layer.feed_forward), bytes); // [T, H]
 
     wide.resize(tokens * model.config.feed_forward, 0.0);
     observe(Place::FeedForward, hidden);
-    layer.feed_forward.apply(isa, hidden, model.config.hidden_act.activation(), bytes, wide); // [T, F]
+    layer.feed_forward.apply(isa, hidden, bytes, model.config.hidden_act.activation(), wide); // [T, F]
     observe(Place::Output, wide);
-    layer.output.apply(isa, wide, Activation::None, bytes, branch); // [T, H]
-    kernels::add_assign(hidden, branch); // [T, H]
-    layer.output_norm.apply(isa, hidden, eps); // [T, H]
+    layer.output.prepare(isa, wide, bytes);
+    layer.output.apply(isa, wide, bytes, Activation::None, branch); // [T, H]
+    layer.output_norm.add_apply(isa, hidden, branch, eps, next, bytes); // [T, H]
 }
 
 /// One vector a sequence from its tokens' vectors, `[B, H]`; zeros for a sequence without tokens.
@@ -148,8 +158,8 @@ mod tests {
             let batch = Batch { token_ids: &token_ids, lengths: &lengths };
             embed(&model, Isa::best(), batch, &mut workspace.hidden);
             assert_close(&workspace.hidden, expected.next().expect("the embeddings"), "embeddings");
-            for (i, layer) in model.layers.iter().enumerate() {
-                transform(&model, layer, Isa::best(), &lengths, &mut workspace, &mut |_, _| ());
+            for i in 0..model.layers.len() {
+                transform(&model, i, Isa::best(), &lengths, &mut workspace, &mut |_, _| ());
                 assert_close(&workspace.hidden, expected.next().expect("a layer"), &format!("layer {i}"));
             }
         }

@@ -97,19 +97,18 @@ pub(crate) enum Linear {
 }
 
 impl Linear {
-    /// `out[T, N] = activation(x[T, K] · weight + bias)`; `bytes` is scratch memory.
-    pub(crate) fn apply(
-        &self,
-        isa: Isa,
-        x: &[f32],
-        activation: Activation,
-        bytes: &mut QuantizedRows,
-        out: &mut [f32],
-    ) {
+    /// Makes `x[T, K]` ready to be the layer's input, in `bytes`, if the layer reads bytes.
+    pub(crate) fn prepare(&self, isa: Isa, x: &[f32], bytes: &mut QuantizedRows) {
+        if let Linear::I8 { multiplier, .. } = self {
+            kernels::quantize_rows(isa, x, multiplier, bytes);
+        }
+    }
+
+    /// `out[T, N] = activation(x[T, K] · weight + bias)`, where `bytes` are `x` [made ready](Linear::prepare).
+    pub(crate) fn apply(&self, isa: Isa, x: &[f32], bytes: &QuantizedRows, activation: Activation, out: &mut [f32]) {
         match self {
             Linear::F32 { packed, bias, k } => LinearF32 { packed, bias, k: *k }.apply(isa, x, activation, out),
             Linear::I8 { packed, scales, column_sums, bias, multiplier } => {
-                kernels::quantize_rows(isa, x, multiplier.len(), Some(multiplier), bytes);
                 let layer = LinearI8 { packed, scales, column_sums, bias, k: multiplier.len() };
                 kernels::linear_i8(isa, bytes, &layer, activation, out);
             }
@@ -120,7 +119,32 @@ impl Linear {
 impl LayerNorm {
     /// Normalises `x[T, H]` in place.
     pub(crate) fn apply(&self, isa: Isa, x: &mut [f32], eps: f32) {
-        kernels::layer_norm(isa, x, &self.gamma, &self.beta, eps);
+        self.kernel(eps).apply(isa, x);
+    }
+
+    /// Normalises `x[T, H] + branch[T, H]` to `x`, and makes it ready for `next`.
+    pub(crate) fn add_apply(
+        &self,
+        isa: Isa,
+        x: &mut [f32],
+        branch: &[f32],
+        eps: f32,
+        next: Option<&Linear>,
+        bytes: &mut QuantizedRows,
+    ) {
+        match next {
+            Some(Linear::I8 { multiplier, .. }) => {
+                self.kernel(eps).add_apply_quantize(isa, x, branch, multiplier, bytes);
+            }
+            Some(Linear::F32 { .. }) | None => {
+                kernels::add_assign(x, branch);
+                self.apply(isa, x, eps);
+            }
+        }
+    }
+
+    fn kernel(&self, eps: f32) -> kernels::LayerNorm<'_> {
+        kernels::LayerNorm { gamma: &self.gamma, beta: &self.beta, eps }
     }
 }
 

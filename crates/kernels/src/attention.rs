@@ -6,7 +6,8 @@
 use crate::Isa;
 use crate::lanes::{LANES, Lanes, for_every_isa};
 use crate::linear_f32::Product;
-use crate::math::exp;
+use crate::math::exp2;
+use std::f32::consts::LOG2_E;
 
 /// Rows of scores held at a time, so that they stay in the first cache levels.
 const SCORE_ROWS: usize = 48;
@@ -17,13 +18,14 @@ pub struct AttentionScratch {
     keys: Vec<f32>,
     values: Vec<f32>,
     scores: Vec<f32>,
+    inverse_sums: Vec<f32>,
 }
 
 /// Writes the attended values of every sequence to `out[T, H]`.
 ///
 /// `qkv[T, 3H]` holds each token's query, key and value side by side; each is `heads` parts of `D = H / heads`.
 /// `lengths` are the tokens of each sequence, in order; a sequence attends to itself only. Softmax subtracts
-/// the row's maximum first, and takes weights below e⁻⁸⁷ as that. For scores within ±30, outputs are within 3e-6 of
+/// the row's maximum first, and takes weights below 2⁻¹²⁶ as that. For scores within ±30, outputs are within 3e-6 of
 /// the formula, relative to the largest value. Inputs must be finite.
 ///
 /// # Panics
@@ -71,10 +73,11 @@ fn attend(
     let (wide_tokens, wide_dim) = (tokens.next_multiple_of(LANES), head_dim.next_multiple_of(LANES));
     let part = |token: usize, which: usize| &qkv[token * row + which * hidden + head * head_dim..][..head_dim];
 
-    let AttentionScratch { keys, values, scores } = scratch;
+    let AttentionScratch { keys, values, scores, inverse_sums } = scratch;
     keys.resize(head_dim * wide_tokens, 0.0); // [D, T]
     values.resize(tokens * wide_dim, 0.0); // [T, D]
     scores.resize(SCORE_ROWS * wide_tokens, 0.0); // [rows, T]
+    inverse_sums.resize(SCORE_ROWS, 0.0);
     for token in 0..tokens {
         for (d, &key) in part(token, 1).iter().enumerate() {
             keys[d * wide_tokens + token] = key;
@@ -82,46 +85,57 @@ fn attend(
         values[token * wide_dim..][..head_dim].copy_from_slice(part(token, 2));
     }
 
+    let scale = 1.0 / (head_dim as f32).sqrt();
     for start in (0..tokens).step_by(SCORE_ROWS) {
         let rows = SCORE_ROWS.min(tokens - start);
         let by_keys =
             Product { m: rows, n: tokens, k: head_dim, a_stride: row, b_stride: wide_tokens, c_stride: wide_tokens };
         by_keys.run(isa, &qkv[start * row + head * head_dim..], keys, scores);
-        let scale = 1.0 / (head_dim as f32).sqrt();
-        softmax(isa, &mut scores[..rows * wide_tokens], wide_tokens, tokens, scale);
+        exponentiate(isa, &mut scores[..rows * wide_tokens], wide_tokens, tokens, scale, inverse_sums);
         let by_values =
             Product { m: rows, n: head_dim, k: tokens, a_stride: wide_tokens, b_stride: wide_dim, c_stride: hidden };
-        by_values.run(isa, scores, values, &mut out[start * hidden + head * head_dim..]);
+        let out = &mut out[start * hidden + head * head_dim..];
+        by_values.run(isa, scores, values, out);
+        for (row, inverse) in out.chunks_mut(hidden).zip(&inverse_sums[..rows]) {
+            row[..head_dim].iter_mut().for_each(|x| *x *= inverse);
+        }
     }
 }
 
 for_every_isa! {
-    fn softmax(scores: &mut [f32], stride: usize, width: usize, scale: f32) = softmax_generic;
+    fn exponentiate(scores: &mut [f32], stride: usize, width: usize, scale: f32, inverse_sums: &mut [f32])
+        = exponentiate_generic;
 }
 
-/// `softmax(scores · scale)` over the first `width` of each row of `stride`, which is whole lanes.
+/// `exp(scores · scale - the row's maximum)` over the first `width` of each row of `stride`, which is whole lanes,
+/// and one over each row's sum: with it, a softmax. Dividing is left for later, when a row has become shorter.
 #[inline(always)]
-fn softmax_generic<L: Lanes>(proof: L::Proof, scores: &mut [f32], stride: usize, width: usize, scale: f32) {
-    let scale = L::splat(proof, scale);
-    for row in scores.chunks_exact_mut(stride) {
+fn exponentiate_generic<L: Lanes>(
+    proof: L::Proof,
+    scores: &mut [f32],
+    stride: usize,
+    width: usize,
+    scale: f32,
+    inverse_sums: &mut [f32],
+) {
+    let (scale, floor) = (scale * LOG2_E, L::splat(proof, -126.0));
+    for (row, inverse_sum) in scores.chunks_exact_mut(stride).zip(inverse_sums) {
         row[width..].fill(f32::MIN);
         let row = row.as_chunks_mut::<LANES>().0;
         let mut largest = L::splat(proof, f32::MIN);
         for x in row.iter() {
             largest = L::load(proof, x).max(largest);
         }
-        let largest = L::splat(proof, largest.largest());
+        // The rounding of the maximum is the same for the whole row, so it is gone after the division.
+        let (scale, offset) = (L::splat(proof, scale), L::splat(proof, -largest.largest() * scale));
         let mut sum = L::splat(proof, 0.0);
         for x in row.iter_mut() {
-            let weight = exp(proof, L::load(proof, x).sub(largest).mul(scale));
+            let weight = exp2(proof, L::load(proof, x).mul_add(scale, offset).max(floor));
             weight.store(x);
             sum = sum.add(weight);
         }
-        // Past the width stand weights of e⁻⁸⁷; the largest score's own weight is 1, so they do not change the sum.
-        let inverse = L::splat(proof, 1.0 / sum.sum());
-        for x in row.iter_mut() {
-            L::load(proof, x).mul(inverse).store(x);
-        }
+        // Past the width stand weights of 2⁻¹²⁶; the largest score's own weight is 1, so they do not change the sum.
+        *inverse_sum = 1.0 / sum.sum();
     }
 }
 

@@ -32,7 +32,7 @@ pub use isa::Isa;
 pub use isa::{Avx2, Avx512Vnni};
 #[cfg(target_arch = "aarch64")]
 pub use isa::{Neon, NeonDotprod};
-pub use layer_norm::layer_norm;
+pub use layer_norm::LayerNorm;
 pub use linear_f32::{LinearF32, pack_f32, packed_f32_len};
 pub use linear_i8::{LinearI8, MAX_K, PANEL, column_sums, linear_i8, pack_i8, packed_i8_len};
 pub use math::Activation;

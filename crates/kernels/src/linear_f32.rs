@@ -121,7 +121,8 @@ fn product_generic<L: Lanes>(proof: L::Proof, shape: Product, a: &[f32], b: &[f3
     let Product { m, n, a_stride, c_stride, .. } = shape;
     let mut column = 0;
     while column < n {
-        let blocks = if n.next_multiple_of(LANES) - column >= 4 * LANES { 4 } else { 1 };
+        let left = (n - column).div_ceil(LANES);
+        let blocks = [4, 2].into_iter().find(|&blocks| blocks <= left.min(L::BLOCKS)).unwrap_or(1);
         let width = (blocks * LANES).min(n - column);
         for (row, height) in tiles(m, MAX_ROWS) {
             let (a, b) = (&a[row * a_stride..], &b[column..]);
@@ -131,6 +132,8 @@ fn product_generic<L: Lanes>(proof: L::Proof, shape: Product, a: &[f32], b: &[f3
                     // SAFETY: `Product::run` checked that the matrices hold their shapes, and the tile lies
                     // inside the shape.
                     $(($rows, 4) => unsafe { tile::<L, $rows, 4>(proof, shape, a, b, c, width) },
+                    // SAFETY: as above.
+                    ($rows, 2) => unsafe { tile::<L, $rows, 2>(proof, shape, a, b, c, width) },
                     // SAFETY: as above.
                     ($rows, _) => unsafe { tile::<L, $rows, 1>(proof, shape, a, b, c, width) },)*
                     _ => unreachable!("tiles are 1 to 6 rows high"),

@@ -17,6 +17,14 @@ pub struct QuantizedRows {
 }
 
 impl QuantizedRows {
+    /// Makes room for `rows` rows of `width`; what they hold is undefined.
+    pub(crate) fn resize(&mut self, rows: usize, width: usize) {
+        (self.stride, self.width) = (width.next_multiple_of(4), width);
+        self.bytes.resize(rows * self.stride, 0);
+        self.scales.resize(rows, 0.0);
+        self.zero_points.resize(rows, 0);
+    }
+
     /// Rows, `T`.
     pub fn rows(&self) -> usize {
         self.scales.len()
@@ -47,71 +55,49 @@ impl QuantizedRows {
     }
 }
 
-/// Quantises each row of `x[T, K]`, times `multiplier[K]` when there is one, to bytes.
+/// Quantises each row of `x[T, K]`, times `multiplier[K]`, to bytes.
 ///
 /// The row's range, widened to hold zero, is mapped to 0 ..= 255; the error of a value is at most 0.51 steps
 /// of its row. Values must be finite.
 ///
 /// # Panics
-/// If `x` is not whole rows of `width`, or `multiplier` is not one row.
-pub fn quantize_rows(isa: Isa, x: &[f32], width: usize, multiplier: Option<&[f32]>, out: &mut QuantizedRows) {
+/// If `x` is not whole rows as wide as `multiplier`, or that is empty.
+pub fn quantize_rows(isa: Isa, x: &[f32], multiplier: &[f32], out: &mut QuantizedRows) {
+    let width = multiplier.len();
     assert!(width > 0 && x.len().is_multiple_of(width), "quantize_rows: not whole rows");
-    assert!(multiplier.is_none_or(|m| m.len() == width), "quantize_rows: multiplier of another width");
-    let rows = x.len() / width;
-    out.width = width;
-    out.stride = width.next_multiple_of(4);
-    out.bytes.resize(rows * out.stride, 0);
-    out.scales.resize(rows, 0.0);
-    out.zero_points.resize(rows, 0);
-    for (t, row) in x.chunks_exact(width).enumerate() {
-        let bytes = &mut out.bytes[t * out.stride..][..out.stride];
-        let (bytes, padding) = bytes.split_at_mut(width);
-        padding.fill(0);
-        (out.scales[t], out.zero_points[t]) = match multiplier {
-            None => quantize_plain(isa, row, bytes),
-            Some(multiplier) => quantize_multiplied(isa, row, multiplier, bytes),
-        };
-    }
+    out.resize(x.len() / width, width);
+    quantize_all(isa, x, multiplier, out);
 }
 
 for_every_isa! {
-    fn quantize_plain(row: &[f32], out: &mut [u8]) -> (f32, i32) = quantize_plain_generic;
-    fn quantize_multiplied(row: &[f32], multiplier: &[f32], out: &mut [u8]) -> (f32, i32)
-        = quantize_multiplied_generic;
+    fn quantize_all(x: &[f32], multiplier: &[f32], out: &mut QuantizedRows) = quantize_all_generic;
 }
 
 #[inline(always)]
-fn quantize_plain_generic<L: Lanes>(proof: L::Proof, row: &[f32], out: &mut [u8]) -> (f32, i32) {
-    quantize_row::<L>(proof, out, |i, len| load::<L>(proof, row, i, len))
-}
-
-#[inline(always)]
-fn quantize_multiplied_generic<L: Lanes>(
-    proof: L::Proof,
-    row: &[f32],
-    multiplier: &[f32],
-    out: &mut [u8],
-) -> (f32, i32) {
-    quantize_row::<L>(proof, out, |i, len| load::<L>(proof, row, i, len).mul(load::<L>(proof, multiplier, i, len)))
-}
-
-/// Sixteen values from place `i`, or the last `len < 16` of them and zeros.
-#[inline(always)]
-fn load<L: Lanes>(proof: L::Proof, row: &[f32], i: usize, len: usize) -> L {
-    match row[i..i + len].first_chunk::<LANES>() {
-        Some(chunk) => L::load(proof, chunk),
-        None => L::load_partial(proof, &row[i..i + len], 0.0),
+fn quantize_all_generic<L: Lanes>(proof: L::Proof, x: &[f32], multiplier: &[f32], out: &mut QuantizedRows) {
+    for (t, row) in x.chunks_exact(multiplier.len()).enumerate() {
+        quantize_row::<L>(proof, row, multiplier, t, out);
     }
 }
 
-/// `values(i, len)` loads the row's values from place `i`; zeros past the end do not change the range.
+/// Quantises `row · multiplier` to row `t`.
+///
+/// The last values that do not fill the lanes are kept apart, with zeros, which do not change the range: what could
+/// be called inside a loop would spill the registers in it.
 #[inline(always)]
-fn quantize_row<L: Lanes>(proof: L::Proof, out: &mut [u8], values: impl Fn(usize, usize) -> L) -> (f32, i32) {
+pub(crate) fn quantize_row<L: Lanes>(
+    proof: L::Proof,
+    row: &[f32],
+    multiplier: &[f32],
+    t: usize,
+    out: &mut QuantizedRows,
+) {
     let zero = L::splat(proof, 0.0);
-    let (mut largest, mut smallest) = (zero, zero);
-    let len = out.len();
-    for i in (0..len).step_by(LANES) {
-        let x = values(i, LANES.min(len - i));
+    let ((row, row_tail), (multiplier, multiplier_tail)) = (row.as_chunks(), multiplier.as_chunks());
+    let tail = L::load_partial(proof, row_tail, 0.0).mul(L::load_partial(proof, multiplier_tail, 0.0));
+    let (mut largest, mut smallest) = (tail.max(zero), tail.min(zero));
+    for (x, m) in row.iter().zip(multiplier) {
+        let x = L::load(proof, x).mul(L::load(proof, m));
         largest = x.max(largest);
         smallest = x.min(smallest);
     }
@@ -120,21 +106,22 @@ fn quantize_row<L: Lanes>(proof: L::Proof, out: &mut [u8], values: impl Fn(usize
     let range = (largest - smallest).max(SMALLEST_RANGE);
     let steps = 255.0 / range;
     let zero_point = (-smallest * steps).round_ties_even();
+    out.scales[t] = range / 255.0;
+    out.zero_points[t] = zero_point as i32;
+
     let (steps, offset, top) = (L::splat(proof, steps), L::splat(proof, zero_point), L::splat(proof, 255.0));
-    for i in (0..len).step_by(LANES) {
-        let x = values(i, LANES.min(len - i));
-        let x = x.mul(steps).round().add(offset).max(zero).min(top);
-        match out[i..].first_chunk_mut::<LANES>() {
-            Some(chunk) => x.store_u8(chunk),
-            None => {
-                let mut all = [0; LANES];
-                x.store_u8(&mut all);
-                let tail = &mut out[i..];
-                tail.copy_from_slice(&all[..tail.len()]);
-            }
-        }
+    let (bytes, padding) = out.bytes[t * out.stride..][..out.stride].split_at_mut(out.width);
+    padding.fill(0);
+    let (bytes, bytes_tail) = bytes.as_chunks_mut();
+    for ((x, m), bytes) in row.iter().zip(multiplier).zip(bytes) {
+        let x = L::load(proof, x).mul(L::load(proof, m));
+        x.mul(steps).round().add(offset).max(zero).min(top).store_u8(bytes);
     }
-    (range / 255.0, zero_point as i32)
+    if !bytes_tail.is_empty() {
+        let mut all = [0; LANES];
+        tail.mul(steps).round().add(offset).max(zero).min(top).store_u8(&mut all);
+        bytes_tail.copy_from_slice(&all[..bytes_tail.len()]);
+    }
 }
 
 #[cfg(test)]
@@ -154,20 +141,19 @@ mod tests {
             for x in &mut x[2 * width..3 * width] {
                 *x *= 1e-37; // next to nothing
             }
-            let multiplier = random.floats(width);
-            for multiplier in [None, Some(&multiplier[..])] {
+            for multiplier in [vec![1.0; width], random.floats(width)] {
                 let mut expected = QuantizedRows::default();
-                quantize_rows(Isa::Scalar, &x, width, multiplier, &mut expected);
+                quantize_rows(Isa::Scalar, &x, &multiplier, &mut expected);
                 for isa in Isa::available() {
                     let mut got = QuantizedRows::default();
-                    quantize_rows(isa, &x, width, multiplier, &mut got);
+                    quantize_rows(isa, &x, &multiplier, &mut got);
                     assert_eq!(got.bytes, expected.bytes, "{isa:?}, width {width}");
                     assert_eq!(got.scales, expected.scales, "{isa:?}, width {width}");
                     assert_eq!(got.zero_points, expected.zero_points, "{isa:?}, width {width}");
                 }
                 for (t, row) in x.chunks(width).enumerate() {
                     for (i, &x) in row.iter().enumerate() {
-                        let x = x * multiplier.map_or(1.0, |m| m[i]);
+                        let x = x * multiplier[i];
                         let back = expected.scale(t) * (i32::from(expected.row(t)[i]) - expected.zero_point(t)) as f32;
                         assert!((back - x).abs() <= expected.scale(t) * 0.51, "width {width}, row {t}, place {i}");
                     }

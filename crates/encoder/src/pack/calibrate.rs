@@ -50,8 +50,7 @@ impl Calibration {
         let mut observe = |place, rows: &[f32]| inputs.0[place as usize].extend_from_slice(rows);
         for (&length, hidden) in self.lengths.iter().zip(&mut self.hidden) {
             self.workspace.hidden.clone_from(hidden);
-            let layer = &self.model.layers[i];
-            transform(&self.model, layer, Isa::best(), &[length], &mut self.workspace, &mut observe);
+            transform(&self.model, i, Isa::best(), &[length], &mut self.workspace, &mut observe);
             hidden.clone_from(&self.workspace.hidden);
         }
         inputs

@@ -29,6 +29,7 @@ macro_rules! fold8 {
 
 impl Lanes for F32x16 {
     type Proof = Avx2;
+    const BLOCKS: usize = 1;
 
     #[inline(always)]
     fn splat(_: Avx2, x: f32) -> Self {

@@ -25,6 +25,7 @@ macro_rules! fold16 {
 
 impl Lanes for F32x16 {
     type Proof = Avx512Vnni;
+    const BLOCKS: usize = 4;
 
     #[inline(always)]
     fn splat(_: Avx512Vnni, x: f32) -> Self {

@@ -20,6 +20,8 @@ pub(crate) const LANES: usize = 16;
 pub(crate) trait Lanes: Copy {
     /// What shows that the instructions are there.
     type Proof: Copy;
+    /// How many of these each of six rows of a product can sum up in registers.
+    const BLOCKS: usize;
 
     fn splat(proof: Self::Proof, x: f32) -> Self;
     fn load(proof: Self::Proof, from: &[f32; LANES]) -> Self;

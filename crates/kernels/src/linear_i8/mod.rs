@@ -253,7 +253,7 @@ mod tests {
             let case = Case::new(&mut random, k, n);
             let floats = random.floats(rows * k);
             let mut x = QuantizedRows::default();
-            quantize_rows(Isa::best(), &floats, k, None, &mut x);
+            quantize_rows(Isa::best(), &floats, &vec![1.0; k], &mut x);
             for isa in Isa::available() {
                 let mut out = vec![0.0; rows * n];
                 linear_i8(isa, &x, &case.layer(), Activation::None, &mut out);
@@ -271,7 +271,7 @@ mod tests {
                         );
                     }
                     let mut alone = QuantizedRows::default();
-                    quantize_rows(isa, &floats[t * k..][..k], k, None, &mut alone);
+                    quantize_rows(isa, &floats[t * k..][..k], &vec![1.0; k], &mut alone);
                     let mut row = vec![0.0; n];
                     linear_i8(isa, &alone, &case.layer(), Activation::None, &mut row);
                     assert_eq!(row, &out[t * n..][..n], "{isa:?}: row {t} alone");
@@ -288,7 +288,7 @@ mod tests {
             let (packed, sums) = (pack_i8(&weights, k, n), column_sums(&weights, k));
             let layer = LinearI8 { packed: &packed, scales: &[1.0; 64], column_sums: &sums, bias: &[0.0; 64], k };
             let mut x = QuantizedRows::default();
-            quantize_rows(Isa::Scalar, &vec![value; k], k, None, &mut x);
+            quantize_rows(Isa::Scalar, &vec![value; k], &vec![1.0; k], &mut x);
             let exact = 255 * k as i32 * i32::from(weight) * value as i32;
             for isa in Isa::available() {
                 let mut out = vec![0.0; n];
@@ -304,7 +304,7 @@ mod tests {
         let mut random = Random::new(9);
         let case = Case::new(&mut random, 64, 80);
         let mut x = QuantizedRows::default();
-        quantize_rows(Isa::best(), &random.floats(64 * 5), 64, None, &mut x);
+        quantize_rows(Isa::best(), &random.floats(64 * 5), &[1.0; 64], &mut x);
         for activation in [Activation::Gelu, Activation::GeluTanh, Activation::Relu] {
             crate::testing::same_on_every_isa(&vec![0.0; 5 * 80], |isa, out| {
                 linear_i8(isa, &x, &case.layer(), activation, out);
@@ -317,7 +317,7 @@ mod tests {
     fn shapes_must_agree() {
         let case = Case::new(&mut Random::new(1), 8, 8);
         let mut x = QuantizedRows::default();
-        quantize_rows(Isa::best(), &[1.0; 4], 4, None, &mut x);
+        quantize_rows(Isa::best(), &[1.0; 4], &[1.0; 4], &mut x);
         linear_i8(Isa::best(), &x, &case.layer(), Activation::None, &mut [0.0; 8]);
     }
 }
