@@ -47,6 +47,15 @@ impl Lanes for F32x16 {
         unsafe { Self(_mm256_cvtepi32_ps(_mm256_loadu_si256(at)), _mm256_cvtepi32_ps(_mm256_loadu_si256(at.add(1)))) }
     }
     #[inline(always)]
+    fn from_difference(_: Avx2, lhs: &[i32; LANES], factor: i32, rhs: &[i32; LANES]) -> Self {
+        let (lhs, rhs) = (lhs.as_ptr().cast::<__m256i>(), rhs.as_ptr().cast::<__m256i>());
+        let half = |i: usize| unsafe {
+            let product = _mm256_mullo_epi32(_mm256_set1_epi32(factor), _mm256_loadu_si256(rhs.add(i)));
+            _mm256_cvtepi32_ps(_mm256_sub_epi32(_mm256_loadu_si256(lhs.add(i)), product))
+        };
+        Self(half(0), half(1))
+    }
+    #[inline(always)]
     fn from_i8(_: Avx2, from: &[i8; LANES]) -> Self {
         unsafe {
             let bytes = _mm_loadu_si128(from.as_ptr().cast());

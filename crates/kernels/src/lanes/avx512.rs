@@ -40,6 +40,13 @@ impl Lanes for F32x16 {
         unsafe { Self(_mm512_cvtepi32_ps(_mm512_loadu_si512(from.as_ptr().cast()))) }
     }
     #[inline(always)]
+    fn from_difference(_: Avx512Vnni, lhs: &[i32; LANES], factor: i32, rhs: &[i32; LANES]) -> Self {
+        unsafe {
+            let (lhs, rhs) = (_mm512_loadu_si512(lhs.as_ptr().cast()), _mm512_loadu_si512(rhs.as_ptr().cast()));
+            Self(_mm512_cvtepi32_ps(_mm512_sub_epi32(lhs, _mm512_mullo_epi32(_mm512_set1_epi32(factor), rhs))))
+        }
+    }
+    #[inline(always)]
     fn from_i8(_: Avx512Vnni, from: &[i8; LANES]) -> Self {
         unsafe { Self(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(from.as_ptr().cast())))) }
     }

@@ -27,6 +27,11 @@ pub(crate) trait Lanes: Copy {
     fn load(proof: Self::Proof, from: &[f32; LANES]) -> Self;
     /// Converts, rounding to nearest even.
     fn from_i32(proof: Self::Proof, from: &[i32; LANES]) -> Self;
+    /// `lhs[i] - factor · rhs[i]`, which must fit an `i32`, rounded to nearest even.
+    #[inline(always)]
+    fn from_difference(proof: Self::Proof, lhs: &[i32; LANES], factor: i32, rhs: &[i32; LANES]) -> Self {
+        Self::from_i32(proof, &std::array::from_fn(|i| lhs[i].wrapping_sub(factor.wrapping_mul(rhs[i]))))
+    }
     fn from_i8(proof: Self::Proof, from: &[i8; LANES]) -> Self;
     fn store(self, to: &mut [f32; LANES]);
     /// Rounds to nearest even and stores as bytes; every lane must lie in 0 ..= 255.

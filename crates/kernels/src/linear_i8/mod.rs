@@ -149,45 +149,48 @@ fn run_generic<L: DotProducts>(
                 }};
             }
             dot_products!(1 2 3 4 5 6);
-            for (t, sums) in sums[..height].iter().enumerate() {
-                let (scale, zero_point) = (x.scale(row + t), x.zero_point(row + t) - L::SHIFT);
-                let out = &mut out[(row + t) * n + first..][..width];
-                dequantize::<L>(proof, sums, scale, zero_point, layer, first, activation, out);
-            }
+            let tile = Tile { row, height, first, width };
+            dequantize_tile::<L>(proof, &sums, tile, x, layer, activation, out);
         }
     }
 }
 
-/// One row of a tile, from exact sums to activated floats.
-#[inline(always)]
-#[allow(clippy::too_many_arguments, reason = "the operands of one fused step")]
-fn dequantize<L: Lanes>(
-    proof: L::Proof,
-    sums: &[i32; PANEL],
-    scale: f32,
-    zero_point: i32,
-    layer: &LinearI8<'_>,
+/// Rows `row ..` and outputs `first ..` of the product.
+#[derive(Clone, Copy)]
+struct Tile {
+    row: usize,
+    height: usize,
     first: usize,
+    width: usize,
+}
+
+/// From exact sums to activated floats.
+#[inline(always)]
+fn dequantize_tile<L: DotProducts>(
+    proof: L::Proof,
+    sums: &Sums,
+    tile: Tile,
+    x: &QuantizedRows,
+    layer: &LinearI8<'_>,
     activation: Activation,
     out: &mut [f32],
 ) {
-    let scale = L::splat(proof, scale);
-    for (block, out) in out.chunks_mut(LANES).enumerate() {
-        let (from, len) = (first + block * LANES, out.len());
-        let sums: &[i32; LANES] = sums[block * LANES..].first_chunk().expect("a panel is whole lanes");
+    let n = layer.bias.len();
+    for block in 0..tile.width.div_ceil(LANES) {
+        let (from, len) = (tile.first + block * LANES, LANES.min(tile.width - block * LANES));
+        let (scales, bias) = (&layer.scales[from..][..len], &layer.bias[from..][..len]);
+        let (scales, bias) = (L::load_partial(proof, scales, 0.0), L::load_partial(proof, bias, 0.0));
         let mut column_sums = [0; LANES];
         column_sums[..len].copy_from_slice(&layer.column_sums[from..][..len]);
-        let (scales, bias) = (&layer.scales[from..][..len], &layer.bias[from..][..len]);
-        let (scales, bias) = match (scales.first_chunk(), bias.first_chunk()) {
-            (Some(scales), Some(bias)) => (L::load(proof, scales), L::load(proof, bias)),
-            _ => (L::load_partial(proof, scales, 0.0), L::load_partial(proof, bias, 0.0)),
-        };
-        let exact: [i32; LANES] = from_fn(|i| sums[i].wrapping_sub(zero_point.wrapping_mul(column_sums[i])));
-        let y = L::from_i32(proof, &exact).mul_add(scale.mul(scales), bias);
-        let y = activation.apply(proof, y);
-        match out.first_chunk_mut::<LANES>() {
-            Some(out) => y.store(out),
-            None => y.store_partial(out),
+        for (t, sums) in (tile.row..tile.row + tile.height).zip(sums) {
+            let sums: &[i32; LANES] = sums[block * LANES..].first_chunk().expect("a panel is whole lanes");
+            let exact = L::from_difference(proof, sums, x.zero_point(t) - L::SHIFT, &column_sums);
+            let scale = L::splat(proof, x.scale(t)).mul(scales);
+            let y = activation.apply(proof, exact.mul_add(scale, bias));
+            match out[t * n + from..][..len].first_chunk_mut::<LANES>() {
+                Some(out) => y.store(out),
+                None => y.store_partial(&mut out[t * n + from..][..len]),
+            }
         }
     }
 }
