@@ -65,7 +65,7 @@ fn main() -> Outcome<()> {
         None => Encoder::builtin(),
     };
     match arguments.mode.as_str() {
-        "w1" => queries(&encoder, &arguments),
+        "w1" => queries(&encoder.with_team(arguments.threads), &arguments),
         "w2" => descriptions(&encoder, &arguments),
         "tokenize" => tokenize(&encoder, &arguments),
         "cold" => cold(&encoder),

@@ -4,10 +4,11 @@ use crate::directory::Directory;
 use crate::forward::{Batch, Workspace, forward};
 use crate::model::Model;
 use crate::{Bytes, Error, Fingerprint, TokenCount, Tokenizer, pack};
-use libellus_kernels::Isa;
+use libellus_kernels::{Crew, Isa, Team};
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// Tokens that go through the network together: enough to make good use of the weights that are read,
 /// few enough for the activations to stay in the second-level cache.
@@ -41,12 +42,15 @@ pub struct Encoded {
     pub tokens: TokenCount,
 }
 
-/// Turns text into vectors. Immutable and shared freely between threads.
+/// Turns text into vectors. Shared freely between threads.
 pub struct Encoder {
     model: Model,
     tokenizer: Tokenizer,
     info: ModelInfo,
     isa: Isa,
+    team: Team,
+    /// Memory of passes that are over, for the next ones.
+    workspaces: Mutex<Vec<Workspace>>,
 }
 
 impl Encoder {
@@ -92,7 +96,14 @@ impl Encoder {
             heads: model.config.heads,
             size_bytes: model.size_bytes(),
         };
-        Self { model, tokenizer, info, isa: Isa::best() }
+        let (team, workspaces) = (Team::new(1), Mutex::default());
+        Self { model, tokenizer, info, isa: Isa::best(), team, workspaces }
+    }
+
+    /// The same encoder with `threads` threads to split a single text between. They are started here, and look out
+    /// for work for a moment after each text, so this is for a service that waits for the next one.
+    pub fn with_team(self, threads: usize) -> Self {
+        Self { team: Team::new(threads), ..self }
     }
 
     /// What the model is.
@@ -115,12 +126,14 @@ impl Encoder {
         Self { isa, ..self }
     }
 
-    /// The vector of one text, on the calling thread.
+    /// The vector of one text, on the calling thread and those of the [team](Encoder::with_team) that are free.
     pub fn encode(&self, text: &str) -> Encoded {
-        let mut token_ids = Vec::new();
-        let tokens = self.tokenizer.encode(text, self.info.max_tokens, &mut token_ids);
+        let (token_ids, tokens) = self.tokenize(text);
         let batch = Batch { token_ids: &token_ids, lengths: &[token_ids.len()] };
-        Encoded { vector: forward(&self.model, self.isa, batch, &mut Workspace::default()), tokens }
+        let mut workspace = self.workspace();
+        let vector = forward(&self.model, self.isa, &self.team.crew(), batch, &mut workspace);
+        self.keep(workspace);
+        Encoded { vector, tokens }
     }
 
     /// The vectors of many texts, in their order, on `threads` threads (at least one).
@@ -135,11 +148,12 @@ impl Encoder {
 
         let next = AtomicUsize::new(0);
         let work = || {
-            let (mut done, mut workspace) = (Vec::new(), Workspace::default());
+            let (mut done, mut workspace) = (Vec::new(), self.workspace());
             while let Some(&batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let vectors = self.forward_batch(batch, &tokenized, &mut workspace);
                 done.extend(batch.iter().copied().zip(vectors));
             }
+            self.keep(workspace);
             done
         };
         let mut vectors = vec![Vec::new(); texts.len()];
@@ -158,6 +172,14 @@ impl Encoder {
         vectors.into_iter().zip(tokenized).map(join).collect()
     }
 
+    fn workspace(&self) -> Workspace {
+        self.workspaces.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    fn keep(&self, workspace: Workspace) {
+        self.workspaces.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
+    }
+
     fn tokenize(&self, text: &str) -> (Vec<u32>, TokenCount) {
         let mut token_ids = Vec::new();
         let count = self.tokenizer.encode(text, self.info.max_tokens, &mut token_ids);
@@ -174,7 +196,8 @@ impl Encoder {
         let texts = || batch.iter().map(|&i| &tokenized[i].0);
         let token_ids: Vec<u32> = texts().flatten().copied().collect();
         let lengths: Vec<usize> = texts().map(Vec::len).collect();
-        let vectors = forward(&self.model, self.isa, Batch { token_ids: &token_ids, lengths: &lengths }, workspace);
+        let batch = Batch { token_ids: &token_ids, lengths: &lengths };
+        let vectors = forward(&self.model, self.isa, &Crew::ALONE, batch, workspace);
         vectors.chunks_exact(self.info.dim).map(<[f32]>::to_vec).collect()
     }
 }

@@ -7,7 +7,7 @@
 
 use crate::config::Pooling;
 use crate::model::Model;
-use libellus_kernels::{self as kernels, Activation, AttentionScratch, Isa, QuantizedRows};
+use libellus_kernels::{self as kernels, Activation, Crew, Isa, QuantizedRows};
 
 /// Sequences of token ids, end to end.
 #[derive(Clone, Copy)]
@@ -34,15 +34,20 @@ pub(crate) struct Workspace {
     branch: Vec<f32>,
     wide: Vec<f32>,
     bytes: QuantizedRows,
-    attention: AttentionScratch,
 }
 
 /// One vector a sequence, `[B, H]`.
-pub(crate) fn forward(model: &Model, isa: Isa, batch: Batch<'_>, workspace: &mut Workspace) -> Vec<f32> {
+pub(crate) fn forward(
+    model: &Model,
+    isa: Isa,
+    crew: &Crew<'_>,
+    batch: Batch<'_>,
+    workspace: &mut Workspace,
+) -> Vec<f32> {
     embed(model, isa, batch, &mut workspace.hidden); // [T, H]
     prepare(model, isa, workspace);
     for i in 0..model.layers.len() {
-        transform(model, i, isa, batch.lengths, workspace, &mut |_, _| ()); // [T, H]
+        transform(model, i, isa, crew, batch.lengths, workspace, &mut |_, _| ()); // [T, H]
     }
     let mut vectors = pool(model, batch.lengths, &workspace.hidden); // [B, H]
     if model.config.normalize {
@@ -77,11 +82,12 @@ pub(crate) fn transform(
     model: &Model,
     i: usize,
     isa: Isa,
+    crew: &Crew<'_>,
     lengths: &[usize],
     workspace: &mut Workspace,
     observe: &mut impl FnMut(Place, &[f32]),
 ) {
-    let Workspace { hidden, branch, wide, bytes, attention } = workspace;
+    let Workspace { hidden, branch, wide, bytes } = workspace;
     let (layer, next) = (&model.layers[i], model.layers.get(i + 1).map(|next| &next.qkv));
     let (h, eps) = (model.config.hidden, model.config.layer_norm_eps);
     let tokens = hidden.len() / h;
@@ -89,19 +95,19 @@ pub(crate) fn transform(
     wide.resize(tokens * 3 * h, 0.0);
     branch.resize(tokens * h, 0.0);
     observe(Place::Qkv, hidden);
-    layer.qkv.apply(isa, hidden, bytes, Activation::None, wide); // [T, 3H]
-    kernels::attention(isa, wide, lengths, model.config.heads, attention, branch); // [T, H]  softmax(q·kᵀ/√D)·v
+    layer.qkv.apply(isa, crew, hidden, bytes, Activation::None, wide); // [T, 3H]
+    kernels::attention(isa, crew, wide, lengths, model.config.heads, branch); // [T, H]  softmax(q·kᵀ/√D)·v
     observe(Place::AttentionOutput, branch);
     layer.attention_output.prepare(isa, branch, bytes);
-    layer.attention_output.apply(isa, branch, bytes, Activation::None, &mut wide[..tokens * h]); // [T, H]
+    layer.attention_output.apply(isa, crew, branch, bytes, Activation::None, &mut wide[..tokens * h]); // [T, H]
     layer.attention_norm.add_apply(isa, hidden, &wide[..tokens * h], eps, Some(&layer.feed_forward), bytes); // [T, H]
 
     wide.resize(tokens * model.config.feed_forward, 0.0);
     observe(Place::FeedForward, hidden);
-    layer.feed_forward.apply(isa, hidden, bytes, model.config.hidden_act.activation(), wide); // [T, F]
+    layer.feed_forward.apply(isa, crew, hidden, bytes, model.config.hidden_act.activation(), wide); // [T, F]
     observe(Place::Output, wide);
     layer.output.prepare(isa, wide, bytes);
-    layer.output.apply(isa, wide, bytes, Activation::None, branch); // [T, H]
+    layer.output.apply(isa, crew, wide, bytes, Activation::None, branch); // [T, H]
     layer.output_norm.add_apply(isa, hidden, branch, eps, next, bytes); // [T, H]
 }
 
@@ -159,7 +165,7 @@ mod tests {
             embed(&model, Isa::best(), batch, &mut workspace.hidden);
             assert_close(&workspace.hidden, expected.next().expect("the embeddings"), "embeddings");
             for i in 0..model.layers.len() {
-                transform(&model, i, Isa::best(), &lengths, &mut workspace, &mut |_, _| ());
+                transform(&model, i, Isa::best(), &Crew::ALONE, &lengths, &mut workspace, &mut |_, _| ());
                 assert_close(&workspace.hidden, expected.next().expect("a layer"), &format!("layer {i}"));
             }
         }

@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::tensor::Tensor;
 use crate::weights::Weights;
 use libellus_kernels::{
-    self as kernels, Activation, GROUP, GROUP_BYTES, Isa, LinearF32, LinearI8, QuantizedRows, RowI4,
+    self as kernels, Activation, Crew, GROUP, GROUP_BYTES, Isa, LinearF32, LinearI8, QuantizedRows, RowI4,
 };
 
 /// A BERT encoder.
@@ -105,12 +105,20 @@ impl Linear {
     }
 
     /// `out[T, N] = activation(x[T, K] · weight + bias)`, where `bytes` are `x` [made ready](Linear::prepare).
-    pub(crate) fn apply(&self, isa: Isa, x: &[f32], bytes: &QuantizedRows, activation: Activation, out: &mut [f32]) {
+    pub(crate) fn apply(
+        &self,
+        isa: Isa,
+        crew: &Crew<'_>,
+        x: &[f32],
+        bytes: &QuantizedRows,
+        activation: Activation,
+        out: &mut [f32],
+    ) {
         match self {
-            Linear::F32 { packed, bias, k } => LinearF32 { packed, bias, k: *k }.apply(isa, x, activation, out),
+            Linear::F32 { packed, bias, k } => LinearF32 { packed, bias, k: *k }.apply(isa, crew, x, activation, out),
             Linear::I8 { packed, scales, column_sums, bias, multiplier } => {
                 let layer = LinearI8 { packed, scales, column_sums, bias, k: multiplier.len() };
-                kernels::linear_i8(isa, bytes, &layer, activation, out);
+                kernels::linear_i8(isa, crew, bytes, &layer, activation, out);
             }
         }
     }

@@ -3,25 +3,31 @@
 //! Vaswani et al., *Attention Is All You Need*, 2017: per sequence and head,
 //! `softmax(q · kᵀ / √D) · v`.
 
-use crate::Isa;
 use crate::lanes::{LANES, Lanes, for_every_isa};
-use crate::linear_f32::Product;
+use crate::linear_f32::{Epilogue, Product};
 use crate::math::exp2;
+use crate::team::Places;
+use crate::{Crew, Isa};
+use std::cell::RefCell;
 use std::f32::consts::LOG2_E;
 
 /// Rows of scores held at a time, so that they stay in the first cache levels.
 const SCORE_ROWS: usize = 48;
 
-/// Memory that [`attention`] works in, kept between calls.
+thread_local! {
+    /// Memory that a thread works in, kept between calls; it grows with the longest sequence.
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
 #[derive(Default)]
-pub struct AttentionScratch {
+struct Scratch {
     keys: Vec<f32>,
     values: Vec<f32>,
     scores: Vec<f32>,
     inverse_sums: Vec<f32>,
 }
 
-/// Writes the attended values of every sequence to `out[T, H]`.
+/// Writes the attended values of every sequence to `out[T, H]`. The crew splits the heads.
 ///
 /// `qkv[T, 3H]` holds each token's query, key and value side by side; each is `heads` parts of `D = H / heads`.
 /// `lengths` are the tokens of each sequence, in order; a sequence attends to itself only. Softmax subtracts
@@ -30,14 +36,7 @@ pub struct AttentionScratch {
 ///
 /// # Panics
 /// If `heads` does not divide `H`, or the lengths do not fit.
-pub fn attention(
-    isa: Isa,
-    qkv: &[f32],
-    lengths: &[usize],
-    heads: usize,
-    scratch: &mut AttentionScratch,
-    out: &mut [f32],
-) {
+pub fn attention(isa: Isa, crew: &Crew<'_>, qkv: &[f32], lengths: &[usize], heads: usize, out: &mut [f32]) {
     let sum = lengths.iter().try_fold(0usize, |sum, &length| sum.checked_add(length));
     let tokens = sum.expect("attention: more tokens than memory can hold");
     if tokens == 0 {
@@ -47,33 +46,43 @@ pub fn attention(
     assert_eq!(out.len(), tokens * hidden, "attention: output is not whole rows");
     assert_eq!(qkv.len(), tokens * 3 * hidden, "attention: input of another shape");
     assert!(heads > 0 && hidden.is_multiple_of(heads), "attention: heads do not divide the hidden width");
-    let mut first = 0;
-    for &length in lengths {
-        let qkv = &qkv[first * 3 * hidden..][..length * 3 * hidden];
-        let out = &mut out[first * hidden..][..length * hidden];
-        for head in 0..heads {
-            attend(isa, qkv, hidden, hidden / heads, head, scratch, out);
-        }
-        first += length;
-    }
+    let head_dim = hidden / heads;
+    let out = Places::new(out);
+    crew.run(heads, |head| {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut first = 0;
+            for &length in lengths {
+                let qkv = &qkv[first * 3 * hidden..][..length * 3 * hidden];
+                // SAFETY: a head's outputs are written by whoever has that head, one sequence after the other.
+                unsafe { attend(isa, qkv, Head { hidden, head_dim, head, first }, scratch, out) };
+                first += length;
+            }
+        });
+    });
 }
 
-/// One head of one sequence.
-fn attend(
-    isa: Isa,
-    qkv: &[f32],
+/// Which head, of which sequence.
+#[derive(Clone, Copy)]
+struct Head {
     hidden: usize,
     head_dim: usize,
     head: usize,
-    scratch: &mut AttentionScratch,
-    out: &mut [f32],
-) {
+    /// The sequence's first token.
+    first: usize,
+}
+
+/// One head of one sequence, whose `qkv` these are.
+///
+/// # Safety
+/// Nobody else may use the head's places of `out` meanwhile.
+unsafe fn attend(isa: Isa, qkv: &[f32], head: Head, scratch: &mut Scratch, out: Places<'_, f32>) {
+    let Head { hidden, head_dim, head, first } = head;
     let row = 3 * hidden;
     let tokens = qkv.len() / row;
     let (wide_tokens, wide_dim) = (tokens.next_multiple_of(LANES), head_dim.next_multiple_of(LANES));
     let part = |token: usize, which: usize| &qkv[token * row + which * hidden + head * head_dim..][..head_dim];
 
-    let AttentionScratch { keys, values, scores, inverse_sums } = scratch;
+    let Scratch { keys, values, scores, inverse_sums } = scratch;
     keys.resize(head_dim * wide_tokens, 0.0); // [D, T]
     values.resize(tokens * wide_dim, 0.0); // [T, D]
     scores.resize(SCORE_ROWS * wide_tokens, 0.0); // [rows, T]
@@ -87,18 +96,18 @@ fn attend(
 
     let scale = 1.0 / (head_dim as f32).sqrt();
     for start in (0..tokens).step_by(SCORE_ROWS) {
-        let rows = SCORE_ROWS.min(tokens - start);
-        let by_keys =
-            Product { m: rows, n: tokens, k: head_dim, a_stride: row, b_stride: wide_tokens, c_stride: wide_tokens };
-        by_keys.run(isa, &qkv[start * row + head * head_dim..], keys, scores);
-        exponentiate(isa, &mut scores[..rows * wide_tokens], wide_tokens, tokens, scale, inverse_sums);
-        let by_values =
-            Product { m: rows, n: head_dim, k: tokens, a_stride: wide_tokens, b_stride: wide_dim, c_stride: hidden };
-        let out = &mut out[start * hidden + head * head_dim..];
-        by_values.run(isa, scores, values, out);
-        for (row, inverse) in out.chunks_mut(hidden).zip(&inverse_sums[..rows]) {
-            row[..head_dim].iter_mut().for_each(|x| *x *= inverse);
-        }
+        let m = SCORE_ROWS.min(tokens - start);
+        let (a_stride, b_stride, c_stride) = (row, wide_tokens, wide_tokens);
+        let by_keys = Product { m, n: tokens, k: head_dim, a_stride, b_stride, c_stride, c_start: 0 };
+        let queries = &qkv[start * row + head * head_dim..];
+        // SAFETY: the scores are this thread's own.
+        unsafe { by_keys.run(isa, queries, keys, Epilogue::Store, Places::new(scores)) };
+        exponentiate(isa, &mut scores[..m * wide_tokens], wide_tokens, tokens, scale, inverse_sums);
+        let (a_stride, b_stride, c_stride) = (wide_tokens, wide_dim, hidden);
+        let c_start = (first + start) * hidden + head * head_dim;
+        let by_values = Product { m, n: head_dim, k: tokens, a_stride, b_stride, c_stride, c_start };
+        // SAFETY: the caller has the head's places to itself.
+        unsafe { by_values.run(isa, scores, values, Epilogue::RowScales(inverse_sums), out) };
     }
 }
 
@@ -172,13 +181,13 @@ mod tests {
             let qkv: Vec<f32> =
                 Random::new(tokens as u64).floats(tokens * 3 * hidden).iter().map(|x| x * 3.0).collect();
             let out = same_on_every_isa(&vec![0.0; tokens * hidden], |isa, out| {
-                attention(isa, &qkv, &lengths, heads, &mut AttentionScratch::default(), out);
+                attention(isa, &Crew::ALONE, &qkv, &lengths, heads, out);
             });
             let mut first = 0;
             for &length in &lengths {
                 let part = &qkv[first * 3 * hidden..][..length * 3 * hidden];
                 let mut alone = vec![0.0; length * hidden];
-                attention(Isa::best(), part, &[length], heads, &mut AttentionScratch::default(), &mut alone);
+                attention(Isa::best(), &Crew::ALONE, part, &[length], heads, &mut alone);
                 assert_eq!(alone, &out[first * hidden..][..length * hidden], "{lengths:?}: a sequence alone");
                 for (got, exact) in alone.iter().zip(plain(part, hidden, heads)) {
                     assert!((f64::from(*got) - exact).abs() < 3e-6, "{lengths:?}: {got}, not {exact}");

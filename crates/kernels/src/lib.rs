@@ -9,6 +9,7 @@
 
 #![deny(unsafe_code)]
 
+#[allow(unsafe_code, reason = "heads that threads split between them")]
 mod attention;
 mod dot;
 mod isa;
@@ -22,10 +23,12 @@ mod linear_i8;
 mod math;
 mod quantize;
 mod rows;
+#[allow(unsafe_code, reason = "work that is lent to other threads, and matrices that they share")]
+mod team;
 #[cfg(test)]
 mod testing;
 
-pub use attention::{AttentionScratch, attention};
+pub use attention::attention;
 pub use dot::dot_f32;
 pub use isa::Isa;
 #[cfg(target_arch = "x86_64")]
@@ -40,3 +43,4 @@ pub use quantize::{QuantizedRows, quantize_rows};
 pub use rows::{
     GROUP, GROUP_BYTES, LEVELS, RowI4, add_assign, dequantize_add, dequantize_add_i4, max_assign, normalize,
 };
+pub use team::{Crew, Team};

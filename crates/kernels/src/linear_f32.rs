@@ -4,7 +4,8 @@
 //! it: so the result does not depend on the number of rows, nor on the instruction set.
 
 use crate::lanes::{LANES, Lanes, for_every_isa};
-use crate::{Activation, Isa};
+use crate::team::Places;
+use crate::{Activation, Crew, Isa};
 use std::array::from_fn;
 
 /// Outputs in a panel of packed weights.
@@ -30,11 +31,12 @@ impl LinearF32<'_> {
     }
 
     /// `out[T, N] = activation(x[T, K] · weight + bias)`. Before the activation, the error is at most
-    /// `(K + 1) · 2⁻²⁴ · (Σ |x · w| + |bias|)`: one rounding for each product, and one for the bias.
+    /// `(K + 1) · 2⁻²⁴ · (Σ |x · w| + |bias|)`: one rounding for each product, and one for the bias. The crew splits
+    /// the outputs.
     ///
     /// # Panics
     /// If the lengths do not fit the shapes.
-    pub fn apply(&self, isa: Isa, x: &[f32], activation: Activation, out: &mut [f32]) {
+    pub fn apply(&self, isa: Isa, crew: &Crew<'_>, x: &[f32], activation: Activation, out: &mut [f32]) {
         let (k, n) = (self.k, self.n());
         assert!(k > 0 && n > 0, "LinearF32: empty layer");
         assert_eq!(self.packed.len(), packed_f32_len(k, n), "LinearF32: packed weights of another shape");
@@ -44,13 +46,16 @@ impl LinearF32<'_> {
         if rows == 0 {
             return;
         }
-        for (p, panel) in self.packed.chunks_exact(k * PANEL).enumerate() {
+        let out = Places::new(out);
+        crew.run(n.div_ceil(PANEL), |p| {
+            let panel = &self.packed[p * k * PANEL..][..k * PANEL];
             let first = p * PANEL;
             let width = PANEL.min(n - first);
-            let shape = Product { m: rows, n: width, k, a_stride: k, b_stride: PANEL, c_stride: n };
-            shape.run(isa, x, panel, &mut out[first..]);
-        }
-        bias_activation(isa, self.bias, activation, out);
+            let shape = Product { m: rows, n: width, k, a_stride: k, b_stride: PANEL, c_stride: n, c_start: first };
+            let epilogue = Epilogue::BiasActivation(&self.bias[first..], activation);
+            // SAFETY: a panel's outputs are written by whoever has that panel.
+            unsafe { shape.run(isa, x, panel, epilogue, out) };
+        });
     }
 }
 
@@ -88,6 +93,19 @@ pub(crate) struct Product {
     /// Rows of `B` must be readable up to `n` rounded up to whole lanes.
     pub b_stride: usize,
     pub c_stride: usize,
+    /// Where `C` begins among the places that are written to.
+    pub c_start: usize,
+}
+
+/// What is done to the sums before they are stored.
+#[derive(Clone, Copy)]
+pub(crate) enum Epilogue<'a> {
+    /// Nothing.
+    Store,
+    /// Each column's bias is added, and the activation applied.
+    BiasActivation(&'a [f32], Activation),
+    /// Each row is multiplied by its own factor.
+    RowScales(&'a [f32]),
 }
 
 impl Product {
@@ -95,7 +113,10 @@ impl Product {
     ///
     /// # Panics
     /// If a matrix does not hold its shape.
-    pub(crate) fn run(&self, isa: Isa, a: &[f32], b: &[f32], c: &mut [f32]) {
+    ///
+    /// # Safety
+    /// Nobody else may use the places of `C` meanwhile.
+    pub(crate) unsafe fn run(&self, isa: Isa, a: &[f32], b: &[f32], epilogue: Epilogue<'_>, c: Places<'_, f32>) {
         if self.m == 0 {
             return;
         }
@@ -106,36 +127,43 @@ impl Product {
         assert!(self.k > 0 && self.n > 0, "Product: empty shape");
         assert!(holds(a.len(), self.m, self.a_stride, self.k), "Product: A is too small");
         assert!(holds(b.len(), self.k, self.b_stride, self.n.next_multiple_of(LANES)), "Product: B is too small");
-        assert!(holds(c.len(), self.m, self.c_stride, self.n), "Product: C is too small");
-        product(isa, *self, a, b, c);
+        match epilogue {
+            Epilogue::Store => {}
+            Epilogue::BiasActivation(bias, _) => assert!(bias.len() >= self.n, "Product: too few biases"),
+            Epilogue::RowScales(scales) => assert!(scales.len() >= self.m, "Product: too few scales"),
+        }
+        product(isa, *self, a, b, epilogue, c);
     }
 }
 
 for_every_isa! {
-    fn product(shape: Product, a: &[f32], b: &[f32], c: &mut [f32]) = product_generic;
-    fn bias_activation(bias: &[f32], activation: Activation, out: &mut [f32]) = bias_activation_generic;
+    fn product(shape: Product, a: &[f32], b: &[f32], epilogue: Epilogue<'_>, c: Places<'_, f32>) = product_generic;
 }
 
 #[inline(always)]
-fn product_generic<L: Lanes>(proof: L::Proof, shape: Product, a: &[f32], b: &[f32], c: &mut [f32]) {
-    let Product { m, n, a_stride, c_stride, .. } = shape;
+fn product_generic<L: Lanes>(
+    proof: L::Proof,
+    shape: Product,
+    a: &[f32],
+    b: &[f32],
+    epilogue: Epilogue<'_>,
+    c: Places<'_, f32>,
+) {
     let mut column = 0;
-    while column < n {
-        let left = (n - column).div_ceil(LANES);
+    while column < shape.n {
+        let left = (shape.n - column).div_ceil(LANES);
         let blocks = [4, 2].into_iter().find(|&blocks| blocks <= left.min(L::BLOCKS)).unwrap_or(1);
-        let width = (blocks * LANES).min(n - column);
-        for (row, height) in tiles(m, MAX_ROWS) {
-            let (a, b) = (&a[row * a_stride..], &b[column..]);
-            let c = &mut c[row * c_stride + column..];
+        for (row, height) in tiles(shape.m, MAX_ROWS) {
+            let at = At { row, column };
             macro_rules! tile {
                 ($($rows:literal)*) => { match (height, blocks) {
-                    // SAFETY: `Product::run` checked that the matrices hold their shapes, and the tile lies
-                    // inside the shape.
-                    $(($rows, 4) => unsafe { tile::<L, $rows, 4>(proof, shape, a, b, c, width) },
+                    // SAFETY: `Product::run` checked that the matrices hold their shapes, the tile lies inside the
+                    // shape, and the caller has `C` to itself.
+                    $(($rows, 4) => unsafe { tile::<L, $rows, 4>(proof, shape, at, a, b, epilogue, c) },
                     // SAFETY: as above.
-                    ($rows, 2) => unsafe { tile::<L, $rows, 2>(proof, shape, a, b, c, width) },
+                    ($rows, 2) => unsafe { tile::<L, $rows, 2>(proof, shape, at, a, b, epilogue, c) },
                     // SAFETY: as above.
-                    ($rows, _) => unsafe { tile::<L, $rows, 1>(proof, shape, a, b, c, width) },)*
+                    ($rows, _) => unsafe { tile::<L, $rows, 1>(proof, shape, at, a, b, epilogue, c) },)*
                     _ => unreachable!("tiles are 1 to 6 rows high"),
                 }};
             }
@@ -143,6 +171,13 @@ fn product_generic<L: Lanes>(proof: L::Proof, shape: Product, a: &[f32], b: &[f3
         }
         column += blocks * LANES;
     }
+}
+
+/// A tile's first row and column.
+#[derive(Clone, Copy)]
+struct At {
+    row: usize,
+    column: usize,
 }
 
 /// Cuts `rows` into tiles of at most `max` rows, as equal as possible: first row and height of each.
@@ -154,22 +189,23 @@ pub(crate) fn tiles(rows: usize, max: usize) -> impl Iterator<Item = (usize, usi
     })
 }
 
-/// Computes `ROWS` rows of `BLOCKS · 16` columns of `C` and stores the first `width` columns.
+/// Computes `ROWS` rows of `BLOCKS · 16` columns of `C`, and stores those that `C` has.
 ///
 /// # Safety
 /// `a` must hold `ROWS` rows of the shape's `k`, `a_stride` apart, and `b` `k` rows of `BLOCKS · 16`,
-/// `b_stride` apart.
+/// `b_stride` apart, both from the tile on; nobody else may use the tile's places of `C`.
 #[inline(always)]
 unsafe fn tile<L: Lanes, const ROWS: usize, const BLOCKS: usize>(
     proof: L::Proof,
     shape: Product,
+    At { row, column }: At,
     a: &[f32],
     b: &[f32],
-    c: &mut [f32],
-    width: usize,
+    epilogue: Epilogue<'_>,
+    c: Places<'_, f32>,
 ) {
     let mut sums = [[L::splat(proof, 0.0); BLOCKS]; ROWS];
-    let (a, b) = (a.as_ptr(), b.as_ptr());
+    let (a, b) = (a[row * shape.a_stride..].as_ptr(), b[column..].as_ptr());
     for k in 0..shape.k {
         // SAFETY: row `k` of `b` holds `BLOCKS · 16` floats, says the caller.
         let b: &[[f32; LANES]; BLOCKS] = unsafe { &*b.add(k * shape.b_stride).cast() };
@@ -182,29 +218,22 @@ unsafe fn tile<L: Lanes, const ROWS: usize, const BLOCKS: usize>(
             }
         }
     }
-    for (row, sums) in sums.iter().enumerate() {
-        let c = &mut c[row * shape.c_stride..][..width];
-        for (c, sum) in c.chunks_mut(LANES).zip(sums) {
+    for j in 0..BLOCKS {
+        let column = column + j * LANES;
+        let width = LANES.min(shape.n - column);
+        for (t, sums) in (row..).zip(&sums) {
+            let y = match epilogue {
+                Epilogue::Store => sums[j],
+                Epilogue::BiasActivation(bias, activation) => {
+                    activation.apply(proof, sums[j].add(L::load_partial(proof, &bias[column..][..width], 0.0)))
+                }
+                Epilogue::RowScales(scales) => sums[j].mul(L::splat(proof, scales[t])),
+            };
+            // SAFETY: the caller has these places to itself.
+            let c = unsafe { c.slice_mut(shape.c_start + t * shape.c_stride + column, width) };
             match c.first_chunk_mut::<LANES>() {
-                Some(c) => sum.store(c),
-                None => sum.store_partial(c),
-            }
-        }
-    }
-}
-
-#[inline(always)]
-fn bias_activation_generic<L: Lanes>(proof: L::Proof, bias: &[f32], activation: Activation, out: &mut [f32]) {
-    for row in out.chunks_exact_mut(bias.len()) {
-        for (x, bias) in row.chunks_mut(LANES).zip(bias.chunks(LANES)) {
-            match (x.first_chunk_mut::<LANES>(), bias.first_chunk::<LANES>()) {
-                (Some(x), Some(bias)) => {
-                    activation.apply(proof, L::load(proof, x).add(L::load(proof, bias))).store(x);
-                }
-                _ => {
-                    let sum = L::load_partial(proof, x, 0.0).add(L::load_partial(proof, bias, 0.0));
-                    activation.apply(proof, sum).store_partial(x);
-                }
+                Some(c) => y.store(c),
+                None => y.store_partial(c),
             }
         }
     }
@@ -223,10 +252,12 @@ mod tests {
             let (x, weight, bias) = (random.floats(rows * k), random.floats(n * k), random.floats(n));
             let packed = pack_f32(&weight, k, n);
             let layer = LinearF32 { packed: &packed, bias: &bias, k };
-            let out = same_on_every_isa(&vec![0.0; rows * n], |isa, out| layer.apply(isa, &x, Activation::None, out));
+            let out = same_on_every_isa(&vec![0.0; rows * n], |isa, out| {
+                layer.apply(isa, &Crew::ALONE, &x, Activation::None, out)
+            });
             for t in 0..rows {
                 let mut alone = vec![0.0; n];
-                layer.apply(Isa::best(), &x[t * k..][..k], Activation::None, &mut alone);
+                layer.apply(Isa::best(), &Crew::ALONE, &x[t * k..][..k], Activation::None, &mut alone);
                 assert_eq!(alone, &out[t * n..][..n], "row {t} alone, {rows} × {k} × {n}");
                 for j in 0..n {
                     let products = (0..k).map(|i| f64::from(x[t * k + i]) * f64::from(weight[j * k + i]));
@@ -254,7 +285,9 @@ mod tests {
     #[test]
     #[should_panic(expected = "B is too small")]
     fn a_product_checks_its_operands() {
-        let shape = Product { m: 1, n: 16, k: 2, a_stride: 2, b_stride: 16, c_stride: 16 };
-        shape.run(Isa::best(), &[0.0; 2], &[0.0; 31], &mut [0.0; 16]);
+        let shape = Product { m: 1, n: 16, k: 2, a_stride: 2, b_stride: 16, c_stride: 16, c_start: 0 };
+        let mut c = [0.0; 16];
+        // SAFETY: nobody else has `c`.
+        unsafe { shape.run(Isa::best(), &[0.0; 2], &[0.0; 31], Epilogue::Store, Places::new(&mut c)) };
     }
 }

@@ -3,7 +3,7 @@
 use crate::directory::Directory;
 use crate::forward::{Batch, Place, Workspace, embed, transform};
 use crate::model::Model;
-use libellus_kernels::Isa;
+use libellus_kernels::{Crew, Isa};
 
 /// The texts, one a line: descriptions and queries as of a book catalogue, and oddities (single letters,
 /// numbers, punctuation, other scripts), so that rare tokens are not quantised badly.
@@ -50,7 +50,7 @@ impl Calibration {
         let mut observe = |place, rows: &[f32]| inputs.0[place as usize].extend_from_slice(rows);
         for (&length, hidden) in self.lengths.iter().zip(&mut self.hidden) {
             self.workspace.hidden.clone_from(hidden);
-            transform(&self.model, i, Isa::best(), &[length], &mut self.workspace, &mut observe);
+            transform(&self.model, i, Isa::best(), &Crew::ALONE, &[length], &mut self.workspace, &mut observe);
             hidden.clone_from(&self.workspace.hidden);
         }
         inputs

@@ -12,7 +12,7 @@
 //! the same bits on every CPU: so a pack is the same everywhere.
 
 use crate::model::DenseLinear;
-use libellus_kernels::{Activation, Isa, LinearF32, pack_f32};
+use libellus_kernels::{Activation, Crew, Isa, LinearF32, pack_f32};
 
 /// A layer of bytes: `weight[n, k] · scales[n]` multiplies `input[k] · multiplier[k]`.
 pub(super) struct QuantizedLinear {
@@ -237,7 +237,13 @@ fn second_moments(rows: &[f32], k: usize) -> Vec<f64> {
     // As a linear layer from T inputs to K outputs, whose weights are Xᵀ too.
     let (packed, bias) = (pack_f32(&columns, tokens, k), vec![0.0; k]);
     let mut products = vec![0f32; k * k];
-    LinearF32 { packed: &packed, bias: &bias, k: tokens }.apply(Isa::best(), &columns, Activation::None, &mut products);
+    LinearF32 { packed: &packed, bias: &bias, k: tokens }.apply(
+        Isa::best(),
+        &Crew::ALONE,
+        &columns,
+        Activation::None,
+        &mut products,
+    );
     products.into_iter().map(|x| f64::from(x) / tokens as f64).collect()
 }
 

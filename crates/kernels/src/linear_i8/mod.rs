@@ -29,8 +29,8 @@ mod scalar;
 use crate::isa::Isa;
 use crate::lanes::{LANES, Lanes, for_every_isa};
 use crate::linear_f32::tiles;
-use crate::{Activation, QuantizedRows};
-use std::array::from_fn;
+use crate::team::Places;
+use crate::{Activation, Crew, QuantizedRows};
 
 /// Outputs in a panel of packed weights.
 pub const PANEL: usize = 64;
@@ -95,22 +95,31 @@ pub fn column_sums(weight: &[i8], k: usize) -> Vec<i32> {
 }
 
 /// `out[T, N] = activation(x · weight + bias)`; the sums are exact, what follows is rounded three times and
-/// then by the activation.
+/// then by the activation. The crew splits the outputs.
 ///
 /// # Panics
 /// If the lengths do not fit the shapes, or `K` is greater than [`MAX_K`].
-pub fn linear_i8(isa: Isa, x: &QuantizedRows, layer: &LinearI8<'_>, activation: Activation, out: &mut [f32]) {
+pub fn linear_i8(
+    isa: Isa,
+    crew: &Crew<'_>,
+    x: &QuantizedRows,
+    layer: &LinearI8<'_>,
+    activation: Activation,
+    out: &mut [f32],
+) {
     let n = layer.bias.len();
     assert!(layer.k > 0 && layer.k <= MAX_K && n > 0, "linear_i8: K = {} is not in 1 ..= {MAX_K}", layer.k);
     assert_eq!(x.width(), layer.k, "linear_i8: input of another width");
     assert_eq!(layer.packed.len(), packed_i8_len(layer.k, n), "linear_i8: packed weights of another shape");
     assert!(layer.scales.len() == n && layer.column_sums.len() == n, "linear_i8: scales or sums of another length");
     assert_eq!(Some(out.len()), x.rows().checked_mul(n), "linear_i8: output of another shape");
-    run(isa, x, layer, activation, out);
+    let out = Places::new(out);
+    crew.run(n.div_ceil(PANEL), |p| panel(isa, x, layer, activation, p, out));
 }
 
 for_every_isa! {
-    fn run(x: &QuantizedRows, layer: &LinearI8<'_>, activation: Activation, out: &mut [f32]) = run_generic;
+    fn panel(x: &QuantizedRows, layer: &LinearI8<'_>, activation: Activation, p: usize, out: Places<'_, f32>)
+        = panel_generic;
 }
 
 /// Sums of one tile, row by row.
@@ -126,32 +135,31 @@ trait DotProducts: Lanes {
     fn dot_products<const ROWS: usize>(proof: Self::Proof, x: &[u8], panel: &[i8], sums: &mut Sums);
 }
 
+/// The outputs of panel `p`, for all rows.
 #[inline(always)]
-fn run_generic<L: DotProducts>(
+fn panel_generic<L: DotProducts>(
     proof: L::Proof,
     x: &QuantizedRows,
     layer: &LinearI8<'_>,
     activation: Activation,
-    out: &mut [f32],
+    p: usize,
+    out: Places<'_, f32>,
 ) {
-    let n = layer.bias.len();
-    let (stride, quads) = (x.stride(), x.stride() / QUAD);
+    let stride = x.stride();
+    let panel = &layer.packed[p * stride * PANEL..][..stride * PANEL];
+    let first = p * PANEL;
+    let width = PANEL.min(layer.bias.len() - first);
     let mut sums: Sums = [[0; PANEL]; MAX_ROWS];
-    for (p, panel) in layer.packed.chunks_exact(quads * QUAD * PANEL).enumerate() {
-        let first = p * PANEL;
-        let width = PANEL.min(n - first);
-        for (row, height) in tiles(x.rows(), MAX_ROWS) {
-            let bytes = &x.bytes()[row * stride..][..height * stride];
-            macro_rules! dot_products {
-                ($($rows:literal)*) => { match height {
-                    $($rows => L::dot_products::<$rows>(proof, bytes, panel, &mut sums),)*
-                    _ => unreachable!("tiles are 1 to 6 rows high"),
-                }};
-            }
-            dot_products!(1 2 3 4 5 6);
-            let tile = Tile { row, height, first, width };
-            dequantize_tile::<L>(proof, &sums, tile, x, layer, activation, out);
+    for (row, height) in tiles(x.rows(), MAX_ROWS) {
+        let bytes = &x.bytes()[row * stride..][..height * stride];
+        macro_rules! dot_products {
+            ($($rows:literal)*) => { match height {
+                $($rows => L::dot_products::<$rows>(proof, bytes, panel, &mut sums),)*
+                _ => unreachable!("tiles are 1 to 6 rows high"),
+            }};
         }
+        dot_products!(1 2 3 4 5 6);
+        dequantize_tile::<L>(proof, &sums, Tile { row, height, first, width }, x, layer, activation, out);
     }
 }
 
@@ -173,7 +181,7 @@ fn dequantize_tile<L: DotProducts>(
     x: &QuantizedRows,
     layer: &LinearI8<'_>,
     activation: Activation,
-    out: &mut [f32],
+    out: Places<'_, f32>,
 ) {
     let n = layer.bias.len();
     for block in 0..tile.width.div_ceil(LANES) {
@@ -187,9 +195,11 @@ fn dequantize_tile<L: DotProducts>(
             let exact = L::from_difference(proof, sums, x.zero_point(t) - L::SHIFT, &column_sums);
             let scale = L::splat(proof, x.scale(t)).mul(scales);
             let y = activation.apply(proof, exact.mul_add(scale, bias));
-            match out[t * n + from..][..len].first_chunk_mut::<LANES>() {
+            // SAFETY: a panel's outputs are written by whoever has that panel, one tile after the other.
+            let out = unsafe { out.slice_mut(t * n + from, len) };
+            match out.first_chunk_mut::<LANES>() {
                 Some(out) => y.store(out),
-                None => y.store_partial(&mut out[t * n + from..][..len]),
+                None => y.store_partial(out),
             }
         }
     }
@@ -259,7 +269,7 @@ mod tests {
             quantize_rows(Isa::best(), &floats, &vec![1.0; k], &mut x);
             for isa in Isa::available() {
                 let mut out = vec![0.0; rows * n];
-                linear_i8(isa, &x, &case.layer(), Activation::None, &mut out);
+                linear_i8(isa, &Crew::ALONE, &x, &case.layer(), Activation::None, &mut out);
                 for t in 0..rows {
                     for j in 0..n {
                         let weight = &case.weight[j * k..][..k];
@@ -276,7 +286,7 @@ mod tests {
                     let mut alone = QuantizedRows::default();
                     quantize_rows(isa, &floats[t * k..][..k], &vec![1.0; k], &mut alone);
                     let mut row = vec![0.0; n];
-                    linear_i8(isa, &alone, &case.layer(), Activation::None, &mut row);
+                    linear_i8(isa, &Crew::ALONE, &alone, &case.layer(), Activation::None, &mut row);
                     assert_eq!(row, &out[t * n..][..n], "{isa:?}: row {t} alone");
                 }
             }
@@ -295,7 +305,7 @@ mod tests {
             let exact = 255 * k as i32 * i32::from(weight) * value as i32;
             for isa in Isa::available() {
                 let mut out = vec![0.0; n];
-                linear_i8(isa, &x, &layer, Activation::None, &mut out);
+                linear_i8(isa, &Crew::ALONE, &x, &layer, Activation::None, &mut out);
                 let expected = exact as f32 * x.scale(0);
                 assert!(out.iter().all(|&y| y == expected), "{isa:?}: {} instead of {expected}", out[0]);
             }
@@ -310,7 +320,7 @@ mod tests {
         quantize_rows(Isa::best(), &random.floats(64 * 5), &[1.0; 64], &mut x);
         for activation in [Activation::Gelu, Activation::GeluTanh, Activation::Relu] {
             crate::testing::same_on_every_isa(&vec![0.0; 5 * 80], |isa, out| {
-                linear_i8(isa, &x, &case.layer(), activation, out);
+                linear_i8(isa, &Crew::ALONE, &x, &case.layer(), activation, out);
             });
         }
     }
@@ -321,6 +331,6 @@ mod tests {
         let case = Case::new(&mut Random::new(1), 8, 8);
         let mut x = QuantizedRows::default();
         quantize_rows(Isa::best(), &[1.0; 4], &[1.0; 4], &mut x);
-        linear_i8(Isa::best(), &x, &case.layer(), Activation::None, &mut [0.0; 8]);
+        linear_i8(Isa::best(), &Crew::ALONE, &x, &case.layer(), Activation::None, &mut [0.0; 8]);
     }
 }
