@@ -7,8 +7,7 @@ use crate::{Bytes, Error, Fingerprint, TokenCount, Tokenizer, pack};
 use libellus_kernels::{Crew, Isa, Team};
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Tokens that go through the network together: enough to make good use of the weights that are read,
 /// few enough for the activations to stay in the second-level cache.
@@ -48,7 +47,10 @@ pub struct Encoder {
     tokenizer: Tokenizer,
     info: ModelInfo,
     isa: Isa,
+    /// Splits single texts.
     team: Team,
+    /// Shares out many texts: the team of the last call, which is the next one's if it is as large.
+    bulk_team: Mutex<Option<Arc<Team>>>,
     /// Memory of passes that are over, for the next ones.
     workspaces: Mutex<Vec<Workspace>>,
 }
@@ -96,8 +98,8 @@ impl Encoder {
             heads: model.config.heads,
             size_bytes: model.size_bytes(),
         };
-        let (team, workspaces) = (Team::new(1), Mutex::default());
-        Self { model, tokenizer, info, isa: Isa::best(), team, workspaces }
+        let (team, bulk_team, workspaces) = (Team::new(1), Mutex::default(), Mutex::default());
+        Self { model, tokenizer, info, isa: Isa::best(), team, bulk_team, workspaces }
     }
 
     /// The same encoder with `threads` threads to split a single text between. They are started here, and look out
@@ -146,30 +148,26 @@ impl Encoder {
         order.sort_by_key(|&i| std::cmp::Reverse(tokenized[i].0.len()));
         let batches = cut_batches(&order, |i| tokenized[i].0.len());
 
-        let next = AtomicUsize::new(0);
-        let work = || {
-            let (mut done, mut workspace) = (Vec::new(), self.workspace());
-            while let Some(&batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let vectors = self.forward_batch(batch, &tokenized, &mut workspace);
-                done.extend(batch.iter().copied().zip(vectors));
-            }
+        let vectors = Mutex::new(vec![Vec::new(); texts.len()]);
+        let team = self.bulk_team(threads);
+        team.crew().run(batches.len(), |i| {
+            let mut workspace = self.workspace();
+            let done = self.forward_batch(batches[i], &tokenized, &mut workspace);
             self.keep(workspace);
-            done
-        };
-        let mut vectors = vec![Vec::new(); texts.len()];
-        std::thread::scope(|scope| {
-            // A thread that the system refuses costs speed only: this one works too.
-            let spawn = |_| std::thread::Builder::new().spawn_scoped(scope, work).ok();
-            let helpers: Vec<_> = (1..threads.min(batches.len())).map_while(spawn).collect();
-            let mine = work();
-            // A helper panics only on a bug of ours; the panic goes on here.
-            let theirs = helpers.into_iter().flat_map(|helper| helper.join().expect("an encoder thread panicked"));
-            for (i, vector) in mine.into_iter().chain(theirs) {
-                vectors[i] = vector;
-            }
+            let mut vectors = vectors.lock().unwrap_or_else(PoisonError::into_inner);
+            batches[i].iter().zip(done).for_each(|(&i, vector)| vectors[i] = vector);
         });
+        let vectors = vectors.into_inner().unwrap_or_else(PoisonError::into_inner);
         let join = |(vector, (_, tokens))| Encoded { vector, tokens };
         vectors.into_iter().zip(tokenized).map(join).collect()
+    }
+
+    fn bulk_team(&self, threads: usize) -> Arc<Team> {
+        let mut team = self.bulk_team.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*team {
+            Some(team) if team.threads() == threads.max(1) => Arc::clone(team),
+            _ => Arc::clone(team.insert(Arc::new(Team::new(threads)))),
+        }
     }
 
     fn workspace(&self) -> Workspace {
