@@ -7,6 +7,19 @@ use std::sync::OnceLock;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Avx2(());
 
+/// Proof that this CPU has AVX-VNNI, besides AVX2 and FMA.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AvxVnni(());
+
+/// A proof that shows AVX2 and FMA, perhaps among others.
+#[cfg(target_arch = "x86_64")]
+pub(crate) trait Avx2Proof: Copy {}
+#[cfg(target_arch = "x86_64")]
+impl Avx2Proof for Avx2 {}
+#[cfg(target_arch = "x86_64")]
+impl Avx2Proof for AvxVnni {}
+
 /// Proof that this CPU has AVX-512 F, BW, DQ, VL and VNNI, besides AVX2 and FMA.
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +55,9 @@ pub enum Isa {
     /// 256-bit vectors.
     #[cfg(target_arch = "x86_64")]
     Avx2(Avx2),
+    /// 256-bit vectors with 8-bit dot products.
+    #[cfg(target_arch = "x86_64")]
+    AvxVnni(AvxVnni),
     /// 512-bit vectors with 8-bit dot products.
     #[cfg(target_arch = "x86_64")]
     Avx512Vnni(Avx512Vnni),
@@ -63,6 +79,9 @@ impl Isa {
             let has_avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
             if has_avx2 {
                 all.push(Isa::Avx2(Avx2(())));
+            }
+            if has_avx2 && is_x86_feature_detected!("avxvnni") {
+                all.push(Isa::AvxVnni(AvxVnni(())));
             }
             if has_avx2
                 && is_x86_feature_detected!("avx512f")
@@ -86,8 +105,8 @@ impl Isa {
 
     /// The fastest instruction set of this CPU, found at the first call.
     ///
-    /// The environment variable `LIBELLUS_ISA` (`scalar`, `avx2`, `avx512-vnni`, `neon`, `neon-dotprod`) asks for a
-    /// slower one; a name that this CPU does not run is passed over.
+    /// The environment variable `LIBELLUS_ISA` (`scalar`, `avx2`, `avx-vnni`, `avx512-vnni`, `neon`, `neon-dotprod`)
+    /// asks for a slower one; a name that this CPU does not run is passed over.
     pub fn best() -> Isa {
         static BEST: OnceLock<Isa> = OnceLock::new();
         *BEST.get_or_init(|| {
@@ -104,6 +123,8 @@ impl Isa {
             Isa::Scalar => "scalar",
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2(_) => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Isa::AvxVnni(_) => "avx-vnni",
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512Vnni(_) => "avx512-vnni",
             #[cfg(target_arch = "aarch64")]

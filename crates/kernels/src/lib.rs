@@ -32,7 +32,7 @@ pub use attention::attention;
 pub use dot::dot_f32;
 pub use isa::Isa;
 #[cfg(target_arch = "x86_64")]
-pub use isa::{Avx2, Avx512Vnni};
+pub use isa::{Avx2, Avx512Vnni, AvxVnni};
 #[cfg(target_arch = "aarch64")]
 pub use isa::{Neon, NeonDotprod};
 pub use layer_norm::LayerNorm;

@@ -4,18 +4,27 @@
 #![allow(clippy::undocumented_unsafe_blocks, reason = "one argument for all of them, stated above")]
 
 use super::{LANES, Lanes};
-use crate::isa::Avx2;
+use crate::isa::Avx2Proof;
 use std::arch::x86_64::*;
+use std::marker::PhantomData;
 
-/// Lanes 0 to 7, and 8 to 15.
+/// Lanes 0 to 7, and 8 to 15; `P` is what shows that the registers are there.
 #[derive(Clone, Copy)]
-pub(crate) struct F32x16(__m256, __m256);
+pub(crate) struct F32x16<P>(__m256, __m256, PhantomData<P>);
 
-impl F32x16 {
+impl<P> F32x16<P> {
     #[inline(always)]
-    fn map2(self, rhs: Self, f: impl Fn(__m256, __m256) -> __m256) -> Self {
-        Self(f(self.0, rhs.0), f(self.1, rhs.1))
+    fn new(low: __m256, high: __m256) -> Self {
+        Self(low, high, PhantomData)
     }
+}
+
+/// An operation on the two halves of both operands. A macro and not a function that takes a closure: a closure does
+/// not take part in `inline(always)`.
+macro_rules! halves {
+    ($op:ident, $a:expr, $b:expr) => {
+        unsafe { Self::new($op($a.0, $b.0), $op($a.1, $b.1)) }
+    };
 }
 
 /// Folds eight lanes to one, upper onto lower halves.
@@ -27,39 +36,43 @@ macro_rules! fold8 {
     }};
 }
 
-impl Lanes for F32x16 {
-    type Proof = Avx2;
+impl<P: Avx2Proof> Lanes for F32x16<P> {
+    type Proof = P;
     const BLOCKS: usize = 1;
 
     #[inline(always)]
-    fn splat(_: Avx2, x: f32) -> Self {
+    fn splat(_: P, x: f32) -> Self {
         let x = unsafe { _mm256_set1_ps(x) };
-        Self(x, x)
+        Self::new(x, x)
     }
     #[inline(always)]
-    fn load(_: Avx2, from: &[f32; LANES]) -> Self {
+    fn load(_: P, from: &[f32; LANES]) -> Self {
         let at = from.as_ptr();
-        unsafe { Self(_mm256_loadu_ps(at), _mm256_loadu_ps(at.add(8))) }
+        unsafe { Self::new(_mm256_loadu_ps(at), _mm256_loadu_ps(at.add(8))) }
     }
     #[inline(always)]
-    fn from_i32(_: Avx2, from: &[i32; LANES]) -> Self {
+    fn from_i32(_: P, from: &[i32; LANES]) -> Self {
         let at = from.as_ptr().cast::<__m256i>();
-        unsafe { Self(_mm256_cvtepi32_ps(_mm256_loadu_si256(at)), _mm256_cvtepi32_ps(_mm256_loadu_si256(at.add(1)))) }
+        unsafe {
+            Self::new(_mm256_cvtepi32_ps(_mm256_loadu_si256(at)), _mm256_cvtepi32_ps(_mm256_loadu_si256(at.add(1))))
+        }
     }
     #[inline(always)]
-    fn from_difference(_: Avx2, lhs: &[i32; LANES], factor: i32, rhs: &[i32; LANES]) -> Self {
+    fn from_difference(_: P, lhs: &[i32; LANES], factor: i32, rhs: &[i32; LANES]) -> Self {
         let (lhs, rhs) = (lhs.as_ptr().cast::<__m256i>(), rhs.as_ptr().cast::<__m256i>());
-        let half = |i: usize| unsafe {
-            let product = _mm256_mullo_epi32(_mm256_set1_epi32(factor), _mm256_loadu_si256(rhs.add(i)));
-            _mm256_cvtepi32_ps(_mm256_sub_epi32(_mm256_loadu_si256(lhs.add(i)), product))
-        };
-        Self(half(0), half(1))
+        macro_rules! half {
+            ($i:literal) => {{
+                let product = _mm256_mullo_epi32(_mm256_set1_epi32(factor), _mm256_loadu_si256(rhs.add($i)));
+                _mm256_cvtepi32_ps(_mm256_sub_epi32(_mm256_loadu_si256(lhs.add($i)), product))
+            }};
+        }
+        unsafe { Self::new(half!(0), half!(1)) }
     }
     #[inline(always)]
-    fn from_i8(_: Avx2, from: &[i8; LANES]) -> Self {
+    fn from_i8(_: P, from: &[i8; LANES]) -> Self {
         unsafe {
             let bytes = _mm_loadu_si128(from.as_ptr().cast());
-            Self(
+            Self::new(
                 _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)),
                 _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_unpackhi_epi64(bytes, bytes))),
             )
@@ -85,43 +98,46 @@ impl Lanes for F32x16 {
     }
     #[inline(always)]
     fn add(self, rhs: Self) -> Self {
-        self.map2(rhs, |a, b| unsafe { _mm256_add_ps(a, b) })
+        halves!(_mm256_add_ps, self, rhs)
     }
     #[inline(always)]
     fn sub(self, rhs: Self) -> Self {
-        self.map2(rhs, |a, b| unsafe { _mm256_sub_ps(a, b) })
+        halves!(_mm256_sub_ps, self, rhs)
     }
     #[inline(always)]
     fn mul(self, rhs: Self) -> Self {
-        self.map2(rhs, |a, b| unsafe { _mm256_mul_ps(a, b) })
+        halves!(_mm256_mul_ps, self, rhs)
     }
     #[inline(always)]
     fn div(self, rhs: Self) -> Self {
-        self.map2(rhs, |a, b| unsafe { _mm256_div_ps(a, b) })
+        halves!(_mm256_div_ps, self, rhs)
     }
     #[inline(always)]
     fn mul_add(self, rhs: Self, addend: Self) -> Self {
-        unsafe { Self(_mm256_fmadd_ps(self.0, rhs.0, addend.0), _mm256_fmadd_ps(self.1, rhs.1, addend.1)) }
+        unsafe { Self::new(_mm256_fmadd_ps(self.0, rhs.0, addend.0), _mm256_fmadd_ps(self.1, rhs.1, addend.1)) }
     }
     #[inline(always)]
     fn max(self, rhs: Self) -> Self {
-        self.map2(rhs, |a, b| unsafe { _mm256_max_ps(a, b) })
+        halves!(_mm256_max_ps, self, rhs)
     }
     #[inline(always)]
     fn min(self, rhs: Self) -> Self {
-        self.map2(rhs, |a, b| unsafe { _mm256_min_ps(a, b) })
+        halves!(_mm256_min_ps, self, rhs)
     }
     #[inline(always)]
     fn round(self) -> Self {
         const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
-        unsafe { Self(_mm256_round_ps::<NEAREST>(self.0), _mm256_round_ps::<NEAREST>(self.1)) }
+        unsafe { Self::new(_mm256_round_ps::<NEAREST>(self.0), _mm256_round_ps::<NEAREST>(self.1)) }
     }
     #[inline(always)]
     fn scale_by_power_of_2(self, n: Self) -> Self {
-        self.map2(n, |x, n| unsafe {
-            let biased = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
-            _mm256_mul_ps(x, _mm256_castsi256_ps(_mm256_slli_epi32::<23>(biased)))
-        })
+        macro_rules! half {
+            ($x:expr, $n:expr) => {{
+                let biased = _mm256_add_epi32(_mm256_cvtps_epi32($n), _mm256_set1_epi32(127));
+                _mm256_mul_ps($x, _mm256_castsi256_ps(_mm256_slli_epi32::<23>(biased)))
+            }};
+        }
+        unsafe { Self::new(half!(self.0, n.0), half!(self.1, n.1)) }
     }
     #[inline(always)]
     fn sum(self) -> f32 {

@@ -87,7 +87,13 @@ macro_rules! for_every_isa {
             #[target_feature(enable = "avx2,fma")]
             #[allow(clippy::too_many_arguments, reason = "a kernel's operands")]
             fn avx2(proof: $crate::isa::Avx2, $($arg: $ty),*) $(-> $ret)? {
-                $generic::<$crate::lanes::avx2::F32x16>(proof, $($arg),*)
+                $generic::<$crate::lanes::avx2::F32x16<$crate::isa::Avx2>>(proof, $($arg),*)
+            }
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma,avxvnni")]
+            #[allow(clippy::too_many_arguments, reason = "a kernel's operands")]
+            fn avx_vnni(proof: $crate::isa::AvxVnni, $($arg: $ty),*) $(-> $ret)? {
+                $generic::<$crate::lanes::avx2::F32x16<$crate::isa::AvxVnni>>(proof, $($arg),*)
             }
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma")]
@@ -112,6 +118,9 @@ macro_rules! for_every_isa {
                 // SAFETY: holding the proof shows that this CPU has the features.
                 #[cfg(target_arch = "x86_64")]
                 $crate::Isa::Avx2(proof) => unsafe { avx2(proof, $($arg),*) },
+                // SAFETY: as above.
+                #[cfg(target_arch = "x86_64")]
+                $crate::Isa::AvxVnni(proof) => unsafe { avx_vnni(proof, $($arg),*) },
                 // SAFETY: as above.
                 #[cfg(target_arch = "x86_64")]
                 $crate::Isa::Avx512Vnni(proof) => unsafe { avx512(proof, $($arg),*) },

@@ -63,6 +63,7 @@ fn min2(a: float32x2_t, b: float32x2_t) -> float32x2_t {
 
 impl<P: NeonProof> Lanes for F32x16<P> {
     type Proof = P;
+    const BLOCKS: usize = 1;
 
     #[inline(always)]
     fn splat(_: P, x: f32) -> Self {

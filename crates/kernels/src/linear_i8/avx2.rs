@@ -6,7 +6,7 @@ use crate::lanes::avx2::F32x16;
 use std::arch::x86_64::*;
 use std::array::from_fn;
 
-impl DotProducts for F32x16 {
+impl DotProducts for F32x16<Avx2> {
     /// Bytes are made signed, so that `|x|` is at most 128.
     const SHIFT: i32 = 128;
 
