@@ -3,7 +3,7 @@
 use crate::directory::Directory;
 use crate::forward::{Batch, Workspace, forward};
 use crate::model::Model;
-use crate::{Bytes, Error, Fingerprint, TokenCount, Tokenizer, pack};
+use crate::{Bytes, Error, Fingerprint, MemoryUse, TokenCount, Tokenizer, pack};
 use libellus_kernels::{Crew, Isa, Team};
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Tokens that go through the network together: enough to make good use of the weights that are read,
 /// few enough for the activations to stay in the second-level cache.
-const BATCH_TOKENS: usize = 128;
+pub(crate) const BATCH_TOKENS: usize = 128;
 
 /// What a model is.
 #[derive(Clone, Debug)]
@@ -111,6 +111,11 @@ impl Encoder {
     /// What the model is.
     pub fn info(&self) -> &ModelInfo {
         &self.info
+    }
+
+    /// How much memory encoding takes.
+    pub fn memory_use(&self) -> MemoryUse {
+        MemoryUse::of(&self.model.config, self.info.size_bytes)
     }
 
     /// Its tokenizer.

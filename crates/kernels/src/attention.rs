@@ -27,6 +27,12 @@ struct Scratch {
     inverse_sums: Vec<f32>,
 }
 
+/// Bytes that a thread keeps for sequences of up to `tokens` tokens and heads of `head_dim`.
+pub fn attention_bytes(tokens: usize, head_dim: usize) -> usize {
+    let (wide_tokens, wide_dim) = (tokens.next_multiple_of(LANES), head_dim.next_multiple_of(LANES));
+    size_of::<f32>() * (head_dim * wide_tokens + tokens * wide_dim + SCORE_ROWS * (wide_tokens + 1))
+}
+
 /// Writes the attended values of every sequence to `out[T, H]`. The crew splits the heads.
 ///
 /// `qkv[T, 3H]` holds each token's query, key and value side by side; each is `heads` parts of `D = H / heads`.

@@ -28,7 +28,7 @@ mod team;
 #[cfg(test)]
 mod testing;
 
-pub use attention::attention;
+pub use attention::{attention, attention_bytes};
 pub use dot::dot_f32;
 pub use isa::Isa;
 #[cfg(target_arch = "x86_64")]

@@ -56,7 +56,10 @@ pub enum Error {
         column: usize,
     },
     /// A line that no text is as long as.
-    #[error("line {line} of `{name}` is longer than {limit} bytes; one text per line is expected")]
+    #[error(
+        "line {line} of `{name}` is longer than {limit} bytes; one text per line is expected, and `--memory`, if given, \
+         must leave room for it"
+    )]
     LineTooLong {
         /// The file, or `standard input`.
         name: String,
@@ -64,6 +67,19 @@ pub enum Error {
         line: u64,
         /// The longest line that is read.
         limit: usize,
+    },
+    /// A ceiling under which nothing can be done.
+    #[error(
+        "{threads} threads and one text take {:.1} MB of memory with this model, and `--memory` allows {:.1} MB",
+        *least as f64 / 1e6, *ceiling as f64 / 1e6
+    )]
+    MemoryTooSmall {
+        /// Threads that were asked for.
+        threads: usize,
+        /// Bytes that they take with one text.
+        least: usize,
+        /// Bytes that are allowed.
+        ceiling: usize,
     },
     /// A line that is no record, in a file of records.
     #[error(
@@ -240,6 +256,9 @@ impl Error {
             Error::Unreachable { .. } | Error::NotHttp { .. } => {
                 Some("is `libellus serve` running there? `--url` says where to ask")
             }
+            Error::MemoryTooSmall { .. } => {
+                Some("allow more with `--memory`, or ask for fewer threads with `--threads`")
+            }
             Error::SameFile { .. } => Some("write to another file, and rename it afterwards"),
             Error::Output { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 Some("make room, or write to another disk; what is there already is kept")
@@ -262,6 +281,7 @@ impl Error {
             | Error::RejectsOverCatalogue { .. }
             | Error::RejectsOverInput { .. }
             | Error::RejectsAndJson
+            | Error::MemoryTooSmall { .. }
             | Error::Port { .. } => 2,
             Error::Search(
                 Search::EmptyQuery

@@ -12,6 +12,7 @@ mod error;
 mod files;
 mod input;
 mod interrupt;
+mod memory;
 mod model;
 mod outcome;
 mod output;

@@ -3,6 +3,7 @@
 use crate::database::DatabaseArgs;
 use crate::error::Error;
 use crate::interrupt::Interrupt;
+use crate::memory::MemoryArgs;
 use crate::model::ModelArgs;
 use crate::outcome::Outcome;
 use crate::output;
@@ -28,6 +29,8 @@ pub struct Args {
     #[command(flatten)]
     threads: ThreadsArgs,
     #[command(flatten)]
+    memory: MemoryArgs,
+    #[command(flatten)]
     database: DatabaseArgs,
     #[command(flatten)]
     model: ModelArgs,
@@ -38,7 +41,10 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
     let interrupt = Interrupt::listen()?;
     let catalogue = args.database.open_existing(Access::ReadWrite)?;
     let library = Library::new(args.model.open()?, catalogue);
-    let report = with_progress(&library, args.threads.count(), &interrupt)?;
+    let limits = args.memory.share_out(&args.threads, library.encoder())?;
+    let whole = BackfillOptions::default();
+    let options = BackfillOptions { threads: limits.threads, batch: whole.batch.min(limits.texts) };
+    let report = with_progress(&library, options, &interrupt)?;
     if args.json {
         output::print_json(&report)?;
     } else {
@@ -48,8 +54,11 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
 }
 
 /// Embeds every passage without a fresh embedding, with a progress bar.
-pub(super) fn with_progress(library: &Library, threads: usize, interrupt: &Interrupt) -> Result<BackfillReport, Error> {
-    let options = BackfillOptions { threads, ..BackfillOptions::default() };
+pub(super) fn with_progress(
+    library: &Library,
+    options: BackfillOptions,
+    interrupt: &Interrupt,
+) -> Result<BackfillReport, Error> {
     let bar = progress::count("embedding passages");
     let report = library.backfill(&options, &mut |progress| {
         bar.set_length(progress.total);

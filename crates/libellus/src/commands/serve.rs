@@ -147,7 +147,7 @@ fn note_read_only(args: &Args, library: &Library, counts: &Statistics) {
 /// A failure is told at once and ends the embedding, not the service: what is embedded can be found.
 fn embed_pending(args: &Args, library: &Library, interrupt: &Interrupt, address: Option<SocketAddr>) -> Outcome {
     let command = backfill::command(&args.database, &args.model);
-    let done = backfill::with_progress(library, args.threads.count(), interrupt)
+    let done = backfill::with_progress(library, args.threads.for_backfill(), interrupt)
         .and_then(|report| Ok((report, library.readiness()?.catalogue.books)));
     match done {
         Err(error) => {

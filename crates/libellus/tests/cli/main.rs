@@ -10,6 +10,7 @@ mod health;
 mod help;
 #[cfg(feature = "lambda")]
 mod lambda;
+mod memory;
 mod model;
 mod postgres;
 #[cfg(feature = "lambda")]

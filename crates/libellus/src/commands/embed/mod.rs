@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::files::{STANDARD, is_input};
 use crate::input::Input;
 use crate::interrupt::Interrupt;
+use crate::memory::MemoryArgs;
 use crate::model::ModelArgs;
 use crate::outcome::Outcome;
 use crate::progress;
@@ -25,6 +26,7 @@ Examples:
   libellus embed --input texts.txt --output vectors.npy --format npy
   echo \"a book about whales\" | libellus embed
   libellus embed --format csv --input texts.jsonl > vectors.csv
+  libellus embed --memory 64M --input texts.txt > vectors.jsonl
 
 Input is UTF-8, one text per line; an empty line is an empty text, so that vectors and lines keep
 step. If the first line is a JSON object, every line must be one, with `text` and perhaps `id`. A
@@ -52,6 +54,8 @@ pub struct Args {
     #[command(flatten)]
     threads: ThreadsArgs,
     #[command(flatten)]
+    memory: MemoryArgs,
+    #[command(flatten)]
     model: ModelArgs,
 }
 
@@ -60,12 +64,12 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
     let input = Input::open(&args.input)?;
     refuse_same_file(&args.input, &args.output)?;
     let encoder = args.model.open()?;
-    let threads = args.threads.count();
+    let limits = args.memory.share_out(&args.threads, &encoder)?;
 
     // A bar between lines of output on the same terminal would help nobody.
     let hidden = args.output == Path::new(STANDARD) && io::stdout().is_terminal();
     let bar = if hidden { indicatif::ProgressBar::hidden() } else { progress::bytes("embedding", input.size_bytes) };
-    let mut reader = TextReader::new(input);
+    let mut reader = TextReader::new(input, limits);
     let mut writer = VectorWriter::create(&args.output, args.format, encoder.info().dim)?;
     // Nothing is lost by dying before the first batch is read, and a prompt must obey Ctrl-C.
     let mut interrupt = None;
@@ -81,7 +85,7 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
             none => none.insert(Interrupt::listen()?),
         };
         let texts: Vec<&str> = batch.iter().map(|Text { text, .. }| text.as_str()).collect();
-        let encoded = encoder.encode_batch(&texts, threads);
+        let encoded = encoder.encode_batch(&texts, limits.threads);
         for (text, encoded) in batch.iter().zip(&encoded) {
             writer.write(&text.id, encoded)?;
             totals.count(encoded.tokens.is_truncated());

@@ -5,16 +5,10 @@
 
 use crate::error::Error;
 use crate::input::Input;
+use crate::memory::BatchLimits;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::io::{BufRead, BufReader, Read};
-
-/// Most texts in a batch: enough to keep every core busy.
-const BATCH_TEXTS: usize = 512;
-/// A batch ends when its texts have this many bytes, whatever their number.
-const BATCH_BYTES: usize = 4 << 20;
-/// Longest line. A whole novel is about 1 MB; a longer line is another kind of file.
-const MAX_LINE_BYTES: usize = 16 << 20;
 
 /// A text to embed.
 #[derive(Debug, PartialEq)]
@@ -44,6 +38,7 @@ enum Layout {
 pub struct TextReader {
     name: String,
     reader: BufReader<Box<dyn Read>>,
+    limits: BatchLimits,
     layout: Option<Layout>,
     line: u64,
     bytes_read: u64,
@@ -52,11 +47,12 @@ pub struct TextReader {
 }
 
 impl TextReader {
-    /// Reads from an opened input.
-    pub fn new(input: Input) -> Self {
+    /// Reads from an opened input, batches within the limits.
+    pub fn new(input: Input, limits: BatchLimits) -> Self {
         Self {
             name: input.name,
             reader: BufReader::new(input.reader),
+            limits,
             layout: None,
             line: 0,
             bytes_read: 0,
@@ -75,8 +71,8 @@ impl TextReader {
             return Err(failure);
         }
         let mut batch = Vec::new();
-        let batch_end = self.bytes_read + BATCH_BYTES as u64;
-        while batch.len() < BATCH_TEXTS && self.bytes_read < batch_end {
+        let batch_end = self.bytes_read + self.limits.batch_bytes as u64;
+        while batch.len() < self.limits.texts && self.bytes_read < batch_end {
             match self.next_text() {
                 Ok(Some(text)) => batch.push(text),
                 Ok(None) => break,
@@ -97,7 +93,7 @@ impl TextReader {
     /// The next line without its end (LF or CRLF), and without a byte order mark before the first.
     fn next_line(&mut self) -> Result<Option<String>, Error> {
         let mut bytes = Vec::new();
-        let limit = MAX_LINE_BYTES as u64 + 1;
+        let limit = self.limits.text_bytes as u64 + 1;
         let read = (&mut self.reader)
             .take(limit)
             .read_until(b'\n', &mut bytes)
@@ -108,7 +104,7 @@ impl TextReader {
         self.line += 1;
         self.bytes_read += read as u64;
         if read as u64 == limit && bytes.last() != Some(&b'\n') {
-            return Err(Error::LineTooLong { name: self.name.clone(), line: self.line, limit: MAX_LINE_BYTES });
+            return Err(Error::LineTooLong { name: self.name.clone(), line: self.line, limit: self.limits.text_bytes });
         }
         let line = String::from_utf8(bytes).map_err(|error| Error::InvalidUtf8 {
             name: self.name.clone(),
@@ -160,9 +156,11 @@ mod tests {
     use super::*;
     use std::io::Cursor;
 
+    const LIMITS: BatchLimits = BatchLimits { threads: 1, texts: 512, batch_bytes: 4 << 20, text_bytes: 16 << 20 };
+
     fn reader(bytes: &[u8]) -> TextReader {
         let reader = Box::new(Cursor::new(bytes.to_vec()));
-        TextReader::new(Input { name: "texts".to_owned(), reader, size_bytes: None })
+        TextReader::new(Input { name: "texts".to_owned(), reader, size_bytes: None }, LIMITS)
     }
 
     fn read(bytes: &[u8]) -> Vec<(String, String)> {
@@ -214,13 +212,13 @@ mod tests {
         for part in ["line 1 of `texts`", "missing field `text`", "every line must be one with `text`"] {
             assert!(error.contains(part), "{error}");
         }
-        let long = vec![b'a'; MAX_LINE_BYTES + 1];
+        let long = vec![b'a'; LIMITS.text_bytes + 1];
         assert!(matches!(reader(&long).next_batch(), Err(Error::LineTooLong { line: 1, .. })));
     }
 
     #[test]
     fn batches_are_bounded_and_lose_nothing() {
-        let lines: String = (0..BATCH_TEXTS * 2 + 3).map(|i| format!("text {i}\n")).collect();
+        let lines: String = (0..LIMITS.texts * 2 + 3).map(|i| format!("text {i}\n")).collect();
         let mut reader = reader(lines.as_bytes());
         let mut sizes = Vec::new();
         loop {
@@ -230,7 +228,7 @@ mod tests {
             }
             sizes.push(batch.len());
         }
-        assert_eq!(sizes, [BATCH_TEXTS, BATCH_TEXTS, 3]);
+        assert_eq!(sizes, [LIMITS.texts, LIMITS.texts, 3]);
         assert_eq!(reader.bytes_read(), lines.len() as u64);
     }
 }
