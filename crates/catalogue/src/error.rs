@@ -333,7 +333,7 @@ impl Error {
     pub(crate) fn from_sqlite(location: &str, action: &'static str, source: rusqlite::Error) -> Self {
         let location = location.to_owned();
         let codes = source.sqlite_error().map(|error| (error.code, error.extended_code));
-        let source = DatabaseFault(Fault::Sqlite(source));
+        let source = DatabaseFault::from(source);
         let Some((code, extended)) = codes else {
             return Error::Database { location, action, source };
         };
@@ -351,7 +351,7 @@ impl Error {
 
 /// What a database said, as one cause: the libraries' errors have the same words once more as their own source.
 #[derive(Debug)]
-pub struct DatabaseFault(Fault);
+pub struct DatabaseFault(Box<Fault>);
 
 #[derive(Debug)]
 enum Fault {
@@ -363,7 +363,7 @@ enum Fault {
 impl DatabaseFault {
     /// What SQLite said, if it did.
     pub(crate) fn sqlite(&self) -> Option<&rusqlite::Error> {
-        match &self.0 {
+        match &*self.0 {
             Fault::Sqlite(error) => Some(error),
             _ => None,
         }
@@ -372,25 +372,25 @@ impl DatabaseFault {
 
 impl From<rusqlite::Error> for DatabaseFault {
     fn from(error: rusqlite::Error) -> Self {
-        Self(Fault::Sqlite(error))
+        Self(Box::new(Fault::Sqlite(error)))
     }
 }
 
 impl From<tokio_postgres::Error> for DatabaseFault {
     fn from(error: tokio_postgres::Error) -> Self {
-        Self(Fault::Postgres(error))
+        Self(Box::new(Fault::Postgres(error)))
     }
 }
 
 impl From<&'static str> for DatabaseFault {
     fn from(observed: &'static str) -> Self {
-        Self(Fault::Observed(observed))
+        Self(Box::new(Fault::Observed(observed)))
     }
 }
 
 impl fmt::Display for DatabaseFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
+        match &*self.0 {
             Fault::Sqlite(error) => error.fmt(f),
             Fault::Postgres(error) => match (error.as_db_error(), std::error::Error::source(error)) {
                 // The message alone: details may quote what was being written.

@@ -12,7 +12,10 @@ use std::process::Stdio;
 /// Makes a place where no catalogue is yet.
 type Fresh<'a> = &'a dyn Fn() -> Location;
 
-const CASES: &[(&str, fn(Fresh<'_>))] = &[
+/// What a store should do, and its name.
+type Case = (&'static str, fn(Fresh<'_>));
+
+const CASES: &[Case] = &[
     ("books come back as they went in", books_come_back_as_they_went_in),
     ("writing the same again changes nothing", writing_the_same_again_changes_nothing),
     ("a changed text makes its embedding stale", a_changed_text_makes_its_embedding_stale_and_no_other),
@@ -185,7 +188,7 @@ fn vectors_come_back_to_the_last_bit(fresh: Fresh<'_>) {
     catalogue.put_books(&[book("a", "Text."), book("b", "Text.")], &Words).expect("writes");
     let pending = catalogue.pending_passages("s", 0, 10).expect("reads");
     // A model's width, with numbers of every size; and another width in another space.
-    let wide: Vec<f32> = (0..384).map(|n| (n as f32 - 191.7) * 1.234_567_9e-3_f32.powi(n % 5)).collect();
+    let wide: Vec<f32> = (0..384).map(|n| (n as f32 - 191.7) * 1.234_568e-3_f32.powi(n % 5)).collect();
     let narrow = [f32::MIN_POSITIVE, -0.1, f32::MAX];
     for (space, vector) in [("wide", &wide[..]), ("narrow", &narrow)] {
         let embeddings: Vec<NewEmbedding<'_>> = pending
@@ -334,7 +337,7 @@ fn three_processes_make_and_write_one_catalogue(fresh: Fresh<'_>) {
 fn reading_makes_nothing(fresh: Fresh<'_>) {
     let location = fresh();
     assert!(!Catalogue::exists_at(&location).expect("asks"));
-    let error = Catalogue::open_at(&location, Access::ReadOnly).err().expect("there is nothing");
+    let error = Catalogue::open_at(&location, Access::ReadOnly).expect_err("there is nothing");
     assert!(matches!(error, Error::NotFound { .. } | Error::NothingWritten { .. }), "{error:?}");
     assert!(error.to_string().contains(&format!("libellus import FILE --db {location}")), "{error}");
     assert!(!Catalogue::exists_at(&location).expect("asks"));

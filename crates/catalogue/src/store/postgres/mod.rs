@@ -139,7 +139,7 @@ impl PostgresStore {
     }
 
     /// A row is a book again, unless someone wrote other JSON into the table.
-    fn into_book(&self, row: BookRow) -> Result<Book, Error> {
+    fn book_from(&self, row: BookRow) -> Result<Book, Error> {
         let id = row.id.clone();
         row.into_book().map_err(|source| Error::Corrupt {
             location: self.location.clone(),
@@ -196,12 +196,12 @@ impl Store for PostgresStore {
 
     fn book(&self, id: &str) -> Result<Option<Book>, Error> {
         let row = self.read("reading a book", async |client| books::by_id(client, id).await)?;
-        row.map(|row| self.into_book(row)).transpose()
+        row.map(|row| self.book_from(row)).transpose()
     }
 
     fn books_by_rowid(&self, rowids: &[i64]) -> Result<Vec<Option<Book>>, Error> {
         let mut rows = self.read("reading books", async |client| books::by_rowid(client, rowids).await)?;
-        rowids.iter().map(|rowid| rows.remove(rowid).map(|row| self.into_book(row)).transpose()).collect()
+        rowids.iter().map(|rowid| rows.remove(rowid).map(|row| self.book_from(row)).transpose()).collect()
     }
 
     fn passage_text(&self, book_rowid: i64, ordinal: u32) -> Result<Option<String>, Error> {
@@ -214,7 +214,7 @@ impl Store for PostgresStore {
         self.walk(action, &sql, &[], &mut |row| {
             let read = || Ok((row.try_get(0)?, books::from_row(row, 1)?));
             let (rowid, row) = read().map_err(|source: tokio_postgres::Error| self.named(action)(source.into()))?;
-            visit(rowid, self.into_book(row)?);
+            visit(rowid, self.book_from(row)?);
             Ok(())
         })
     }
