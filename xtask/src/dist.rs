@@ -48,6 +48,24 @@ impl Arch {
     }
 }
 
+/// Which of the two executables that are shipped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edition {
+    Standard,
+    /// With the smaller pack inside, for the smallest possible deployment.
+    Lite,
+}
+
+impl Edition {
+    /// What the names of its files have more.
+    pub fn suffix(self) -> &'static str {
+        match self {
+            Self::Standard => "",
+            Self::Lite => "-lite",
+        }
+    }
+}
+
 /// The C library goes into the executable. On x86_64 it stays position-independent, so that its addresses can still be
 /// randomised, and a list of them takes two bits each instead of 24 bytes; for aarch64, Rust has no such mode with
 /// glibc. Tables for unwinding are left out, as a panic
@@ -80,17 +98,26 @@ pub fn link_map(arch: Arch) -> PathBuf {
 
 /// Builds `target/dist/ARCH/libellus`, checks that it is static, and gives its path.
 pub fn build(arch: Arch) -> Result<PathBuf, Failure> {
+    build_edition(arch, Edition::Standard)
+}
+
+/// The same of either edition; the other is `target/dist/ARCH/libellus-lite`.
+pub fn build_edition(arch: Arch, edition: Edition) -> Result<PathBuf, Failure> {
     tools::require(&tools::C_COMPILER)?;
     let toolchain = Toolchain::require(arch)?;
     let built = toolchain.target().join(arch.triple()).join("release/libellus");
     // With `--target`, the flags do not reach build scripts and macros, which cannot be static.
     let words = ["rustc", "--release", "--package", "libellus", "--bin", "libellus", "--target", arch.triple()];
     let mut build = toolchain.cargo(&words, &rustflags());
-    build.args(["--", "-C"]).arg(format!("link-arg=-Wl,-Map={}", built.with_extension("map").display()));
+    if edition == Edition::Lite {
+        build.args(["--features", "lite"]);
+    }
+    let map = built.with_file_name(format!("libellus{}.map", edition.suffix()));
+    build.args(["--", "-C"]).arg(format!("link-arg=-Wl,-Map={}", map.display()));
     run(build.env("CFLAGS", CFLAGS))?;
     let executable = fs::read(&built).map_err(|error| format!("cannot read `{}`: {error}", built.display()))?;
     elf::check_static(&executable, arch, &built)?;
-    let shipped = target().join("dist").join(arch.name()).join("libellus");
+    let shipped = target().join("dist").join(arch.name()).join(format!("libellus{}", edition.suffix()));
     copy(&built, &shipped)
         .map_err(|error| format!("cannot copy `{}` to `{}`: {error}", built.display(), shipped.display()))?;
     Ok(shipped)

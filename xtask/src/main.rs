@@ -35,7 +35,7 @@ Usage: cargo xtask NAME
                    steps of these names
   dist [--target aarch64]
                    the executable as it is shipped, static, into target/dist/ARCH/libellus
-  image [--target aarch64] [--executable FILE] [--output FILE | --root DIR]
+  image [--lite] [--target aarch64] [--executable FILE] [--output FILE | --root DIR]
                    the image with the executable, as an OCI archive, into target/dist/ARCH; or only its root
   image --check FILE
                    whether an image archive is whole, and its sizes

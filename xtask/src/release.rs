@@ -1,6 +1,6 @@
 //! What a release consists of, and whether it can be installed.
 
-use crate::dist::{self, Arch};
+use crate::dist::{self, Arch, Edition};
 use crate::run::{capture, cargo, command, run};
 use crate::scratch::Scratch;
 use crate::{Failure, image, root, target, tools};
@@ -18,13 +18,13 @@ pub fn run_chore(tag: &str) -> Result<(), Failure> {
     if tag != format!("v{version}") {
         return Err(format!("the tag is `{tag}`, and Cargo.toml says version {version}; a release needs `v{version}`"));
     }
-    let directory = assemble(&[Arch::X86_64, Arch::Aarch64])?;
+    let directory = assemble(&[Arch::X86_64, Arch::Aarch64], &[Edition::Standard, Edition::Lite])?;
     println!("the files of {tag} are in {}", directory.display());
     Ok(())
 }
 
 /// Executables, images, bills of materials, the install script, and the sums of all.
-fn assemble(archs: &[Arch]) -> Result<PathBuf, Failure> {
+fn assemble(archs: &[Arch], editions: &[Edition]) -> Result<PathBuf, Failure> {
     let directory = target().join("dist/release");
     let fail = |error: io::Error| format!("cannot make the release in `{}`: {error}", directory.display());
     if directory.exists() {
@@ -32,9 +32,12 @@ fn assemble(archs: &[Arch]) -> Result<PathBuf, Failure> {
     }
     fs::create_dir_all(&directory).map_err(fail)?;
     for &arch in archs {
-        let executable = dist::build(arch)?;
-        image::make(arch, &executable, &directory.join(image::archive_name(arch)))?;
-        fs::copy(&executable, directory.join(format!("libellus-{}-linux", arch.name()))).map_err(fail)?;
+        for &edition in editions {
+            let executable = dist::build_edition(arch, edition)?;
+            image::make(arch, edition, &executable, &directory.join(image::archive_name(arch, edition)))?;
+            let name = format!("libellus{}-{}-linux", edition.suffix(), arch.name());
+            fs::copy(&executable, directory.join(name)).map_err(fail)?;
+        }
     }
     let script = fs::read_to_string(root().join("deploy/install.sh")).map_err(fail)?;
     fs::write(directory.join("install.sh"), with_repository(&script, std::env::var("GITHUB_REPOSITORY").ok())?)
@@ -70,7 +73,7 @@ pub fn check() -> Result<(), Failure> {
     tools::require(&tools::SHELLCHECK)?;
     run(&mut command("shellcheck", &["deploy/install.sh"]))?;
     tools::require(&tools::CURL)?;
-    let release = assemble(&[Arch::host()?])?;
+    let release = assemble(&[Arch::host()?], &[Edition::Standard])?;
     check_install_script(&release)?;
     check_cargo_install()
 }

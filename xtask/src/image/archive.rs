@@ -44,10 +44,11 @@ fn archive(entries: &[Entry], facts: &Facts, sbom: &str) -> io::Result<Vec<u8>> 
     });
     let mut manifest = keep(&mut blobs, MANIFEST_TYPE, json_bytes(&manifest));
     manifest["platform"] = Value::Object(platform(facts.arch));
-    let name = format!("libellus:{}", facts.version);
+    let tag = format!("{}{}", facts.version, facts.edition.suffix());
+    let name = format!("libellus:{tag}");
     manifest["annotations"] = json!({
         // The names by which an OCI layout and containerd know it.
-        "org.opencontainers.image.ref.name": facts.version,
+        "org.opencontainers.image.ref.name": tag,
         "io.containerd.image.name": name,
     });
     let index = json!({ "schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": [manifest] });
@@ -124,12 +125,13 @@ mod tests {
     use super::super::check::{Sizes, check};
     use super::super::{facts, root_tree};
     use super::*;
-    use crate::dist::Arch;
+    use crate::dist::{Arch, Edition};
     use std::fs;
 
     fn facts(arch: Arch) -> Facts {
         Facts {
             arch,
+            edition: Edition::Standard,
             version: "1.2.3".to_owned(),
             description: "a test".to_owned(),
             licence: "MIT".to_owned(),

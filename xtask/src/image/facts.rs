@@ -1,6 +1,6 @@
 //! What there is to say about a build: version, time, commit, and the packages that are linked.
 
-use crate::dist::Arch;
+use crate::dist::{Arch, Edition};
 use crate::run::{capture, cargo, command};
 use crate::{Failure, root};
 use serde::Deserialize;
@@ -11,6 +11,7 @@ use std::path::PathBuf;
 /// All that an image says about itself.
 pub struct Facts {
     pub arch: Arch,
+    pub edition: Edition,
     pub version: String,
     pub description: String,
     pub licence: String,
@@ -44,11 +45,12 @@ pub const CA_ROOTS: &str = "webpki-root-certs";
 
 impl Facts {
     /// Asks cargo, git and the environment.
-    pub fn collect(arch: Arch) -> Result<Self, Failure> {
+    pub fn collect(arch: Arch, edition: Edition) -> Result<Self, Failure> {
         let packages = packages(arch)?;
         let own = packages.iter().find(|package| package.name == "libellus").ok_or("cargo does not know libellus")?;
         Ok(Self {
             arch,
+            edition,
             version: own.version.clone(),
             description: own.description.clone().unwrap_or_default(),
             licence: own.licence.clone().unwrap_or_default(),

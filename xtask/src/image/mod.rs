@@ -15,7 +15,7 @@ mod licences;
 mod root_tree;
 mod sbom;
 
-use crate::dist::{self, Arch};
+use crate::dist::{self, Arch, Edition};
 use crate::{Failure, elf, target};
 pub use acceptance::check;
 use check::Sizes;
@@ -28,6 +28,7 @@ use std::path::{Path, PathBuf};
 /// What is asked for.
 struct Options {
     arch: Arch,
+    edition: Edition,
     executable: Option<PathBuf>,
     output: Output,
 }
@@ -49,11 +50,11 @@ pub fn run(arguments: &[&str]) -> Result<(), Failure> {
     let options = parse(arguments)?;
     let executable = match options.executable {
         Some(path) => path,
-        None => dist::build(options.arch)?,
+        None => dist::build_edition(options.arch, options.edition)?,
     };
     let archive = match options.output {
         Output::Root(directory) => {
-            let (entries, facts, _) = collect(options.arch, &executable)?;
+            let (entries, facts, _) = collect(options.arch, options.edition, &executable)?;
             root_tree::write(&entries, &directory, facts.timestamp)?;
             println!("the root of the image is in {}", directory.display());
             return Ok(());
@@ -63,15 +64,15 @@ pub fn run(arguments: &[&str]) -> Result<(), Failure> {
             let directory = target().join("dist").join(options.arch.name());
             fs::create_dir_all(&directory)
                 .map_err(|error| format!("cannot make `{}`: {error}", directory.display()))?;
-            directory.join(archive_name(options.arch))
+            directory.join(archive_name(options.arch, options.edition))
         }
     };
-    make(options.arch, &executable, &archive).map(drop)
+    make(options.arch, options.edition, &executable, &archive).map(drop)
 }
 
 /// Writes the archive with this executable, and the bill of materials beside it.
-pub fn make(arch: Arch, executable: &Path, archive: &Path) -> Result<Sizes, Failure> {
-    let (entries, facts, sbom) = collect(arch, executable)?;
+pub fn make(arch: Arch, edition: Edition, executable: &Path, archive: &Path) -> Result<Sizes, Failure> {
+    let (entries, facts, sbom) = collect(arch, edition, executable)?;
     archive::write(&entries, &facts, &sbom, archive)?;
     let sbom_path = sbom_path(archive);
     write_whole(&sbom_path, sbom.as_bytes())?;
@@ -80,17 +81,17 @@ pub fn make(arch: Arch, executable: &Path, archive: &Path) -> Result<Sizes, Fail
 }
 
 /// What goes into the image, what there is to say about it, and the bill of materials.
-fn collect(arch: Arch, executable: &Path) -> Result<(Vec<Entry>, Facts, String), Failure> {
+fn collect(arch: Arch, edition: Edition, executable: &Path) -> Result<(Vec<Entry>, Facts, String), Failure> {
     let content = fs::read(executable).map_err(|error| format!("cannot read `{}`: {error}", executable.display()))?;
     elf::check_static(&content, arch, executable)?;
-    let facts = Facts::collect(arch)?;
+    let facts = Facts::collect(arch, edition)?;
     let sbom = sbom::cyclonedx(&facts, &content)?;
     Ok((root_tree::collect(content, &facts)?, facts, sbom))
 }
 
 /// How an archive is called.
-pub fn archive_name(arch: Arch) -> String {
-    format!("libellus-{}-{}.oci.tar", env!("CARGO_PKG_VERSION"), arch.name())
+pub fn archive_name(arch: Arch, edition: Edition) -> String {
+    format!("libellus{}-{}-{}.oci.tar", edition.suffix(), env!("CARGO_PKG_VERSION"), arch.name())
 }
 
 /// `FILE.cdx.json` for `FILE.oci.tar` or `FILE`.
@@ -111,12 +112,14 @@ fn print_sizes(archive: &Path) -> Result<Sizes, Failure> {
 }
 
 fn parse(arguments: &[&str]) -> Result<Options, Failure> {
-    let mut options = Options { arch: Arch::host()?, executable: None, output: Output::Usual };
+    let mut options =
+        Options { arch: Arch::host()?, edition: Edition::Standard, executable: None, output: Output::Usual };
     let mut words = arguments.iter();
     while let Some(&word) = words.next() {
         let mut value = || words.next().copied().ok_or_else(|| format!("`{word}` needs a value"));
         match word {
             "--target" => options.arch = Arch::from_name(value()?)?,
+            "--lite" => options.edition = Edition::Lite,
             "--executable" => options.executable = Some(value()?.into()),
             "--output" | "--root" if !matches!(options.output, Output::Usual) => {
                 return Err("`--output` and `--root` exclude each other".to_owned());

@@ -4,6 +4,7 @@
 //! file, so that the two cannot be parted unnoticed.
 
 use super::facts::{CA_ROOTS, Facts, Package, rfc_3339};
+use crate::dist::Edition;
 use crate::{Failure, root};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -90,7 +91,7 @@ fn dependency(package: &Package) -> Value {
 
 /// The model, SQLite, and what static linking puts in. The last two write their versions into the executable.
 fn beside_crates(facts: &Facts, executable: &[u8]) -> Result<Vec<Value>, Failure> {
-    let pack = format!("models/{MODEL}.pack");
+    let pack = format!("models/{MODEL}{}.pack", facts.edition.suffix());
     let model = fs::read(root().join(&pack)).map_err(|error| format!("cannot read `{pack}`: {error}"))?;
     if !contains(executable, &model) {
         return Err(format!("the executable does not hold `{pack}`, as this clone has it; build it from this clone"));
@@ -99,7 +100,10 @@ fn beside_crates(facts: &Facts, executable: &[u8]) -> Result<Vec<Value>, Failure
         "type": "machine-learning-model",
         "bom-ref": MODEL,
         "name": format!("sentence-transformers/{MODEL}"),
-        "description": "The weights, quantised to 8-bit integers, and the vocabulary, as one pack",
+        "description": match facts.edition {
+            Edition::Standard => "The weights, quantised to 8-bit integers, and the vocabulary, as one pack",
+            Edition::Lite => "The weights, quantised to 8-bit integers, words to 4, and the vocabulary, as one pack",
+        },
         "hashes": [sha_256(&model)],
         "licenses": [{ "license": { "id": "Apache-2.0" } }],
         "externalReferences": [
