@@ -1,5 +1,6 @@
 //! The settings of the service, already resolved: where they come from is the executable's concern.
 
+use crate::AllowedOrigins;
 use std::time::Duration;
 
 /// The port of the backend that libellus replaces.
@@ -15,6 +16,8 @@ pub struct ServerConfig {
     pub port: u16,
     /// What the page is called, e.g. the library's name.
     pub site_name: String,
+    /// The sites whose pages may read the API in a browser.
+    pub allowed_origins: AllowedOrigins,
     /// Searches that run at once. Each keeps a core busy, so more than a few a core only make all of them late.
     pub concurrent_searches: usize,
     /// Searches that wait for their turn; the next one is turned away.
@@ -32,6 +35,7 @@ impl Default for ServerConfig {
             host: "127.0.0.1".to_owned(),
             port: DEFAULT_PORT,
             site_name: "libellus".to_owned(),
+            allowed_origins: AllowedOrigins::Own,
             concurrent_searches: 2 * cores,
             queued_searches: 32 * cores,
             queue_wait: Duration::from_secs(2),

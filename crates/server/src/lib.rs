@@ -12,6 +12,7 @@
 
 mod admission;
 mod config;
+mod cors;
 mod error;
 mod headers;
 #[cfg(feature = "lambda")]
@@ -28,6 +29,7 @@ mod state;
 mod view;
 
 pub use config::ServerConfig;
+pub use cors::{AllowedOrigins, OriginsError};
 pub use error::Error;
 #[cfg(feature = "lambda")]
 pub use lambda::{LambdaError, RuntimeInterface, serve_lambda};

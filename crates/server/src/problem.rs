@@ -54,12 +54,16 @@ pub(crate) async fn layer(State(state): State<AppState>, request: Request, next:
 
 /// Whether a reader's browser is asking, outside the API.
 fn wants_page(uri: &Uri, headers: &HeaderMap) -> bool {
-    let is_api = uri.path() == "/api" || uri.path().starts_with("/api/");
     let accepts_html = headers
         .get_all(header::ACCEPT)
         .iter()
         .any(|value| value.to_str().is_ok_and(|value| value.to_ascii_lowercase().contains("text/html")));
-    !is_api && accepts_html
+    !is_api(uri.path()) && accepts_html
+}
+
+/// Whether a path belongs to the API.
+pub(crate) fn is_api(path: &str) -> bool {
+    path == "/api" || path.starts_with("/api/")
 }
 
 fn page(state: &AppState, error: &Error, uri: &Uri) -> String {

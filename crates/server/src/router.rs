@@ -1,7 +1,7 @@
 //! Which address leads to which route.
 
 use crate::routes::{api_book, api_search, assets, book_page, health, ready, search_page};
-use crate::{AppState, Error, headers, problem};
+use crate::{AppState, Error, cors, headers, problem};
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
@@ -20,6 +20,7 @@ pub fn router(state: AppState) -> Router {
         .fallback(async || Error::UnknownPath)
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .layer(from_fn_with_state(state.clone(), problem::layer))
+        .layer(from_fn_with_state(state.allowed_origins(), cors::layer))
         .layer(from_fn(headers::layer))
         .with_state(state)
 }

@@ -1,7 +1,7 @@
 //! What every route shares.
 
 use crate::admission::Admission;
-use crate::{Error, ServerConfig};
+use crate::{AllowedOrigins, Error, ServerConfig};
 use libellus_search::{Library, SearchRequest, SearchResponse};
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ pub struct AppState {
     library: Arc<Library>,
     admission: Admission,
     site_name: Arc<str>,
+    allowed_origins: AllowedOrigins,
 }
 
 impl AppState {
@@ -20,7 +21,13 @@ impl AppState {
             library,
             admission: Admission::new(config.concurrent_searches, config.queued_searches, config.queue_wait),
             site_name: config.site_name.as_str().into(),
+            allowed_origins: config.allowed_origins.clone(),
         }
+    }
+
+    /// The sites whose pages may read the API.
+    pub(crate) fn allowed_origins(&self) -> AllowedOrigins {
+        self.allowed_origins.clone()
     }
 
     /// What the page is called.

@@ -9,7 +9,7 @@ mod runtime_interface;
 
 pub use runtime_interface::{LambdaError, RuntimeInterface};
 
-use crate::{AppState, Error, ServerConfig, headers, problem, router};
+use crate::{AppState, Error, ServerConfig, cors, headers, problem, router};
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
@@ -49,7 +49,8 @@ pub async fn serve_lambda(
 fn function_router(state: AppState) -> Router {
     router(state.clone())
         .layer(from_fn(within_deadline))
-        .layer(from_fn_with_state(state, problem::layer))
+        .layer(from_fn_with_state(state.clone(), problem::layer))
+        .layer(from_fn_with_state(state.allowed_origins(), cors::layer))
         .layer(from_fn(headers::layer))
 }
 
