@@ -2,7 +2,7 @@
 
 #[cfg(feature = "lambda")]
 use crate::commands::lambda;
-use crate::commands::{backfill, embed, eval, health, import, model, search, serve};
+use crate::commands::{backfill, config, embed, eval, health, import, model, search, serve};
 use crate::error::Error;
 use crate::outcome::Outcome;
 use clap::{Parser, Subcommand, ValueEnum};
@@ -20,7 +20,11 @@ Exit codes:
 Environment:
   DATABASE_URL  the catalogue, e.g. sqlite:/var/lib/libellus.db or postgresql://… (--db wins)
   PORT          the port of `serve` (--port wins); with it, `serve` listens on every address
+  CORS_ORIGINS  the sites whose pages may read the API, with commas between; * for all
+  JWT_SECRET_KEY, or else SECRET_KEY
+                read and checked; nothing needs it yet
   NO_COLOR      no colours
+`libellus config` shows what is set, and by what.
 
 Start here:
   libellus serve --sample            then open http://127.0.0.1:5001";
@@ -43,6 +47,8 @@ const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (with all-MiniLM-L6-v
 enum Command {
     /// Answer readers: the search page and the HTTP API
     Serve(serve::Args),
+    /// Show every setting of the service and where it comes from
+    Config(config::Args),
     /// Ask a running service whether all is well
     Health(health::Args),
     /// Answer readers as an AWS Lambda function
@@ -80,6 +86,7 @@ impl Cli {
     pub fn run(self) -> Result<Outcome, Error> {
         match self.command {
             Command::Serve(args) => serve::run(&args),
+            Command::Config(args) => config::run(&args),
             Command::Health(args) => health::run(&args),
             #[cfg(feature = "lambda")]
             Command::Lambda(args) => lambda::run(&args),

@@ -10,7 +10,7 @@ use std::env;
 use std::path::PathBuf;
 
 /// The database when nothing else is said.
-const DEFAULT_PATH: &str = "libellus.db";
+pub const DEFAULT_PATH: &str = "libellus.db";
 
 /// `--db`, for every command that needs a catalogue.
 #[derive(Clone, Debug, clap::Args)]
@@ -42,6 +42,11 @@ impl DatabaseArgs {
             self.db = package().and_then(|package| package.join(DEFAULT_PATH).into_os_string().into_string().ok());
         }
         self
+    }
+
+    /// `--db` as it was typed.
+    pub fn typed(&self) -> Option<&str> {
+        self.db.as_deref()
     }
 
     /// `--db` as it was typed, for a command to copy, but for the password; empty if it was not.

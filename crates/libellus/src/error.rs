@@ -131,6 +131,12 @@ pub enum Error {
         /// What it was set to.
         value: String,
     },
+    /// Settings that cannot be used.
+    #[error("{messages}")]
+    Settings {
+        /// Each with its name, never with a secret.
+        messages: String,
+    },
     /// Signals cannot be listened for.
     #[error("cannot listen for Ctrl-C and SIGTERM")]
     Signals {
@@ -249,6 +255,11 @@ impl Error {
                 "`libellus model list` shows the built-in ones; others open from a sentence-transformers \
                  directory or a .pack file",
             ),
+            Error::Catalogue(Catalogue::ReadOnly { .. } | Catalogue::ParentMissing { .. }) => Some(
+                "in a container, mount a volume there that belongs to the container's user; on Railway, where volumes \
+                 belong to root, set the variable RAILWAY_RUN_UID=0",
+            ),
+            Error::Settings { .. } => Some("`libellus config` shows every setting, and where it comes from"),
             Error::InvalidUtf8 { .. } => Some("convert the file first, e.g. with `iconv -f WINDOWS-1252 -t UTF-8`"),
             Error::RejectsOverCatalogue { .. } | Error::RejectsOverInput { .. } | Error::RejectsAndJson => {
                 Some("name another file after `--rejects`")
@@ -282,7 +293,8 @@ impl Error {
             | Error::RejectsOverInput { .. }
             | Error::RejectsAndJson
             | Error::MemoryTooSmall { .. }
-            | Error::Port { .. } => 2,
+            | Error::Port { .. }
+            | Error::Settings { .. } => 2,
             Error::Search(
                 Search::EmptyQuery
                 | Search::QueryTooLong

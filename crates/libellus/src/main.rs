@@ -18,6 +18,7 @@ mod outcome;
 mod output;
 mod progress;
 mod sample;
+mod settings;
 mod threads;
 
 use clap::Parser;

@@ -23,6 +23,16 @@ impl ModelArgs {
         if is_builtin(&self.model) { String::new() } else { format!(" --model {}", shell_word(&self.model)) }
     }
 
+    /// The name or path that is meant.
+    pub fn name(&self) -> &str {
+        &self.model
+    }
+
+    /// Whether it is the model inside.
+    pub fn is_builtin(&self) -> bool {
+        is_builtin(&self.model)
+    }
+
     /// Opens the model.
     pub fn open(&self) -> Result<Arc<Encoder>, Error> {
         open(&self.model)

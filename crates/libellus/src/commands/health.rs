@@ -3,12 +3,10 @@
 //! An image of one file has no `curl` for its HEALTHCHECK, so the executable asks itself: one request over a plain
 //! socket. Whatever answers is outside input: it may be slow, endless or no HTTP at all.
 
-use crate::commands::serve;
 use crate::error::Error;
 use crate::outcome::Outcome;
 use crate::output;
-use libellus_server::ServerConfig;
-use std::env;
+use crate::settings::{self, Environment};
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpStream, ToSocketAddrs};
@@ -49,7 +47,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<Outcome, Error> {
     let address = match &args.url {
         Some(address) => address.clone(),
-        None => Address::of_this_machine(&serve::resolve_config(None, None, env::var("PORT").ok())?),
+        None => Address::of_this_machine(&settings::Address::resolve(None, None, &Environment::of_process())?),
     };
     let url = format!("http://{address}{}", if args.ready { "/ready" } else { "/health" });
     let answer = ask(&address, &url, args.timeout)?;
@@ -69,13 +67,14 @@ struct Address {
 
 impl Address {
     /// Where a service of this machine is reached: one that listens on every address, on the loopback one.
-    fn of_this_machine(config: &ServerConfig) -> Self {
-        let host = match config.host.parse() {
+    fn of_this_machine(listening: &settings::Address) -> Self {
+        let host = &listening.host.value;
+        let host = match host.parse() {
             Ok(IpAddr::V4(Ipv4Addr::UNSPECIFIED)) => Ipv4Addr::LOCALHOST.to_string(),
             Ok(IpAddr::V6(Ipv6Addr::UNSPECIFIED)) => Ipv6Addr::LOCALHOST.to_string(),
-            _ => config.host.clone(),
+            _ => host.clone(),
         };
-        Self { host, port: config.port }
+        Self { host, port: listening.port.value }
     }
 }
 
@@ -244,8 +243,8 @@ mod tests {
         for (host, expected) in
             [("0.0.0.0", "127.0.0.1"), ("::", "::1"), ("127.0.0.1", "127.0.0.1"), ("books.lan", "books.lan")]
         {
-            let config = ServerConfig { host: host.to_owned(), ..ServerConfig::default() };
-            assert_eq!(Address::of_this_machine(&config).host, expected);
+            let listening = settings::Address::resolve(Some(host), None, &Environment::of(&[])).expect("good");
+            assert_eq!(Address::of_this_machine(&listening).host, expected);
         }
     }
 

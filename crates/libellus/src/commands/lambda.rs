@@ -8,6 +8,7 @@ use crate::database::DatabaseArgs;
 use crate::error::Error;
 use crate::model::ModelArgs;
 use crate::outcome::Outcome;
+use crate::settings::{self, Environment};
 use libellus_catalogue::Access;
 use libellus_search::Library;
 use libellus_server::{RuntimeInterface, ServerConfig, serve_lambda};
@@ -36,7 +37,7 @@ pub struct Args {
 /// Answers invocations until Lambda ends the process.
 pub fn run(args: &Args) -> Result<Outcome, Error> {
     let interface = RuntimeInterface::from_environment()?;
-    let library = open(args).inspect_err(|error| {
+    let (library, config) = open(args).and_then(|library| Ok((library, config()?))).inspect_err(|error| {
         if let Err(unreachable) = interface.report_failed_start(&error.to_string()) {
             eprintln!("warning: Lambda could not be told that the function does not start: {unreachable}");
         }
@@ -44,8 +45,14 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
     // One invocation comes at a time: a thread for the runtime interface is enough, beside those that search.
     let runtime =
         runtime::Builder::new_current_thread().enable_all().build().map_err(|source| Error::Runtime { source })?;
-    runtime.block_on(serve_lambda(&interface, &ServerConfig::default(), Arc::new(library)))?;
+    runtime.block_on(serve_lambda(&interface, &config, Arc::new(library)))?;
     Ok(Outcome::Done)
+}
+
+/// The settings of the service, as far as a function has them.
+fn config() -> Result<ServerConfig, Error> {
+    let allowed_origins = settings::allowed_origins(&Environment::of_process())?.value;
+    Ok(ServerConfig { allowed_origins, ..ServerConfig::default() })
 }
 
 /// Opens model and catalogue, and makes the index.

@@ -1,6 +1,7 @@
 //! One file per command: parse, call, print. Nothing here decides what a book, a vector or a rank is.
 
 pub mod backfill;
+pub mod config;
 pub mod embed;
 pub mod eval;
 pub mod health;

@@ -5,18 +5,15 @@
 //! find.
 
 use crate::commands::backfill;
-use crate::database::DatabaseArgs;
 use crate::error::Error;
 use crate::interrupt::Interrupt;
-use crate::model::ModelArgs;
 use crate::outcome::Outcome;
 use crate::output;
 use crate::sample;
-use crate::threads::ThreadsArgs;
+use crate::settings::{Environment, ServiceArgs, Settings};
 use libellus_catalogue::{Access, Statistics};
 use libellus_search::Library;
-use libellus_server::{ServerConfig, bind, shutdown_signal};
-use std::env;
+use libellus_server::{bind, shutdown_signal};
 use std::net::SocketAddr;
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -43,27 +40,17 @@ const SIGNAL_PAUSE: Duration = Duration::from_millis(50);
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Load the sample catalogue first, if there are no books yet
-    #[arg(long)]
-    sample: bool,
-    /// The address to listen at [default: 127.0.0.1, or 0.0.0.0 if PORT is set]
-    #[arg(long, value_name = "HOST")]
-    host: Option<String>,
-    /// The port to listen at; 0 takes any that is free [default: PORT, or else 5001]
-    #[arg(long, value_name = "PORT")]
-    port: Option<u16>,
     #[command(flatten)]
-    threads: ThreadsArgs,
-    #[command(flatten)]
-    database: DatabaseArgs,
-    #[command(flatten)]
-    model: ModelArgs,
+    service: ServiceArgs,
 }
 
 /// Serves until it is told to stop.
 pub fn run(args: &Args) -> Result<Outcome, Error> {
     let interrupt = Interrupt::listen()?;
-    let config = resolve_config(args.host.clone(), args.port, env::var("PORT").ok())?;
+    let args = &args.service;
+    let settings = Settings::resolve(args, &Environment::of_process());
+    settings.check()?;
+    let config = settings.server_config();
     let runtime = Runtime::new().map_err(|source| Error::Runtime { source })?;
     // Listening from the start: a signal between the embeddings and the first request must count too.
     let stop = runtime.spawn(shutdown_signal());
@@ -109,7 +96,7 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
 /// Opens model and catalogue, with the sample in it if that was asked for and there is room.
 ///
 /// A catalogue that is there but cannot be written is served as it is.
-fn open_library(args: &Args) -> Result<(Library, Access), Error> {
+fn open_library(args: &ServiceArgs) -> Result<(Library, Access), Error> {
     let encoder = args.model.open()?;
     let (catalogue, access) = args.database.open_to_serve()?;
     if args.sample && access == Access::ReadWrite {
@@ -125,7 +112,7 @@ fn open_library(args: &Args) -> Result<(Library, Access), Error> {
 }
 
 /// Says what is left out because nothing can be written.
-fn note_read_only(args: &Args, library: &Library, counts: &Statistics) {
+fn note_read_only(args: &ServiceArgs, library: &Library, counts: &Statistics) {
     let sample = if args.sample { ", and the sample was not loaded" } else { "" };
     eprintln!(
         "note: `{}` cannot be written by this user, so it is served as it is{sample}",
@@ -145,7 +132,7 @@ fn note_read_only(args: &Args, library: &Library, counts: &Statistics) {
 /// Embeds what has no embedding while requests are answered already, and says when that is done.
 ///
 /// A failure is told at once and ends the embedding, not the service: what is embedded can be found.
-fn embed_pending(args: &Args, library: &Library, interrupt: &Interrupt, address: Option<SocketAddr>) -> Outcome {
+fn embed_pending(args: &ServiceArgs, library: &Library, interrupt: &Interrupt, address: Option<SocketAddr>) -> Outcome {
     let command = backfill::command(&args.database, &args.model);
     let done = backfill::with_progress(library, args.threads.for_backfill(), interrupt)
         .and_then(|report| Ok((report, library.readiness()?.catalogue.books)));
@@ -172,28 +159,6 @@ fn announce(address: Option<SocketAddr>, line: impl FnOnce(SocketAddr) -> String
     }
 }
 
-/// Flags, then the environment, then the defaults. A platform that sets `PORT` expects to reach the
-/// service from outside; anyone else has to ask for that.
-pub fn resolve_config(
-    host: Option<String>,
-    port: Option<u16>,
-    port_variable: Option<String>,
-) -> Result<ServerConfig, Error> {
-    let default = ServerConfig::default();
-    let port_variable = match port_variable.filter(|value| !value.is_empty()) {
-        None => None,
-        Some(value) => match value.parse::<u16>() {
-            Ok(port) => Some(port),
-            Err(_) => return Err(Error::Port { name: "PORT", value }),
-        },
-    };
-    let host = host.unwrap_or_else(|| match port_variable {
-        Some(_) => "0.0.0.0".to_owned(),
-        None => default.host.clone(),
-    });
-    Ok(ServerConfig { host, port: port.or(port_variable).unwrap_or(default.port), ..default })
-}
-
 /// The one line that says where to go.
 fn ready_line(address: SocketAddr, books: u64) -> String {
     let (url, reach) = url_and_reach(address);
@@ -218,25 +183,6 @@ fn url_and_reach(address: SocketAddr) -> (String, &'static str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn flags_win_over_the_environment() {
-        for (host, port, variable, expected) in [
-            (None, None, None, ("127.0.0.1", 5001)),
-            (None, None, Some(""), ("127.0.0.1", 5001)),
-            (None, None, Some("8080"), ("0.0.0.0", 8080)),
-            (None, Some(9000), Some("8080"), ("0.0.0.0", 9000)),
-            (Some("127.0.0.1"), None, Some("8080"), ("127.0.0.1", 8080)),
-            (Some("::1"), Some(0), None, ("::1", 0)),
-        ] {
-            let config = resolve_config(host.map(str::to_owned), port, variable.map(str::to_owned)).expect("good");
-            assert_eq!((config.host.as_str(), config.port), expected, "{host:?} {port:?} {variable:?}");
-        }
-        for variable in ["http", "65536", "-1"] {
-            let error = resolve_config(None, None, Some(variable.to_owned())).expect_err(variable);
-            assert!(error.to_string().contains("PORT") && error.to_string().contains(variable), "{error}");
-        }
-    }
 
     #[test]
     fn the_ready_line_can_be_clicked() {

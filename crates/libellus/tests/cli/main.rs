@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod catalogue;
+mod config;
 #[path = "../../../catalogue/tests/common/server.rs"]
 mod database_server;
 mod documents;

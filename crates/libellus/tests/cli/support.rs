@@ -49,7 +49,9 @@ impl Sandbox {
     /// The executable behind another program, e.g. one that gives up rights.
     pub fn wrapped<S: AsRef<OsStr>>(&self, mut command: Command, arguments: &[S]) -> Command {
         command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
-        for variable in ["DATABASE_URL", "PORT", "NO_COLOR"] {
+        let settings =
+            ["DATABASE_URL", "PORT", "NO_COLOR", "CORS_ORIGINS", "JWT_SECRET_KEY", "SECRET_KEY", "LIBELLUS_ISA"];
+        for variable in settings {
             command.env_remove(variable);
         }
         command

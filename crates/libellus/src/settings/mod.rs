@@ -1,0 +1,355 @@
+//! Every setting of the service, resolved in one place: flags, then the environment, then defaults.
+//!
+//! The environment is read as deployments of the Python backend that libellus replaces set it, so that they move over
+//! unchanged. What cannot be meant, or contradicts itself, becomes a [`Finding`] here; `serve` names the findings at
+//! start, and `libellus config` shows everything. No secret is kept or shown.
+
+mod environment;
+mod finding;
+mod foreign;
+
+pub use environment::{Environment, MASK};
+pub use finding::{Finding, Level};
+pub use foreign::Unused;
+
+use crate::database::{DEFAULT_PATH, DatabaseArgs};
+use crate::error::Error;
+use crate::model::ModelArgs;
+use crate::threads::ThreadsArgs;
+use libellus_catalogue::Location;
+use libellus_encoder::Isa;
+use libellus_server::{AllowedOrigins, ServerConfig};
+
+/// A secret that is shorter can be found by trying: 256 bits, as HMAC-SHA-256 wants it (RFC 7518, section 3.2).
+const SHORTEST_SECRET_BYTES: usize = 32;
+
+/// The variable of Flask-CORS deployments.
+const CORS_ORIGINS: &str = "CORS_ORIGINS";
+
+/// The settings that can be typed after `serve`, and after `config` to see what they would do.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ServiceArgs {
+    /// Load the sample catalogue first, if there are no books yet
+    #[arg(long)]
+    pub sample: bool,
+    /// The address to listen at [default: 127.0.0.1, or 0.0.0.0 if PORT is set]
+    #[arg(long, value_name = "HOST")]
+    pub host: Option<String>,
+    /// The port to listen at; 0 takes any that is free [default: PORT, or else 5001]
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<u16>,
+    #[command(flatten)]
+    pub threads: ThreadsArgs,
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    #[command(flatten)]
+    pub model: ModelArgs,
+}
+
+/// Where a value came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A flag, by its name.
+    Flag(&'static str),
+    /// A variable of the environment, by its name.
+    Variable(&'static str),
+    /// Nothing was said.
+    Default,
+}
+
+/// A value and where it came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting<T> {
+    /// The value.
+    pub value: T,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+impl<T> Setting<T> {
+    fn new(value: T, origin: Origin) -> Self {
+        Self { value, origin }
+    }
+}
+
+/// Host and port, to listen at or to ask.
+#[derive(Clone, Debug)]
+pub struct Address {
+    /// An address or a host name.
+    pub host: Setting<String>,
+    /// 0 is any that is free.
+    pub port: Setting<u16>,
+}
+
+impl Address {
+    /// Flags, then PORT, then the defaults.
+    pub fn resolve(host: Option<&str>, port: Option<u16>, environment: &Environment) -> Result<Self, Error> {
+        match environment.get("PORT").map(|value| (value, value.parse::<u16>())) {
+            None => Ok(Self::of(host, port, None)),
+            Some((_, Ok(variable))) => Ok(Self::of(host, port, Some(variable))),
+            Some((value, Err(_))) => Err(Error::Port { name: "PORT", value: value.to_owned() }),
+        }
+    }
+
+    /// A platform that sets PORT expects to reach the service from outside; anyone else has to ask for that.
+    fn of(host: Option<&str>, port: Option<u16>, variable: Option<u16>) -> Self {
+        let default = ServerConfig::default();
+        let host = match (host, variable) {
+            (Some(host), _) => Setting::new(host.to_owned(), Origin::Flag("--host")),
+            (None, Some(_)) => Setting::new("0.0.0.0".to_owned(), Origin::Variable("PORT")),
+            (None, None) => Setting::new(default.host, Origin::Default),
+        };
+        let port = match (port, variable) {
+            (Some(port), _) => Setting::new(port, Origin::Flag("--port")),
+            (None, Some(port)) => Setting::new(port, Origin::Variable("PORT")),
+            (None, None) => Setting::new(default.port, Origin::Default),
+        };
+        Self { host, port }
+    }
+}
+
+/// The settings of the service. Where a value could not be read, the default stands in and a finding says so.
+#[derive(Debug)]
+pub struct Settings {
+    /// Where to listen.
+    pub address: Address,
+    /// The catalogue, shown without a password.
+    pub database: Setting<String>,
+    /// The model, by name or path.
+    pub model: Setting<String>,
+    /// Threads that encode.
+    pub threads: Setting<usize>,
+    /// Whether the sample is to be loaded.
+    pub sample: Setting<bool>,
+    /// The sites whose pages may read the API.
+    pub allowed_origins: Setting<AllowedOrigins>,
+    /// Whether there is a secret to sign with. It is not kept: nothing needs it yet.
+    pub secret_key: Setting<bool>,
+    /// The instructions that encode.
+    pub instruction_set: Setting<&'static str>,
+    /// What is wrong, and what is worth knowing.
+    pub findings: Vec<Finding>,
+    /// Variables of the replaced backend that libellus has no use for.
+    pub unused: Vec<Unused>,
+}
+
+impl Settings {
+    /// Resolves everything.
+    pub fn resolve(args: &ServiceArgs, environment: &Environment) -> Self {
+        let mut findings = Vec::new();
+        let address = Address::resolve(args.host.as_deref(), args.port, environment).unwrap_or_else(|error| {
+            findings.push(Finding::error("PORT", error.to_string()));
+            Address::of(args.host.as_deref(), args.port, None)
+        });
+        let threads_origin =
+            if args.threads.asked_for().is_some() { Origin::Flag("--threads") } else { Origin::Default };
+        let model_origin = if args.model.is_builtin() { Origin::Default } else { Origin::Flag("--model") };
+        let sample_origin = if args.sample { Origin::Flag("--sample") } else { Origin::Default };
+        let settings = Self {
+            address,
+            database: resolve_database(&args.database, environment, &mut findings),
+            model: Setting::new(args.model.name().to_owned(), model_origin),
+            threads: Setting::new(args.threads.count(), threads_origin),
+            sample: Setting::new(args.sample, sample_origin),
+            allowed_origins: resolve_origins(environment, &mut findings),
+            secret_key: resolve_secret(environment, &mut findings),
+            instruction_set: resolve_instruction_set(environment, &mut findings),
+            findings: Vec::new(),
+            unused: foreign::unused(environment),
+        };
+        findings.extend(foreign::unknown(environment));
+        findings.extend(
+            environment.unreadable().map(|name| Finding::error(name, format!("{name} holds bytes that are not UTF-8"))),
+        );
+        Self { findings, ..settings }
+    }
+
+    /// The settings of the server.
+    pub fn server_config(&self) -> ServerConfig {
+        ServerConfig {
+            host: self.address.host.value.clone(),
+            port: self.address.port.value,
+            allowed_origins: self.allowed_origins.value.clone(),
+            ..ServerConfig::default()
+        }
+    }
+
+    /// Names at start what is worth it: warnings and notes on standard error, and all errors as one.
+    pub fn check(&self) -> Result<(), Error> {
+        self.errors()?;
+        for finding in self.findings.iter().filter(|finding| finding.level != Level::Detail) {
+            eprintln!("{finding}");
+        }
+        if !self.unused.is_empty() {
+            let names: Vec<&str> = self.unused.iter().map(|unused| unused.variable.as_str()).collect();
+            let verb = if names.len() == 1 { "is" } else { "are" };
+            eprintln!("note: {} {verb} set, but not used here; `libellus config` says why", names.join(", "));
+        }
+        Ok(())
+    }
+
+    /// An error if a setting cannot be used; it names each.
+    pub fn errors(&self) -> Result<(), Error> {
+        let errors = self.findings.iter().filter(|finding| finding.level == Level::Error);
+        let messages: Vec<&str> = errors.map(|finding| finding.message.as_str()).collect();
+        if messages.is_empty() { Ok(()) } else { Err(Error::Settings { messages: messages.join("\n  and: ") }) }
+    }
+}
+
+fn resolve_database(args: &DatabaseArgs, environment: &Environment, findings: &mut Vec<Finding>) -> Setting<String> {
+    let variable = environment.get("DATABASE_URL");
+    let (location, origin) = match (args.typed(), variable) {
+        (Some(typed), _) => (typed, Origin::Flag("--db")),
+        (None, Some(url)) => (url, Origin::Variable("DATABASE_URL")),
+        (None, None) => (DEFAULT_PATH, Origin::Default),
+    };
+    if args.typed().is_some() && variable.is_some() {
+        findings.push(Finding::detail("--db", "--db and DATABASE_URL are both set; --db wins"));
+    }
+    // A location that was read is shown without its password; of any other nobody knows where the password is.
+    let shown = location.parse::<Location>().map_or_else(
+        |error| {
+            let name = if args.typed().is_some() { "--db" } else { "DATABASE_URL" };
+            findings.push(Finding::error(name, format!("{name}: {error}")));
+            MASK.to_owned()
+        },
+        |location| location.to_string(),
+    );
+    Setting::new(shown, origin)
+}
+
+fn resolve_origins(environment: &Environment, findings: &mut Vec<Finding>) -> Setting<AllowedOrigins> {
+    allowed_origins(environment).unwrap_or_else(|error| {
+        findings.push(Finding::error(CORS_ORIGINS, error.to_string()));
+        Setting::new(AllowedOrigins::Own, Origin::Variable(CORS_ORIGINS))
+    })
+}
+
+/// The sites whose pages may read the API; all that a function reads besides the catalogue and the model.
+pub fn allowed_origins(environment: &Environment) -> Result<Setting<AllowedOrigins>, Error> {
+    match environment.get(CORS_ORIGINS).map(str::parse::<AllowedOrigins>) {
+        None => Ok(Setting::new(AllowedOrigins::Own, Origin::Default)),
+        Some(Ok(origins)) => Ok(Setting::new(origins, Origin::Variable(CORS_ORIGINS))),
+        Some(Err(error)) => Err(Error::Settings { messages: format!("{CORS_ORIGINS}: {error}") }),
+    }
+}
+
+/// JWT_SECRET_KEY, or else SECRET_KEY, as Flask-JWT-Extended has it.
+fn resolve_secret(environment: &Environment, findings: &mut Vec<Finding>) -> Setting<bool> {
+    const NAMES: [&str; 2] = ["JWT_SECRET_KEY", "SECRET_KEY"];
+    for name in NAMES.into_iter().filter(|name| environment.is_empty(name)) {
+        findings.push(Finding::warning(name, format!("{name} is set to nothing; it counts as not set")));
+    }
+    let [jwt, general] = NAMES.map(|name| environment.get(name));
+    if let (Some(jwt), Some(general)) = (jwt, general)
+        && jwt != general
+    {
+        let message = "JWT_SECRET_KEY and SECRET_KEY are both set, and differ; JWT_SECRET_KEY wins";
+        findings.push(Finding::note("JWT_SECRET_KEY", message));
+    }
+    let (secret, name) = match (jwt, general) {
+        (Some(secret), _) => (secret, NAMES[0]),
+        (None, Some(secret)) => (secret, NAMES[1]),
+        (None, None) => return Setting::new(false, Origin::Default),
+    };
+    if secret.len() < SHORTEST_SECRET_BYTES {
+        let message = format!(
+            "{name} is shorter than {SHORTEST_SECRET_BYTES} bytes, so it can be found by trying; make one with \
+             `openssl rand -hex 32`"
+        );
+        findings.push(Finding::warning(name, message));
+    }
+    Setting::new(true, Origin::Variable(name))
+}
+
+/// What `libellus_kernels` chooses by the same variable; a name that this processor does not run is passed over.
+fn resolve_instruction_set(environment: &Environment, findings: &mut Vec<Finding>) -> Setting<&'static str> {
+    const NAME: &str = "LIBELLUS_ISA";
+    let available: Vec<&str> = Isa::available().into_iter().map(Isa::name).collect();
+    let best = Isa::best().name();
+    match environment.get(NAME) {
+        None => Setting::new(best, Origin::Default),
+        Some(wanted) if available.contains(&wanted) => Setting::new(best, Origin::Variable(NAME)),
+        Some(wanted) => {
+            let message = format!(
+                "{NAME} is `{wanted}`, which this processor does not run, so it is passed over; it runs {}",
+                available.join(", ")
+            );
+            findings.push(Finding::warning(NAME, message));
+            Setting::new(best, Origin::Default)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: ServiceArgs,
+    }
+
+    fn resolve(flags: &[&str], variables: &[(&str, &str)]) -> Settings {
+        let line = Line::try_parse_from([&["serve"], flags].concat()).expect("flags");
+        Settings::resolve(&line.args, &Environment::of(variables))
+    }
+
+    #[test]
+    fn flags_win_over_the_environment() {
+        use Origin::{Default, Flag, Variable};
+        for (flags, port, (host, host_origin), (expected, origin)) in [
+            (&[][..], None, ("127.0.0.1", Default), (5001, Default)),
+            (&[], Some(""), ("127.0.0.1", Default), (5001, Default)),
+            (&[], Some("8080"), ("0.0.0.0", Variable("PORT")), (8080, Variable("PORT"))),
+            (&["--port", "9000"], Some("8080"), ("0.0.0.0", Variable("PORT")), (9000, Flag("--port"))),
+            (&["--host", "::1"], Some("8080"), ("::1", Flag("--host")), (8080, Variable("PORT"))),
+            (&["--host", "::1", "--port", "0"], None, ("::1", Flag("--host")), (0, Flag("--port"))),
+        ] {
+            let variables: Vec<_> = port.map(|port| ("PORT", port)).into_iter().collect();
+            let settings = resolve(flags, &variables);
+            assert!(settings.findings.is_empty(), "{:?}", settings.findings);
+            let address = &settings.address;
+            assert_eq!((address.host.value.as_str(), address.host.origin), (host, host_origin), "{flags:?} {port:?}");
+            assert_eq!((address.port.value, address.port.origin), (expected, origin), "{flags:?} {port:?}");
+        }
+        let settings = resolve(&["--db", "a.db"], &[("DATABASE_URL", "sqlite:b.db")]);
+        assert_eq!(settings.database, Setting::new("a.db".to_owned(), Flag("--db")));
+        assert_eq!(settings.findings[0].level, Level::Detail);
+        let settings = resolve(&[], &[("DATABASE_URL", "postgres://reader:hunter2@db/books")]);
+        assert_eq!(settings.database.value, "postgresql://reader@db:5432/books");
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_found() {
+        const LONG: &str = "0123456789abcdef0123456789abcdef";
+        for (name, value, level, part) in [
+            ("PORT", "http", Level::Error, "PORT is `http`, which is not a port number"),
+            ("PORT", "65536", Level::Error, "PORT is `65536`"),
+            ("DATABASE_URL", "mysql://reader:hunter2@db/x", Level::Error, "DATABASE_URL: `mysql:`"),
+            ("CORS_ORIGINS", "https://a.example/", Level::Error, "CORS_ORIGINS: `https://a.example/`"),
+            ("CORS_ORIGINS", "*,https://a.example", Level::Error, "nothing can stand beside it"),
+            ("SECRET_KEY", "hunter2", Level::Warning, "SECRET_KEY is shorter than 32 bytes"),
+            ("JWT_SECRET_KEY", "", Level::Warning, "JWT_SECRET_KEY is set to nothing"),
+            ("LIBELLUS_ISA", "mmx", Level::Warning, "LIBELLUS_ISA is `mmx`"),
+            ("LIBELLUS_ISE", "scalar", Level::Warning, "did you mean LIBELLUS_ISA?"),
+            ("LIBELLUS_PORT", "80", Level::Warning, "did you mean PORT?"),
+        ] {
+            let settings = resolve(&[], &[(name, value)]);
+            let [finding] = settings.findings.as_slice() else { panic!("{name}={value}: {:?}", settings.findings) };
+            assert!(finding.level == level && finding.message.contains(part), "{name}={value}: {finding}");
+            assert!(!format!("{settings:?}").contains("hunter2"), "{settings:?}");
+            assert_eq!(settings.errors().is_err(), level == Level::Error, "{name}={value}");
+        }
+        for variables in [&[("SECRET_KEY", LONG)][..], &[("JWT_SECRET_KEY", LONG), ("SECRET_KEY", LONG)]] {
+            let settings = resolve(&[], variables);
+            assert!(settings.findings.is_empty() && settings.secret_key.value, "{:?}", settings.findings);
+        }
+        let other = LONG.to_uppercase();
+        let settings = resolve(&[], &[("JWT_SECRET_KEY", LONG), ("SECRET_KEY", &other)]);
+        assert!(settings.findings[0].message.contains("JWT_SECRET_KEY wins"), "{:?}", settings.findings);
+        assert_eq!(settings.secret_key.origin, Origin::Variable("JWT_SECRET_KEY"));
+    }
+}
