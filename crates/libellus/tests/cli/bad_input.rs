@@ -143,8 +143,31 @@ fn a_read_only_database_can_be_searched_but_not_changed() {
         println!("skipped: this is root, who may write everywhere, and setpriv cannot give that up here");
         return;
     };
-    import.expect_error(1, &["cannot write to the catalogue `libellus.db`", "read-only"]);
+    let owner = "`libellus.db` belongs to user ";
+    import.expect_error(1, &["cannot write to the catalogue `libellus.db`", "read-only", owner]);
     assert!(search.expect_code(0).stdout.contains("Moby-Dick"));
+}
+
+#[test]
+fn a_volume_that_is_missing_or_belongs_to_another_user() {
+    let sandbox = Sandbox::new();
+    let missing = ["directory `data` does not exist", "hint: in a container, mount a volume"];
+    sandbox.run(&["serve", "--port", "0", "--db", "data/libellus.db"]).expect_error(1, &missing);
+    fs::create_dir(sandbox.path("data")).expect("a folder");
+    for folder in [".", "data"] {
+        fs::set_permissions(sandbox.path(folder), Permissions::from_mode(0o755)).expect("it is ours");
+    }
+    let Some(serve) = unprivileged(&sandbox).filter(|command| command.get_program() == "setpriv") else {
+        println!("skipped: only root can leave a folder to another user, and setpriv has to be there");
+        return;
+    };
+    let foreign = [
+        "cannot write to the catalogue `data/libellus.db`",
+        "this process is user 65534, `data` belongs to user 0 and has mode 755",
+        "set the variable RAILWAY_RUN_UID=0",
+    ];
+    finish(&mut sandbox.wrapped(serve, &["serve", "--port", "0", "--db", "data/libellus.db"]))
+        .expect_error(1, &foreign);
 }
 
 #[test]

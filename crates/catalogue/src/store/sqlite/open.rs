@@ -161,7 +161,31 @@ fn use_write_ahead_log(connection: &Connection, location: &str, busy_timeout: Du
 ///
 /// A file made by this test stays: another process may have opened it already, and empty it is a new catalogue.
 fn why_unwritable(path: &Path) -> Option<io::Error> {
-    OpenOptions::new().append(true).create(true).open(path).err()
+    let error = OpenOptions::new().append(true).create(true).open(path).err()?;
+    match (error.kind(), who_owns(path)) {
+        (io::ErrorKind::PermissionDenied, Some(owners)) => {
+            Some(io::Error::new(error.kind(), format!("{error}; {owners}")))
+        }
+        _ => Some(error),
+    }
+}
+
+/// Who this process is and whose the file or its directory is, in numbers: an image has no names for them.
+#[cfg(target_os = "linux")]
+fn who_owns(path: &Path) -> Option<String> {
+    use std::os::unix::fs::MetadataExt;
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let place = if path.exists() { path } else { directory };
+    // A process owns its own entry in `/proc`.
+    let user = Path::new("/proc/self").metadata().ok()?.uid();
+    let metadata = place.metadata().ok()?;
+    let (owner, mode) = (metadata.uid(), metadata.mode() & 0o7777);
+    Some(format!("this process is user {user}, `{}` belongs to user {owner} and has mode {mode:o}", place.display()))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn who_owns(_path: &Path) -> Option<String> {
+    None
 }
 
 /// A writable file in a directory where the write-ahead log cannot be made shows as "cannot open".
