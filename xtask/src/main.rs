@@ -7,6 +7,7 @@
 mod alone;
 mod cross;
 mod databases;
+mod deployment;
 mod dist;
 mod elf;
 mod emulated;

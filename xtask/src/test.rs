@@ -1,7 +1,9 @@
 //! `cargo xtask test`: everything that has to hold before a change goes in, in the order of cost.
 
 use crate::run::{cargo, run as run_command};
-use crate::{Failure, alone, databases, dist, emulated, image, measure, model, page, peers, release, size, tools};
+use crate::{
+    Failure, alone, databases, deployment, dist, emulated, image, measure, model, page, peers, release, size, tools,
+};
 use std::time::{Duration, Instant};
 
 type Step = (&'static str, fn() -> Result<(), Failure>);
@@ -20,6 +22,7 @@ const STEPS: &[Step] = &[
     ("plain x86_64", emulated::check_plain_x86_64),
     ("start-up", || measure::run(measure::Effort::Quick)),
     ("size", size::check),
+    ("deployment files", deployment::check),
     ("search page", page::check),
     ("aarch64", emulated::check_aarch64),
     ("image", image::check),
@@ -53,10 +56,10 @@ pub fn run(names: &[&str]) -> Result<(), Failure> {
     println!("\n== summary");
     for (number, (name, time)) in times.iter().enumerate() {
         let failed = result.is_err() && number + 1 == times.len();
-        println!("{name:<14} {:>6.1} s  {}", time.as_secs_f64(), if failed { "FAILED" } else { "ok" });
+        println!("{name:<16} {:>6.1} s  {}", time.as_secs_f64(), if failed { "FAILED" } else { "ok" });
     }
     for (name, _) in &steps[times.len()..] {
-        println!("{name:<14} {:>8}  not run", "");
+        println!("{name:<16} {:>8}  not run", "");
     }
     result
 }

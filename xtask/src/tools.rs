@@ -38,6 +38,9 @@ pub const POSTGRES: Tool =
 /// A transaction pooler.
 pub const PGBOUNCER: Tool =
     Tool { programs: &["pgbouncer"], packages: &["pgbouncer"], purpose: "to test catalogues behind a pooler" };
+/// What reads units as systemd does, and judges their sandboxes.
+pub const SYSTEMD_ANALYZE: Tool =
+    Tool { programs: &["systemd-analyze"], packages: &["systemd"], purpose: "to check the service of systemd" };
 /// What makes certificates.
 pub const OPENSSL: Tool =
     Tool { programs: &["openssl"], packages: &["openssl"], purpose: "to make the certificates of a test" };

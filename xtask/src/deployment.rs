@@ -1,0 +1,59 @@
+//! Checking the files with which platforms deploy libellus: against their published schemas, by the platform's own
+//! tool, and against the executable.
+
+use crate::run::{capture, command, run};
+use crate::{Failure, dist, root, target, tools};
+use std::fs;
+use std::path::Path;
+
+/// Python packages that carry the schemas of Compose files and of Kubernetes' objects, and a reader of YAML.
+const PACKAGES: [&str; 3] = ["check-jsonschema==0.39.0", "kubernetes-validate==1.37.0", "PyYAML==6.0.4"];
+
+/// The highest exposure of the systemd service that is let through, in tenths; 0 would be none.
+const EXPOSURE_LIMIT: &str = "15";
+
+/// Checks every file.
+pub fn check() -> Result<(), Failure> {
+    let executable = dist::build_for_host()?;
+    let tools = target().join("deployment-tools");
+    install(&tools)?;
+    let tool = |name: &str| tools.join("bin").join(name);
+    run(&mut command(tool("check-jsonschema"), &["--builtin-schema", "vendor.compose-spec", "compose.yaml"]))?;
+    run(&mut command(tool("kubernetes-validate"), &["--strict", "deploy/kubernetes.yaml"]))?;
+    run(command(tool("python"), &["deploy/check.py"]).arg(&executable))?;
+    check_unit(&executable)
+}
+
+/// Makes a Python environment with the packages, unless it is there.
+fn install(directory: &Path) -> Result<(), Failure> {
+    let mark = directory.join("packages");
+    let wanted = PACKAGES.join("\n");
+    if fs::read_to_string(&mark).is_ok_and(|installed| installed == wanted) {
+        return Ok(());
+    }
+    tools::require_venv()?;
+    run(command("python3", &["-m", "venv", "--clear"]).arg(directory))?;
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"];
+    run(&mut command(directory.join("bin/python"), &[&pip[..], &PACKAGES].concat()))?;
+    fs::write(&mark, wanted).map_err(|error| format!("cannot write `{}`: {error}", mark.display()))
+}
+
+/// Has systemd read the service and judge its sandbox, with the executable that was built in its place.
+fn check_unit(executable: &Path) -> Result<(), Failure> {
+    tools::require(&tools::SYSTEMD_ANALYZE)?;
+    let source = root().join("deploy/libellus.service");
+    let unit = fs::read_to_string(&source).map_err(|error| format!("cannot read `{}`: {error}", source.display()))?;
+    let installed = "/usr/local/bin/libellus";
+    if !unit.contains(&format!("ExecStart={installed} serve\n")) {
+        return Err(format!("deploy/libellus.service does not start `{installed} serve`"));
+    }
+    let copy = target().join("libellus.service");
+    fs::write(&copy, unit.replace(installed, &executable.display().to_string()))
+        .map_err(|error| format!("cannot write `{}`: {error}", copy.display()))?;
+    run(command("systemd-analyze", &["verify"]).arg(&copy))?;
+    // A sentence for each of some eighty rules, of which only the sum matters as long as it is small.
+    let threshold = format!("--threshold={EXPOSURE_LIMIT}");
+    let judged = capture(command("systemd-analyze", &["security", "--offline=true", &threshold]).arg(&copy))?;
+    println!("{}", judged.lines().last().unwrap_or_default());
+    Ok(())
+}
