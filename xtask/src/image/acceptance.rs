@@ -36,12 +36,12 @@ pub fn check() -> Result<(), Failure> {
     show_lite_size(&sizes)?;
     same_again(arch, &executable, &archive, &scratch)?;
     validate_sbom(&sbom_path(&archive))?;
-    let bundle = unpack(&archive, &scratch)?;
-    dockerfile::check(&bundle, &scratch)?;
     if !Bundle::can_start() {
-        println!("the image is not started: that takes root, and the right to mount");
+        println!("the image is not unpacked, nor the Dockerfile built: that takes root, and the right to mount");
         return Ok(());
     }
+    let bundle = unpack(&archive, &scratch)?;
+    dockerfile::check(&bundle, &scratch)?;
     without_a_volume(&bundle)?;
     serves_readers(&bundle, &Volume::new(scratch.path("volume"))?)
 }
