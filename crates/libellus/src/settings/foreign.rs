@@ -18,8 +18,8 @@ const NO_WORKERS: &str = "there are no worker processes; one process uses every 
 const NO_CACHE: &str = "nothing is downloaded; the model is in the executable";
 const MODEL_FLAG: &str = "the model is in the executable; `--model` opens another";
 
-/// Variables of the replaced backend, and why there is no use for them.
-const UNUSED: [(&str, &str); 17] = [
+/// Variables of the replaced backend alone (others of Python are set on many machines), and why there is no use for them.
+const UNUSED: [(&str, &str); 14] = [
     ("EMBEDDING_MODEL", MODEL_FLAG),
     ("FLASK_APP", NO_FLASK),
     ("FLASK_DEBUG", NO_FLASK),
@@ -29,9 +29,6 @@ const UNUSED: [(&str, &str); 17] = [
     ("HF_HUB_OFFLINE", NO_CACHE),
     ("HUGGINGFACE_HUB_CACHE", NO_CACHE),
     ("MODEL_NAME", MODEL_FLAG),
-    ("OMP_NUM_THREADS", "`--threads` says how many threads encode"),
-    ("PYTHONPATH", "there is no Python"),
-    ("PYTHONUNBUFFERED", "there is no Python; every line is written at once"),
     ("SENTENCE_TRANSFORMERS_HOME", NO_CACHE),
     ("TOKENIZERS_PARALLELISM", "the tokenizer is libellus's own"),
     ("TRANSFORMERS_CACHE", NO_CACHE),

@@ -10,7 +10,7 @@ const SECRET: &str = "correct-horse-battery-staple-0042";
 /// Runs `config` with these variables.
 fn config(sandbox: &Sandbox, flags: &[&str], variables: &[(&str, &str)]) -> Finished {
     let mut command = sandbox.command(&[&["config"], flags].concat());
-    finish(command.envs(variables.iter().copied()))
+    finish(command.env_clear().envs(variables.iter().copied()))
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn all_that_cannot_be_used_is_named_at_once() {
 fn a_start_names_what_is_odd_and_serves_who_may_read() {
     let sandbox = Sandbox::new();
     let mut serve = sandbox.command(&["serve", "--port", "0"]);
-    serve.envs([
+    serve.env_clear().envs([
         ("CORS_ORIGINS", "https://school.example"),
         ("JWT_SECRET_KEY", SECRET),
         ("SECRET_KEY", "hunter2"),
