@@ -103,7 +103,6 @@ def main(libellus):
     environment = {"PATH": os.environ.get("PATH", "")}
     shown = subprocess.run([libellus, "config", "--json"], env=environment, check=True, capture_output=True).stdout
     port = next(row["value"] for row in json.loads(shown)["settings"] if row["name"] == "port")
-    dockerfile = ROOT / "deploy/Dockerfile"
     url = "sqlite:/data/libellus.db"
 
     def check_environment(where, variables):
@@ -120,6 +119,12 @@ def main(libellus):
     railway = json.loads((ROOT / "railway.json").read_text())
     check_fields("railway.json", railway, RAILWAY)
     expect("dockerfilePath in railway.json", railway["build"]["dockerfilePath"], "deploy/Dockerfile")
+
+    # A change to anything that the image is built from is a reason to build again.
+    seen = re.findall(r"^!(.+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE)
+    inputs = [f"{path}/**" if (ROOT / path).is_dir() else path for path in seen]
+    inputs += [".dockerignore", "deploy/Dockerfile", "railway.json"]
+    expect("watchPatterns in railway.json", railway["build"]["watchPatterns"], inputs)
 
     fly = tomllib.loads((ROOT / "fly.toml").read_text())
     check_fields("fly.toml", fly, FLY)
@@ -172,14 +177,10 @@ def main(libellus):
     variables = dict(re.findall(r"^Environment=(\w+)=(.*)$", unit, re.MULTILINE))
     check_environment("libellus.service", variables)
 
-    # The image is made elsewhere in this repository; what it says about itself has to be the same.
-    if dockerfile.exists():
-        text = dockerfile.read_text()
-        for line in [f"USER {USER}", f"EXPOSE {port}", f"PORT={port}", f"DATABASE_URL={url}", '["/libellus", "health"]']:
-            if line not in text:
-                fail(f"deploy/Dockerfile lacks `{line}`, which the platforms' files rely on")
-    else:
-        fail("deploy/Dockerfile, which the platforms' files name, is not there")
+    dockerfile = (ROOT / "deploy/Dockerfile").read_text()
+    for line in [f"USER {USER}", f"EXPOSE {port}", f"PORT={port}", f"DATABASE_URL={url}", 'CMD ["/libellus", "health"]']:
+        if line not in dockerfile:
+            fail(f"deploy/Dockerfile lacks `{line}`, which the platforms' files rely on")
     print("the platforms' files agree with the executable")
 
 
