@@ -5,11 +5,10 @@
 
 use crate::lanes::{LANES, Lanes, for_every_isa};
 use crate::linear_f32::{Epilogue, Product};
-use crate::math::exp2;
+use crate::math::exp;
 use crate::team::Places;
 use crate::{Crew, Isa};
 use std::cell::RefCell;
-use std::f32::consts::LOG2_E;
 
 /// Rows of scores held at a time, so that they stay in the first cache levels.
 const SCORE_ROWS: usize = 48;
@@ -24,20 +23,19 @@ struct Scratch {
     keys: Vec<f32>,
     values: Vec<f32>,
     scores: Vec<f32>,
-    inverse_sums: Vec<f32>,
 }
 
 /// Bytes that a thread keeps for sequences of up to `tokens` tokens and heads of `head_dim`.
 pub fn attention_bytes(tokens: usize, head_dim: usize) -> usize {
     let (wide_tokens, wide_dim) = (tokens.next_multiple_of(LANES), head_dim.next_multiple_of(LANES));
-    size_of::<f32>() * (head_dim * wide_tokens + tokens * wide_dim + SCORE_ROWS * (wide_tokens + 1))
+    size_of::<f32>() * (head_dim * wide_tokens + tokens * wide_dim + SCORE_ROWS * wide_tokens)
 }
 
 /// Writes the attended values of every sequence to `out[T, H]`. The crew splits the heads.
 ///
 /// `qkv[T, 3H]` holds each token's query, key and value side by side; each is `heads` parts of `D = H / heads`.
 /// `lengths` are the tokens of each sequence, in order; a sequence attends to itself only. Softmax subtracts
-/// the row's maximum first, and takes weights below 2⁻¹²⁶ as that. For scores within ±30, outputs are within 3e-6 of
+/// the row's maximum first, and takes weights below e⁻⁸⁷ as that. For scores within ±30, outputs are within 3e-6 of
 /// the formula, relative to the largest value. Inputs must be finite.
 ///
 /// # Panics
@@ -88,11 +86,10 @@ unsafe fn attend(isa: Isa, qkv: &[f32], head: Head, scratch: &mut Scratch, out: 
     let (wide_tokens, wide_dim) = (tokens.next_multiple_of(LANES), head_dim.next_multiple_of(LANES));
     let part = |token: usize, which: usize| &qkv[token * row + which * hidden + head * head_dim..][..head_dim];
 
-    let Scratch { keys, values, scores, inverse_sums } = scratch;
+    let Scratch { keys, values, scores } = scratch;
     keys.resize(head_dim * wide_tokens, 0.0); // [D, T]
     values.resize(tokens * wide_dim, 0.0); // [T, D]
     scores.resize(SCORE_ROWS * wide_tokens, 0.0); // [rows, T]
-    inverse_sums.resize(SCORE_ROWS, 0.0);
     for token in 0..tokens {
         for (d, &key) in part(token, 1).iter().enumerate() {
             keys[d * wide_tokens + token] = key;
@@ -108,49 +105,42 @@ unsafe fn attend(isa: Isa, qkv: &[f32], head: Head, scratch: &mut Scratch, out: 
         let queries = &qkv[start * row + head * head_dim..];
         // SAFETY: the scores are this thread's own.
         unsafe { by_keys.run(isa, queries, keys, Epilogue::Store, Places::new(scores)) };
-        exponentiate(isa, &mut scores[..m * wide_tokens], wide_tokens, tokens, scale, inverse_sums);
+        softmax(isa, &mut scores[..m * wide_tokens], wide_tokens, tokens, scale);
         let (a_stride, b_stride, c_stride) = (wide_tokens, wide_dim, hidden);
         let c_start = (first + start) * hidden + head * head_dim;
         let by_values = Product { m, n: head_dim, k: tokens, a_stride, b_stride, c_stride, c_start };
         // SAFETY: the caller has the head's places to itself.
-        unsafe { by_values.run(isa, scores, values, Epilogue::RowScales(inverse_sums), out) };
+        unsafe { by_values.run(isa, scores, values, Epilogue::Store, out) };
     }
 }
 
 for_every_isa! {
-    fn exponentiate(scores: &mut [f32], stride: usize, width: usize, scale: f32, inverse_sums: &mut [f32])
-        = exponentiate_generic;
+    fn softmax(scores: &mut [f32], stride: usize, width: usize, scale: f32) = softmax_generic;
 }
 
-/// `exp(scores · scale - the row's maximum)` over the first `width` of each row of `stride`, which is whole lanes,
-/// and one over each row's sum: with it, a softmax. Dividing is left for later, when a row has become shorter.
+/// `softmax(scores · scale)` over the first `width` of each row of `stride`, which is whole lanes.
 #[inline(always)]
-fn exponentiate_generic<L: Lanes>(
-    proof: L::Proof,
-    scores: &mut [f32],
-    stride: usize,
-    width: usize,
-    scale: f32,
-    inverse_sums: &mut [f32],
-) {
-    let (scale, floor) = (scale * LOG2_E, L::splat(proof, -126.0));
-    for (row, inverse_sum) in scores.chunks_exact_mut(stride).zip(inverse_sums) {
+fn softmax_generic<L: Lanes>(proof: L::Proof, scores: &mut [f32], stride: usize, width: usize, scale: f32) {
+    let scale = L::splat(proof, scale);
+    for row in scores.chunks_exact_mut(stride) {
         row[width..].fill(f32::MIN);
         let row = row.as_chunks_mut::<LANES>().0;
         let mut largest = L::splat(proof, f32::MIN);
         for x in row.iter() {
             largest = L::load(proof, x).max(largest);
         }
-        // The rounding of the maximum is the same for the whole row, so it is gone after the division.
-        let (scale, offset) = (L::splat(proof, scale), L::splat(proof, -largest.largest() * scale));
+        let largest = L::splat(proof, largest.largest());
         let mut sum = L::splat(proof, 0.0);
         for x in row.iter_mut() {
-            let weight = exp2(proof, L::load(proof, x).mul_add(scale, offset).max(floor));
+            let weight = exp(proof, L::load(proof, x).sub(largest).mul(scale));
             weight.store(x);
             sum = sum.add(weight);
         }
-        // Past the width stand weights of 2⁻¹²⁶; the largest score's own weight is 1, so they do not change the sum.
-        *inverse_sum = 1.0 / sum.sum();
+        // Past the width stand weights of e⁻⁸⁷; the largest score's own weight is 1, so they do not change the sum.
+        let inverse = L::splat(proof, 1.0 / sum.sum());
+        for x in row.iter_mut() {
+            L::load(proof, x).mul(inverse).store(x);
+        }
     }
 }
 

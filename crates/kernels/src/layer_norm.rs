@@ -99,18 +99,20 @@ fn add_rows_quantize_generic<L: Lanes>(
 fn normalize_row<L: Lanes>(proof: L::Proof, row: &mut [f32], LayerNorm { gamma, beta, eps }: LayerNorm<'_>) {
     let width = row.len();
     let (body, tail) = row.as_chunks::<LANES>();
-    let mut sum = L::load_partial(proof, tail, 0.0);
+    let mut sum = L::splat(proof, 0.0);
     for x in body {
         sum = sum.add(L::load(proof, x));
     }
+    sum = sum.add(L::load_partial(proof, tail, 0.0));
     let mean = sum.sum() / width as f32;
     let mean_lanes = L::splat(proof, mean);
-    let centred = L::load_partial(proof, tail, mean).sub(mean_lanes);
-    let mut squares = centred.mul(centred);
+    let mut squares = L::splat(proof, 0.0);
     for x in body {
         let centred = L::load(proof, x).sub(mean_lanes);
         squares = centred.mul_add(centred, squares);
     }
+    let centred = L::load_partial(proof, tail, mean).sub(mean_lanes);
+    squares = centred.mul_add(centred, squares);
     let scale = L::splat(proof, 1.0 / (squares.sum() / width as f32 + eps).sqrt());
 
     let (body, tail) = row.as_chunks_mut::<LANES>();

@@ -104,8 +104,6 @@ pub(crate) enum Epilogue<'a> {
     Store,
     /// Each column's bias is added, and the activation applied.
     BiasActivation(&'a [f32], Activation),
-    /// Each row is multiplied by its own factor.
-    RowScales(&'a [f32]),
 }
 
 impl Product {
@@ -130,7 +128,6 @@ impl Product {
         match epilogue {
             Epilogue::Store => {}
             Epilogue::BiasActivation(bias, _) => assert!(bias.len() >= self.n, "Product: too few biases"),
-            Epilogue::RowScales(scales) => assert!(scales.len() >= self.m, "Product: too few scales"),
         }
         product(isa, *self, a, b, epilogue, c);
     }
@@ -227,7 +224,6 @@ unsafe fn tile<L: Lanes, const ROWS: usize, const BLOCKS: usize>(
                 Epilogue::BiasActivation(bias, activation) => {
                     activation.apply(proof, sums[j].add(L::load_partial(proof, &bias[column..][..width], 0.0)))
                 }
-                Epilogue::RowScales(scales) => sums[j].mul(L::splat(proof, scales[t])),
             };
             // SAFETY: the caller has these places to itself.
             let c = unsafe { c.slice_mut(shape.c_start + t * shape.c_stride + column, width) };

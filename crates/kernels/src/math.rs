@@ -31,7 +31,7 @@ impl Activation {
 ///
 /// Cody and Waite's reduction to `|r| ≤ ln 2 / 2`, then a polynomial of degree 6.
 #[inline(always)]
-fn exp<L: Lanes>(proof: L::Proof, x: L) -> L {
+pub(crate) fn exp<L: Lanes>(proof: L::Proof, x: L) -> L {
     let c = |value| L::splat(proof, value);
     let x = x.max(c(-87.0)).min(c(87.0));
     let n = x.mul(c(std::f32::consts::LOG2_E)).round();
@@ -50,7 +50,7 @@ fn exp<L: Lanes>(proof: L::Proof, x: L) -> L {
 
 /// `2ˣ` for -126 ≤ x ≤ 126; relative error at most 2e-7.
 #[inline(always)]
-pub(crate) fn exp2<L: Lanes>(proof: L::Proof, x: L) -> L {
+fn exp2<L: Lanes>(proof: L::Proof, x: L) -> L {
     let c = |value| L::splat(proof, value);
     let n = x.round();
     let r = x.sub(n);

@@ -99,9 +99,6 @@ impl Team {
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return Crew::ALONE,
         };
-        if self.shared.asleep.load(SeqCst) > 0 {
-            self.helpers.iter().for_each(|helper| helper.thread().unpark());
-        }
         Crew { team: Some((self, guard)) }
     }
 }
@@ -138,6 +135,9 @@ impl Crew<'_> {
         let step = Step { work: &work, next: AtomicUsize::new(0), count, panicked: AtomicBool::new(false) };
         {
             let _published = Published::new(&team.shared, &step);
+            if team.shared.asleep.load(SeqCst) > 0 {
+                team.helpers.iter().for_each(|helper| helper.thread().unpark());
+            }
             step.take_part();
         }
         assert!(!step.panicked.load(SeqCst), "a helper panicked; its message is above");
@@ -186,8 +186,11 @@ impl Shared {
             }
             if idle_since.elapsed() > SPIN {
                 self.asleep.fetch_add(1, SeqCst);
-                // A captain who looked before this line does without this helper.
-                thread::park();
+                // Whoever publishes a step looks for sleepers afterwards, so either is seen: the step here, or the
+                // sleeper there.
+                if self.steps.load(SeqCst) == seen {
+                    thread::park();
+                }
                 self.asleep.fetch_sub(1, SeqCst);
                 idle_since = Instant::now();
             }
