@@ -68,13 +68,13 @@ impl Edition {
 
 /// The C library goes into the executable. On x86_64 it stays position-independent, so that its addresses can still be
 /// randomised, and a list of them takes two bits each instead of 24 bytes; for aarch64, Rust has no such mode with
-/// glibc. Tables for unwinding are left out, as a panic
-/// aborts. Names in Rust's newer mangling tell `cargo xtask size` whose a function is; they are not in the file.
+/// glibc. Names in Rust's newer mangling tell `cargo xtask size` whose a function is; they are not in the file.
 const RUSTFLAGS: &str = "-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs \
-                         -C force-unwind-tables=no -C symbol-mangling-version=v0";
+                         -C symbol-mangling-version=v0";
 
-/// And C code with these.
-const CFLAGS: &str = "-fno-asynchronous-unwind-tables";
+/// And it is linked with this, seen from the root of the repository: without tables that say how to unwind the stack.
+/// A panic ends the process, and names for a backtrace are not in the file either.
+const LINK_ARGUMENT: &str = "link-arg=-Wl,-T,xtask/no-unwind-tables.ld";
 
 /// What every crate is compiled with: [`RUSTFLAGS`], and the same short path for dependencies on every machine, as it
 /// stands in the executable with each place that could panic.
@@ -113,8 +113,8 @@ pub fn build_edition(arch: Arch, edition: Edition) -> Result<PathBuf, Failure> {
         build.args(["--features", "lite"]);
     }
     let map = built.with_file_name(format!("libellus{}.map", edition.suffix()));
-    build.args(["--", "-C"]).arg(format!("link-arg=-Wl,-Map={}", map.display()));
-    run(build.env("CFLAGS", CFLAGS))?;
+    build.args(["--", "-C", LINK_ARGUMENT, "-C"]).arg(format!("link-arg=-Wl,-Map={}", map.display()));
+    run(&mut build)?;
     let executable = fs::read(&built).map_err(|error| format!("cannot read `{}`: {error}", built.display()))?;
     elf::check_static(&executable, arch, &built)?;
     let shipped = target().join("dist").join(arch.name()).join(format!("libellus{}", edition.suffix()));

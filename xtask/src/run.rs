@@ -45,18 +45,6 @@ pub fn succeeds(command: &mut Command) -> bool {
     quiet.status().is_ok_and(|status| status.success())
 }
 
-/// What a command prints, without the end of its last line; an error unless it succeeds.
-pub fn output(program: &str, arguments: &[&str]) -> Result<String, Failure> {
-    let mut command = command(program, arguments);
-    let shown = show(&command);
-    let output = command.output().map_err(|error| format!("`{shown}` could not be started: {error}"))?;
-    if !output.status.success() {
-        let messages = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("`{shown}` ended with {}: {}", output.status, messages.trim_end()));
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
-}
-
 /// The command as it would be typed, with the variables that it is given.
 fn show(command: &Command) -> String {
     let variables = command
@@ -80,13 +68,6 @@ mod tests {
         let mut doc = cargo(&["doc", "--no-deps"]);
         doc.env("RUSTDOCFLAGS", "-D warnings").env_remove("PORT");
         assert_eq!(show(&doc).replace("cargo.exe", "cargo"), "RUSTDOCFLAGS='-D warnings' cargo doc --no-deps");
-    }
-
-    #[test]
-    fn output_is_what_was_printed() {
-        assert_eq!(output("sh", &["-c", "echo one; echo two"]), Ok("one\ntwo".to_owned()));
-        let failure = output("sh", &["-c", "echo why >&2; exit 3"]).expect_err("it exits with 3");
-        assert!(failure.ends_with("exit status: 3: why"), "{failure}");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! in the compiled crates: they are searched for the hashes that they use.
 
 use super::owner;
-use crate::run::output;
+use crate::run::{capture, command};
 use crate::{Failure, dist, target};
 use std::collections::BTreeMap;
 use std::fs;
@@ -32,7 +32,8 @@ pub fn owners(arch: dist::Arch) -> Result<BTreeMap<String, String>, Failure> {
 
 /// Where the compiled standard library is.
 fn standard_library(arch: dist::Arch) -> Result<PathBuf, Failure> {
-    output("rustc", &["--print", "target-libdir", "--target", arch.triple()]).map(PathBuf::from)
+    let directory = capture(&mut command("rustc", &["--print", "target-libdir", "--target", arch.triple()]))?;
+    Ok(PathBuf::from(directory.trim()))
 }
 
 /// The compiled crates in a directory.

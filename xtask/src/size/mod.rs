@@ -11,7 +11,7 @@ mod parts;
 mod reasons;
 mod record;
 
-use crate::run::output;
+use crate::run::{capture, command};
 use crate::{Failure, dist, root};
 use parts::{Known, Parts};
 use record::Record;
@@ -56,7 +56,8 @@ fn measure() -> Result<Record, Failure> {
     let known = Known { files: files_compiled_in()?, constants: constants::owners(arch)? };
     let parts = parts::of(&executable, &String::from_utf8_lossy(&map), &known)?;
     print!("{}", parts.table());
-    Ok(Record { target: arch.triple().to_owned(), rustc: output("rustc", &["--version"])?, parts })
+    let rustc = capture(&mut command("rustc", &["--version"]))?.trim().to_owned();
+    Ok(Record { target: arch.triple().to_owned(), rustc, parts })
 }
 
 fn over_budget(parts: &Parts) -> Option<Failure> {
