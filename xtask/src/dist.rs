@@ -52,7 +52,7 @@ impl Arch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Edition {
     Standard,
-    /// With the smaller pack inside, for the smallest possible deployment.
+    /// With the smaller pack inside, and without PostgreSQL and AWS Lambda: the smallest possible deployment.
     Lite,
 }
 
@@ -62,6 +62,14 @@ impl Edition {
         match self {
             Self::Standard => "",
             Self::Lite => "-lite",
+        }
+    }
+
+    /// How cargo is told.
+    pub fn features(self) -> &'static [&'static str] {
+        match self {
+            Self::Standard => &[],
+            Self::Lite => &["--no-default-features", "--features", "lite"],
         }
     }
 }
@@ -109,9 +117,7 @@ pub fn build_edition(arch: Arch, edition: Edition) -> Result<PathBuf, Failure> {
     // With `--target`, the flags do not reach build scripts and macros, which cannot be static.
     let words = ["rustc", "--release", "--package", "libellus", "--bin", "libellus", "--target", arch.triple()];
     let mut build = toolchain.cargo(&words, &rustflags());
-    if edition == Edition::Lite {
-        build.args(["--features", "lite"]);
-    }
+    build.args(edition.features());
     let map = built.with_file_name(format!("libellus{}.map", edition.suffix()));
     build.args(["--", "-C", LINK_ARGUMENT, "-C"]).arg(format!("link-arg=-Wl,-Map={}", map.display()));
     run(&mut build)?;
@@ -132,9 +138,18 @@ pub fn build_for_host() -> Result<PathBuf, Failure> {
     Ok(target().join("release").join(format!("libellus{}", std::env::consts::EXE_SUFFIX)))
 }
 
-/// Builds it, and says where it is and how large.
-pub fn run_chore(arch: Arch) -> Result<(), Failure> {
-    let executable = build(arch)?;
+/// Builds what the options ask for, and says where it is and how large.
+pub fn run_chore(options: &[&str]) -> Result<(), Failure> {
+    let (mut arch, mut edition) = (Arch::host()?, Edition::Standard);
+    let mut options = options.iter();
+    while let Some(&option) = options.next() {
+        match option {
+            "--lite" => edition = Edition::Lite,
+            "--target" => arch = Arch::from_name(options.next().ok_or("`--target` wants a processor")?)?,
+            _ => return Err(format!("`{option}` is no option; `--lite` and `--target ARCH` are")),
+        }
+    }
+    let executable = build_edition(arch, edition)?;
     let size = fs::metadata(&executable).map_err(|error| error.to_string())?.len();
     println!("{}: {size} bytes, static, for {} Linux", executable.display(), arch.name());
     Ok(())

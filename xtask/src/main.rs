@@ -34,8 +34,8 @@ Usage: cargo xtask NAME
   test [STEP…]     everything that CI checks: format, lints, tests, documentation, the executable
                    alone and on emulated processors, the search page, the image, a release; or only the
                    steps of these names
-  dist [--target aarch64]
-                   the executable as it is shipped, static, into target/dist/ARCH/libellus
+  dist [--lite] [--target aarch64]
+                   the executable as it is shipped, static, into target/dist/ARCH; or the smallest one
   image [--lite] [--target aarch64] [--executable FILE] [--output FILE | --root DIR]
                    the image with the executable, as an OCI archive, into target/dist/ARCH; or only its root
   image --check FILE
@@ -63,8 +63,7 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match arguments.as_slice() {
         ["test", steps @ ..] => test::run(steps),
-        ["dist"] => dist::Arch::host().and_then(dist::run_chore),
-        ["dist", "--target", arch] => dist::Arch::from_name(arch).and_then(dist::run_chore),
+        ["dist", options @ ..] => dist::run_chore(options),
         [alone::INSIDE, executable, root] => alone::inside(Path::new(executable), Path::new(root)),
         ["image", options @ ..] => image::run(options),
         ["size"] => size::check(),

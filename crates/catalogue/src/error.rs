@@ -19,6 +19,9 @@ pub enum Error {
         /// The scheme.
         scheme: String,
     },
+    /// A PostgreSQL database, for a build without the feature `postgres`.
+    #[error("this libellus was built without PostgreSQL; use the standard executable, or a file")]
+    WithoutPostgres,
     /// A location means no file.
     #[error("`{location}` does not name a file, and a catalogue that outlives the command needs one")]
     NotAFile {
@@ -356,7 +359,9 @@ pub struct DatabaseFault(Box<Fault>);
 #[derive(Debug)]
 enum Fault {
     Sqlite(rusqlite::Error),
+    #[cfg(feature = "postgres")]
     Postgres(tokio_postgres::Error),
+    #[cfg(feature = "postgres")]
     Observed(&'static str),
 }
 
@@ -365,6 +370,7 @@ impl DatabaseFault {
     pub(crate) fn sqlite(&self) -> Option<&rusqlite::Error> {
         match &*self.0 {
             Fault::Sqlite(error) => Some(error),
+            #[cfg(feature = "postgres")]
             _ => None,
         }
     }
@@ -376,12 +382,14 @@ impl From<rusqlite::Error> for DatabaseFault {
     }
 }
 
+#[cfg(feature = "postgres")]
 impl From<tokio_postgres::Error> for DatabaseFault {
     fn from(error: tokio_postgres::Error) -> Self {
         Self(Box::new(Fault::Postgres(error)))
     }
 }
 
+#[cfg(feature = "postgres")]
 impl From<&'static str> for DatabaseFault {
     fn from(observed: &'static str) -> Self {
         Self(Box::new(Fault::Observed(observed)))
@@ -392,12 +400,14 @@ impl fmt::Display for DatabaseFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.0 {
             Fault::Sqlite(error) => error.fmt(f),
+            #[cfg(feature = "postgres")]
             Fault::Postgres(error) => match (error.as_db_error(), std::error::Error::source(error)) {
                 // The message alone: details may quote what was being written.
                 (Some(said), _) => write!(f, "{} (SQLSTATE {})", said.message(), said.code().code()),
                 (None, Some(source)) => write!(f, "{error}: {source}"),
                 (None, None) => error.fmt(f),
             },
+            #[cfg(feature = "postgres")]
             Fault::Observed(observed) => f.write_str(observed),
         }
     }

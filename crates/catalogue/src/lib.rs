@@ -17,6 +17,6 @@ pub use book::Book;
 pub use error::{DatabaseFault, Error};
 pub use location::Location;
 pub use passage::{Passage, PassageCutter, cut_passages};
-pub use store::{
-    Access, Catalogue, EmbeddedPassage, NewEmbedding, PendingPassage, PostgresAddress, Statistics, WriteOutcome,
-};
+#[cfg(feature = "postgres")]
+pub use store::PostgresAddress;
+pub use store::{Access, Catalogue, EmbeddedPassage, NewEmbedding, PendingPassage, Statistics, WriteOutcome};

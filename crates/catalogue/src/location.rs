@@ -3,6 +3,7 @@
 //! Any other scheme is an error, never a file of that odd name.
 
 use crate::Error;
+#[cfg(feature = "postgres")]
 use crate::store::PostgresAddress;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ pub enum Location {
     /// An SQLite file.
     Sqlite(PathBuf),
     /// A PostgreSQL database.
+    #[cfg(feature = "postgres")]
     Postgres(Box<PostgresAddress>),
 }
 
@@ -23,6 +25,7 @@ impl Location {
     pub fn file(&self) -> Option<&Path> {
         match self {
             Location::Sqlite(path) => Some(path),
+            #[cfg(feature = "postgres")]
             Location::Postgres(_) => None,
         }
     }
@@ -37,9 +40,7 @@ impl FromStr for Location {
         let Some((scheme, rest)) = split_scheme(location) else { return Ok(Location::Sqlite(location.into())) };
         match scheme.to_ascii_lowercase().split('+').collect::<Vec<_>>()[..] {
             ["sqlite"] => sqlite_file(location, rest).map(Location::Sqlite),
-            ["postgres" | "postgresql"] | ["postgres" | "postgresql", _] => {
-                Ok(Location::Postgres(Box::new(PostgresAddress::parse(rest)?)))
-            }
+            ["postgres" | "postgresql"] | ["postgres" | "postgresql", _] => postgres(rest),
             // The scheme alone: the rest may hold a password, which does not belong in a message.
             _ => Err(Error::UnknownScheme { scheme: scheme.to_owned() }),
         }
@@ -50,9 +51,20 @@ impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Location::Sqlite(path) => path.display().fmt(f),
+            #[cfg(feature = "postgres")]
             Location::Postgres(address) => address.fmt(f),
         }
     }
+}
+
+#[cfg(feature = "postgres")]
+fn postgres(rest: &str) -> Result<Location, Error> {
+    Ok(Location::Postgres(Box::new(PostgresAddress::parse(rest)?)))
+}
+
+#[cfg(not(feature = "postgres"))]
+fn postgres(_: &str) -> Result<Location, Error> {
+    Err(Error::WithoutPostgres)
 }
 
 fn sqlite_file(location: &str, rest: &str) -> Result<PathBuf, Error> {

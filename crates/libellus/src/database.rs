@@ -52,9 +52,9 @@ impl DatabaseArgs {
     /// `--db` as it was typed, for a command to copy, but for the password; empty if it was not.
     pub fn flag(&self) -> String {
         let shown = |db: &String| match db.parse() {
-            Ok(location @ Location::Postgres(_)) => Location::to_string(&location),
+            Ok(location) if Location::file(&location).is_none() => location.to_string(),
             // What cannot be read does not come so far that it is shown.
-            Ok(Location::Sqlite(_)) | Err(_) => db.clone(),
+            Ok(_) | Err(_) => db.clone(),
         };
         self.db.as_ref().map(shown).map_or_else(String::new, |db| format!(" --db {}", shell_word(&db)))
     }

@@ -284,7 +284,10 @@ impl Error {
         use libellus_search::Error as Search;
         match self {
             Error::Catalogue(
-                Catalogue::UnknownScheme { .. } | Catalogue::NotAFile { .. } | Catalogue::BadAddress { .. },
+                Catalogue::UnknownScheme { .. }
+                | Catalogue::NotAFile { .. }
+                | Catalogue::BadAddress { .. }
+                | Catalogue::WithoutPostgres,
             )
             | Error::NoSuchModel { .. }
             | Error::IsADirectory { .. }

@@ -46,7 +46,7 @@ pub const CA_ROOTS: &str = "webpki-root-certs";
 impl Facts {
     /// Asks cargo, git and the environment.
     pub fn collect(arch: Arch, edition: Edition) -> Result<Self, Failure> {
-        let packages = packages(arch)?;
+        let packages = packages(arch, edition)?;
         let own = packages.iter().find(|package| package.name == "libellus").ok_or("cargo does not know libellus")?;
         Ok(Self {
             arch,
@@ -125,8 +125,8 @@ struct Node {
 }
 
 /// The packages of the image, from what cargo says.
-fn packages(arch: Arch) -> Result<Vec<Package>, Failure> {
-    let mut names = linked(arch)?;
+fn packages(arch: Arch, edition: Edition) -> Result<Vec<Package>, Failure> {
+    let mut names = linked(arch, edition)?;
     let json =
         capture(&mut cargo(&["metadata", "--locked", "--format-version=1", "--filter-platform", arch.triple()]))?;
     let metadata: Metadata =
@@ -179,9 +179,10 @@ impl MetadataPackage {
 
 /// What is linked for this target: no tests, no build scripts, no macros. `cargo tree` picks the features of this
 /// package alone; `cargo metadata` would mix in what our chores and tests ask for.
-fn linked(arch: Arch) -> Result<BTreeSet<(String, String)>, Failure> {
+fn linked(arch: Arch, edition: Edition) -> Result<BTreeSet<(String, String)>, Failure> {
     let tree = ["tree", "--locked", "--package", "libellus", "--edges", "normal,no-proc-macro", "--prefix", "none"];
-    let lines = capture(cargo(&tree).args(["--format", "{p}", "--target", arch.triple()]))?;
+    let target = ["--format", "{p}", "--target", arch.triple()];
+    let lines = capture(cargo(&tree).args(target).args(edition.features()))?;
     let parse = |line: &str| {
         let mut words = line.split(' ');
         Some((words.next()?.to_owned(), words.next()?.strip_prefix('v')?.to_owned()))
@@ -228,7 +229,7 @@ mod tests {
 
     #[test]
     fn only_what_is_linked_is_named() {
-        let facts = packages(Arch::X86_64).expect("cargo is there");
+        let facts = packages(Arch::X86_64, Edition::Standard).expect("cargo is there");
         let names: Vec<&str> = facts.iter().map(|package| package.name.as_str()).collect();
         for name in ["libellus", "libellus-kernels", "tokio", "rusqlite", CA_ROOTS] {
             assert!(names.contains(&name), "{name} is not in {names:?}");

@@ -7,13 +7,16 @@
 //! A store keeps the promises of [`Catalogue`], whose methods say what each does. Whatever the store, every write is
 //! one transaction, and raises the *revision* if something changed that a search could show.
 
+#[cfg(feature = "postgres")]
 mod postgres;
 mod row;
 mod sqlite;
 
+#[cfg(feature = "postgres")]
 pub use postgres::PostgresAddress;
 
 use crate::{Book, Error, Location, PassageCutter};
+#[cfg(feature = "postgres")]
 use postgres::PostgresStore;
 use row::{CutBook, Written};
 use sqlite::SqliteStore;
@@ -147,6 +150,7 @@ impl Catalogue {
     pub fn open_at(location: &Location, access: Access) -> Result<Self, Error> {
         match location {
             Location::Sqlite(path) => Self::open(path, access),
+            #[cfg(feature = "postgres")]
             Location::Postgres(address) => Ok(Self { store: Box::new(PostgresStore::open(address, access)?) }),
         }
     }
@@ -158,6 +162,7 @@ impl Catalogue {
     pub fn exists_at(location: &Location) -> Result<bool, Error> {
         match location {
             Location::Sqlite(path) => Ok(path.exists()),
+            #[cfg(feature = "postgres")]
             Location::Postgres(address) => PostgresStore::exists(address),
         }
     }
