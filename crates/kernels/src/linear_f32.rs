@@ -146,36 +146,38 @@ fn product_generic<L: Lanes>(
     epilogue: Epilogue<'_>,
     c: Places<'_, f32>,
 ) {
-    let mut column = 0;
+    let (mut column, mut sums): (usize, Sums) = (0, [[0.0; PANEL]; MAX_ROWS]);
     while column < shape.n {
         let left = (shape.n - column).div_ceil(LANES);
         let blocks = [4, 2].into_iter().find(|&blocks| blocks <= left.min(L::BLOCKS)).unwrap_or(1);
         for (row, height) in tiles(shape.m, MAX_ROWS) {
-            let at = At { row, column };
+            let (a, b) = (&a[row * shape.a_stride..], &b[column..]);
             macro_rules! tile {
                 ($($rows:literal)*) => { match (height, blocks) {
-                    // SAFETY: `Product::run` checked that the matrices hold their shapes, the tile lies inside the
-                    // shape, and the caller has `C` to itself.
-                    $(($rows, 4) => unsafe { tile::<L, $rows, 4>(proof, shape, at, a, b, epilogue, c) },
+                    // SAFETY: `Product::run` checked that the matrices hold their shapes, and the tile lies inside the
+                    // shape.
+                    $(($rows, 4) => unsafe { tile::<L, $rows, 4>(proof, shape, a, b, &mut sums) },
                     // SAFETY: as above.
-                    ($rows, 2) => unsafe { tile::<L, $rows, 2>(proof, shape, at, a, b, epilogue, c) },
+                    ($rows, 2) => unsafe { tile::<L, $rows, 2>(proof, shape, a, b, &mut sums) },
                     // SAFETY: as above.
-                    ($rows, _) => unsafe { tile::<L, $rows, 1>(proof, shape, at, a, b, epilogue, c) },)*
+                    ($rows, _) => unsafe { tile::<L, $rows, 1>(proof, shape, a, b, &mut sums) },)*
                     _ => unreachable!("tiles are 1 to 6 rows high"),
                 }};
             }
             tile!(1 2 3 4 5 6);
+            let width = (blocks * LANES).min(shape.n - column);
+            for (t, sums) in (row..row + height).zip(&sums) {
+                // SAFETY: `Product::run`'s caller has `C` to itself.
+                let c = unsafe { c.slice_mut(shape.c_start + t * shape.c_stride + column, width) };
+                finish_row::<L>(proof, sums, epilogue, column, c);
+            }
         }
         column += blocks * LANES;
     }
 }
 
-/// A tile's first row and column.
-#[derive(Clone, Copy)]
-struct At {
-    row: usize,
-    column: usize,
-}
+/// Sums of one tile, row by row.
+type Sums = [[f32; PANEL]; MAX_ROWS];
 
 /// Cuts `rows` into tiles of at most `max` rows, as equal as possible: first row and height of each.
 pub(crate) fn tiles(rows: usize, max: usize) -> impl Iterator<Item = (usize, usize)> {
@@ -186,23 +188,20 @@ pub(crate) fn tiles(rows: usize, max: usize) -> impl Iterator<Item = (usize, usi
     })
 }
 
-/// Computes `ROWS` rows of `BLOCKS · 16` columns of `C`, and stores those that `C` has.
+/// Computes the sums of `ROWS` rows of `BLOCKS · 16` columns.
 ///
 /// # Safety
-/// `a` must hold `ROWS` rows of the shape's `k`, `a_stride` apart, and `b` `k` rows of `BLOCKS · 16`,
-/// `b_stride` apart, both from the tile on; nobody else may use the tile's places of `C`.
+/// `a` must hold `ROWS` rows of the shape's `k`, `a_stride` apart, and `b` `k` rows of `BLOCKS · 16`, `b_stride` apart.
 #[inline(always)]
 unsafe fn tile<L: Lanes, const ROWS: usize, const BLOCKS: usize>(
     proof: L::Proof,
     shape: Product,
-    At { row, column }: At,
     a: &[f32],
     b: &[f32],
-    epilogue: Epilogue<'_>,
-    c: Places<'_, f32>,
+    out: &mut Sums,
 ) {
     let mut sums = [[L::splat(proof, 0.0); BLOCKS]; ROWS];
-    let (a, b) = (a[row * shape.a_stride..].as_ptr(), b[column..].as_ptr());
+    let (a, b) = (a.as_ptr(), b.as_ptr());
     for k in 0..shape.k {
         // SAFETY: row `k` of `b` holds `BLOCKS · 16` floats, says the caller.
         let b: &[[f32; LANES]; BLOCKS] = unsafe { &*b.add(k * shape.b_stride).cast() };
@@ -215,22 +214,29 @@ unsafe fn tile<L: Lanes, const ROWS: usize, const BLOCKS: usize>(
             }
         }
     }
-    for j in 0..BLOCKS {
-        let column = column + j * LANES;
-        let width = LANES.min(shape.n - column);
-        for (t, sums) in (row..).zip(&sums) {
-            let y = match epilogue {
-                Epilogue::Store => sums[j],
-                Epilogue::BiasActivation(bias, activation) => {
-                    activation.apply(proof, sums[j].add(L::load_partial(proof, &bias[column..][..width], 0.0)))
-                }
-            };
-            // SAFETY: the caller has these places to itself.
-            let c = unsafe { c.slice_mut(shape.c_start + t * shape.c_stride + column, width) };
-            match c.first_chunk_mut::<LANES>() {
-                Some(c) => y.store(c),
-                None => y.store_partial(c),
+    for (sums, out) in sums.iter().zip(out) {
+        for (sum, out) in sums.iter().zip(out.as_chunks_mut().0) {
+            sum.store(out);
+        }
+    }
+}
+
+/// From sums to one row of `C`, or the part of it that begins at `column`. Apart from [`tile`], so that it is compiled
+/// once and not for every height and width.
+#[inline(always)]
+fn finish_row<L: Lanes>(proof: L::Proof, sums: &[f32; PANEL], epilogue: Epilogue<'_>, column: usize, c: &mut [f32]) {
+    for (j, (sum, c)) in sums.as_chunks::<LANES>().0.iter().zip(c.chunks_mut(LANES)).enumerate() {
+        let sum = L::load(proof, sum);
+        let y = match epilogue {
+            Epilogue::Store => sum,
+            Epilogue::BiasActivation(bias, activation) => {
+                let bias = &bias[column + j * LANES..][..c.len()];
+                activation.apply(proof, sum.add(L::load_partial(proof, bias, 0.0)))
             }
+        };
+        match c.first_chunk_mut::<LANES>() {
+            Some(c) => y.store(c),
+            None => y.store_partial(c),
         }
     }
 }

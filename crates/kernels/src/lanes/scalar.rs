@@ -36,7 +36,7 @@ fn min(a: f32, b: f32) -> f32 {
 
 impl Lanes for F32x16 {
     type Proof = ();
-    const BLOCKS: usize = 4;
+    const BLOCKS: usize = 1;
 
     fn splat(_: (), x: f32) -> Self {
         Self([x; LANES])
