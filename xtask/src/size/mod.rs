@@ -1,7 +1,7 @@
 //! What the shipped executable is made of, to the byte, and the budget that keeps it small.
 //!
 //! The sizes come from the linker's map ([`map`]), their owners from the names in it ([`owner`], [`constants`]), and
-//! together they are the file ([`parts`]). `size.json` holds them as they were last accepted ([`record`]): a change that
+//! together they are the file ([`parts`]). `size.json` holds them as they were last accepted ([`mod@record`]): a change that
 //! makes a part grow changes the record too, where a reviewer sees it.
 
 mod constants;
