@@ -68,6 +68,9 @@ pub enum Error {
         /// The longest line that is read.
         limit: usize,
     },
+    /// The sample, for a build without the feature `sample`.
+    #[error("this libellus was built without the sample catalogue; import books of your own, or use the standard one")]
+    WithoutSample,
     /// A ceiling under which nothing can be done.
     #[error(
         "{threads} threads and one text take {:.1} MB of memory with this model, and `--memory` allows {:.1} MB",
@@ -296,6 +299,7 @@ impl Error {
             | Error::RejectsOverInput { .. }
             | Error::RejectsAndJson
             | Error::MemoryTooSmall { .. }
+            | Error::WithoutSample
             | Error::Port { .. }
             | Error::Settings { .. } => 2,
             Error::Search(

@@ -8,11 +8,15 @@ use libellus_search::EncoderCutter;
 use std::ops::ControlFlow;
 
 /// `samples/books.jsonl` of the repository.
-const BOOKS: &str = include_str!("../../../samples/books.jsonl");
+#[cfg(feature = "sample")]
+const BOOKS: Option<&str> = Some(include_str!("../../../samples/books.jsonl"));
+#[cfg(not(feature = "sample"))]
+const BOOKS: Option<&str> = None;
 
 /// Loads the sample into a catalogue.
 pub fn load(catalogue: &Catalogue, encoder: &Encoder) -> Result<ImportReport, Error> {
+    let mut books = BOOKS.ok_or(Error::WithoutSample)?.as_bytes();
     let options = ImportOptions { format: Some(Format::Jsonl), ..ImportOptions::default() };
     let mut go_on = |_| ControlFlow::Continue(());
-    Ok(import("the sample", &mut BOOKS.as_bytes(), catalogue, &EncoderCutter(encoder), &options, &mut go_on)?)
+    Ok(import("the sample", &mut books, catalogue, &EncoderCutter(encoder), &options, &mut go_on)?)
 }
