@@ -59,6 +59,7 @@ def measure_and_report(options, places):
     with (folder / "results.jsonl").open("w") as results:
         print("measuring what the machine can do at most", flush=True)
         results.write(json.dumps({"about": about(options, places, runner, began, rounds)}) + "\n")
+        results.flush()
         try:
             batches, refused = measure.check(runner, engines, options.quick)
             for engine, reason in refused.items():
