@@ -85,9 +85,11 @@ pub fn inside(executable: &Path, root: &Path) -> Result<(), Failure> {
         libellus
     };
     run(&mut alone(&["import", "--db", "/books.db", "/books.csv"]))?;
-    let found = capture(&mut alone(&["search", "--db", "/books.db", "revenge at sea"]))?;
-    if !found.contains("Moby-Dick") {
-        return Err(format!("the only book there is was not found, but this: {found}"));
+    for question in [&["revenge at sea"][..], &["--mode", "keyword", "whale"]] {
+        let found = capture(alone(&["search", "--db", "/books.db"]).args(question))?;
+        if !found.contains("Moby-Dick") {
+            return Err(format!("the only book there is was not found, but this: {found}"));
+        }
     }
 
     serve_names().map_err(|error| format!("cannot answer DNS on 127.0.0.1: {error}"))?;
@@ -116,6 +118,16 @@ pub fn inside(executable: &Path, root: &Path) -> Result<(), Failure> {
         if !right {
             let expected = case.address.unwrap_or("an error");
             return Err(format!("`{}` with {files} should lead to {expected}, but: {outcome}", case.name));
+        }
+    }
+    for (name, expected) in [("in-dns", "cannot reach the PostgreSQL server"), ("unknown.example", "is not known")] {
+        fs::write(root.join("etc/resolv.conf"), RESOLV_CONF).map_err(failed)?;
+        let mut serve = alone(&["serve"]);
+        // No server listens there: that this is what is said shows that the name was found.
+        let outcome = first_line(serve.env("DATABASE_URL", format!("postgresql://reader@{name}:5432/books")))?;
+        println!("{name:<16} {:<22} {outcome}", "in DATABASE_URL");
+        if !outcome.starts_with("error: ") || !outcome.contains(expected) {
+            return Err(format!("`{name}` in DATABASE_URL should give an error with `{expected}`, but: {outcome}"));
         }
     }
     Ok(())

@@ -77,8 +77,9 @@ impl Edition {
 /// The C library goes into the executable. On x86_64 it stays position-independent, so that its addresses can still be
 /// randomised, and a list of them takes two bits each instead of 24 bytes; for aarch64, Rust has no such mode with
 /// glibc. Names in Rust's newer mangling tell `cargo xtask size` whose a function is; they are not in the file.
+/// Random numbers come from the system call: a static executable would take them from a file, and abort without `/dev`.
 const RUSTFLAGS: &str = "-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs \
-                         -C symbol-mangling-version=v0";
+                         -C symbol-mangling-version=v0 --cfg getrandom_backend=\"linux_getrandom\"";
 
 /// And it is linked with this, seen from the root of the repository: without tables that say how to unwind the stack.
 /// A panic ends the process, and names for a backtrace are not in the file either.
