@@ -124,6 +124,7 @@ impl Crew<'_> {
     }
 
     /// Calls `work` for each of `0 .. count`, in any order, some of them on other threads; returns when all are done.
+    /// `work` must not call this again: a helper would wait for itself for ever.
     ///
     /// # Panics
     /// If `work` does.
