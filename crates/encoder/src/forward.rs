@@ -6,7 +6,7 @@
 //! what else is in the batch.
 
 use crate::config::Pooling;
-use crate::model::Model;
+use crate::model::{Linear, Model};
 use libellus_kernels::{self as kernels, Activation, Crew, Isa, QuantizedRows};
 
 /// Sequences of token ids, end to end.
@@ -96,7 +96,11 @@ pub(crate) fn transform(
     branch.resize(tokens * h, 0.0);
     observe(Place::Qkv, hidden);
     layer.qkv.apply(isa, crew, hidden, bytes, Activation::None, wide); // [T, 3H]
-    kernels::attention(isa, crew, wide, lengths, model.config.heads, branch); // [T, H]  softmax(q·kᵀ/√D)·v
+    let attention = match layer.qkv {
+        Linear::F32 { .. } => kernels::attention,
+        Linear::I8 { .. } => kernels::attention_i16,
+    };
+    attention(isa, crew, wide, lengths, model.config.heads, branch); // [T, H]  softmax(q·kᵀ/√D)·v
     observe(Place::AttentionOutput, branch);
     layer.attention_output.prepare(isa, branch, bytes);
     layer.attention_output.apply(isa, crew, branch, bytes, Activation::None, &mut wide[..tokens * h]); // [T, H]

@@ -9,7 +9,7 @@
 
 #![deny(unsafe_code)]
 
-#[allow(unsafe_code, reason = "heads that threads split between them")]
+#[allow(unsafe_code, reason = "heads that threads split between them, and intrinsics")]
 mod attention;
 mod dot;
 mod isa;
@@ -28,7 +28,7 @@ mod team;
 #[cfg(test)]
 mod testing;
 
-pub use attention::{attention, attention_bytes};
+pub use attention::{attention, attention_bytes, attention_i16};
 pub use dot::dot_f32;
 pub use isa::Isa;
 #[cfg(target_arch = "x86_64")]

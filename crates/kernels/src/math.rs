@@ -1,6 +1,6 @@
 //! Elementary functions on lanes: the exponential and the activations.
 
-use crate::lanes::Lanes;
+use crate::lanes::{LANES, Lanes};
 
 /// What is applied to each output of a linear layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,24 @@ impl Activation {
             Activation::Relu => x.max(L::splat(proof, 0.0)),
         }
     }
+
+    /// Applies it in place. Which it is, is asked once for all lanes.
+    #[inline(always)]
+    pub(crate) fn apply_all<L: Lanes>(self, proof: L::Proof, all: &mut [[f32; LANES]]) {
+        macro_rules! each {
+            ($activation:ident) => {
+                for x in all {
+                    Activation::$activation.apply(proof, L::load(proof, x)).store(x);
+                }
+            };
+        }
+        match self {
+            Activation::None => {}
+            Activation::Gelu => each!(Gelu),
+            Activation::GeluTanh => each!(GeluTanh),
+            Activation::Relu => each!(Relu),
+        }
+    }
 }
 
 /// `eˣ` for `x ≤ 0` (smaller than -87 counts as -87); relative error at most 3e-7.
@@ -33,7 +51,7 @@ impl Activation {
 #[inline(always)]
 pub(crate) fn exp<L: Lanes>(proof: L::Proof, x: L) -> L {
     let c = |value| L::splat(proof, value);
-    let x = x.max(c(-87.0)).min(c(87.0));
+    let x = x.max(c(-87.0));
     let n = x.mul(c(std::f32::consts::LOG2_E)).round();
     // ln 2 in two parts, the first with few bits, so that n · ln 2 is subtracted without error.
     let r = n.mul_add(c(-0.693_359_4), x);
@@ -50,7 +68,7 @@ pub(crate) fn exp<L: Lanes>(proof: L::Proof, x: L) -> L {
 
 /// `2ˣ` for -126 ≤ x ≤ 126; relative error at most 2e-7.
 #[inline(always)]
-fn exp2<L: Lanes>(proof: L::Proof, x: L) -> L {
+pub(crate) fn exp2<L: Lanes>(proof: L::Proof, x: L) -> L {
     let c = |value| L::splat(proof, value);
     let n = x.round();
     let r = x.sub(n);
@@ -106,7 +124,7 @@ fn gelu_tanh<L: Lanes>(proof: L::Proof, x: L) -> L {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lanes::{LANES, for_every_isa};
+    use crate::lanes::for_every_isa;
     use crate::testing::same_on_every_isa;
 
     for_every_isa! {

@@ -97,6 +97,13 @@ impl<P: Avx2Proof> Lanes for F32x16<P> {
         }
     }
     #[inline(always)]
+    fn store_i16(self, to: &mut [i16; LANES]) {
+        unsafe {
+            let words = _mm256_packs_epi32(_mm256_cvtps_epi32(self.0), _mm256_cvtps_epi32(self.1));
+            _mm256_storeu_si256(to.as_mut_ptr().cast(), _mm256_permute4x64_epi64::<0b11_01_10_00>(words));
+        }
+    }
+    #[inline(always)]
     fn add(self, rhs: Self) -> Self {
         halves!(_mm256_add_ps, self, rhs)
     }

@@ -61,6 +61,12 @@ impl Lanes for F32x16 {
         }
     }
     #[inline(always)]
+    fn store_i16(self, to: &mut [i16; LANES]) {
+        unsafe {
+            _mm256_storeu_si256(to.as_mut_ptr().cast(), _mm512_cvtsepi32_epi16(_mm512_cvtps_epi32(self.0)));
+        }
+    }
+    #[inline(always)]
     fn add(self, rhs: Self) -> Self {
         unsafe { Self(_mm512_add_ps(self.0, rhs.0)) }
     }

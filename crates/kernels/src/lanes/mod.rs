@@ -36,6 +36,8 @@ pub(crate) trait Lanes: Copy {
     fn store(self, to: &mut [f32; LANES]);
     /// Rounds to nearest even and stores as bytes; every lane must lie in 0 ..= 255.
     fn store_u8(self, to: &mut [u8; LANES]);
+    /// Rounds to nearest even and stores as 16-bit numbers; every lane must lie in ±32,767.
+    fn store_i16(self, to: &mut [i16; LANES]);
 
     fn add(self, rhs: Self) -> Self;
     fn sub(self, rhs: Self) -> Self;

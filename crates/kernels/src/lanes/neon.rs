@@ -104,6 +104,12 @@ impl<P: NeonProof> Lanes for F32x16<P> {
         }
     }
     #[inline(always)]
+    fn store_i16(self, to: &mut [i16; LANES]) {
+        for (i, &part) in self.0.iter().enumerate() {
+            unsafe { vst1_s16(to.as_mut_ptr().add(4 * i), vqmovn_s32(vcvtnq_s32_f32(part))) }
+        }
+    }
+    #[inline(always)]
     fn add(self, rhs: Self) -> Self {
         self.map2(rhs, |a, b| unsafe { vaddq_f32(a, b) })
     }

@@ -56,6 +56,9 @@ impl Lanes for F32x16 {
     fn store_u8(self, to: &mut [u8; LANES]) {
         *to = self.0.map(|x| x.round_ties_even() as u8);
     }
+    fn store_i16(self, to: &mut [i16; LANES]) {
+        *to = self.0.map(|x| x.round_ties_even() as i16);
+    }
     fn add(self, rhs: Self) -> Self {
         self.zip(rhs, |a, b| a + b)
     }

@@ -149,8 +149,7 @@ fn panel_generic<L: DotProducts>(
 ) {
     let stride = x.stride();
     let panel = &layer.packed[p * stride * PANEL..][..stride * PANEL];
-    let first = p * PANEL;
-    let width = PANEL.min(layer.bias.len() - first);
+    let outputs = Outputs::new(layer, p);
     let mut sums: Sums = [[0; PANEL]; MAX_ROWS];
     for (row, height) in tiles(x.rows(), MAX_ROWS) {
         let bytes = &x.bytes()[row * stride..][..height * stride];
@@ -161,49 +160,63 @@ fn panel_generic<L: DotProducts>(
             }};
         }
         dot_products!(1 2 3 4 5 6);
-        dequantize_tile::<L>(proof, &sums, Tile { row, height, first, width }, x, layer, activation, out);
+        for (t, sums) in (row..row + height).zip(&sums) {
+            let (scale, zero_point) = (x.scale(t), x.zero_point(t) - L::SHIFT);
+            // SAFETY: a panel's outputs are written by whoever has that panel, one row after the other.
+            let out = unsafe { out.slice_mut(t * layer.bias.len() + p * PANEL, outputs.width) };
+            match out.first_chunk_mut() {
+                Some(out) => outputs.finish_row::<L>(proof, sums, scale, zero_point, activation, out),
+                None => {
+                    let mut whole = [0.0; PANEL];
+                    outputs.finish_row::<L>(proof, sums, scale, zero_point, activation, &mut whole);
+                    out.copy_from_slice(&whole[..outputs.width]);
+                }
+            }
+        }
     }
 }
 
-/// Rows `row ..` and outputs `first ..` of the product.
-#[derive(Clone, Copy)]
-struct Tile {
-    row: usize,
-    height: usize,
-    first: usize,
+/// What is known of a panel's outputs, the last panel filled up with zeros.
+struct Outputs {
     width: usize,
+    scales: [f32; PANEL],
+    column_sums: [i32; PANEL],
+    bias: [f32; PANEL],
 }
 
-/// From exact sums to activated floats.
-#[inline(always)]
-fn dequantize_tile<L: DotProducts>(
-    proof: L::Proof,
-    sums: &Sums,
-    tile: Tile,
-    x: &QuantizedRows,
-    layer: &LinearI8<'_>,
-    activation: Activation,
-    out: Places<'_, f32>,
-) {
-    let n = layer.bias.len();
-    for block in 0..tile.width.div_ceil(LANES) {
-        let (from, len) = (tile.first + block * LANES, LANES.min(tile.width - block * LANES));
-        let (scales, bias) = (&layer.scales[from..][..len], &layer.bias[from..][..len]);
-        let (scales, bias) = (L::load_partial(proof, scales, 0.0), L::load_partial(proof, bias, 0.0));
-        let mut column_sums = [0; LANES];
-        column_sums[..len].copy_from_slice(&layer.column_sums[from..][..len]);
-        for (t, sums) in (tile.row..tile.row + tile.height).zip(sums) {
-            let sums: &[i32; LANES] = sums[block * LANES..].first_chunk().expect("a panel is whole lanes");
-            let exact = L::from_difference(proof, sums, x.zero_point(t) - L::SHIFT, &column_sums);
-            let scale = L::splat(proof, x.scale(t)).mul(scales);
-            let y = activation.apply(proof, exact.mul_add(scale, bias));
-            // SAFETY: a panel's outputs are written by whoever has that panel, one tile after the other.
-            let out = unsafe { out.slice_mut(t * n + from, len) };
-            match out.first_chunk_mut::<LANES>() {
-                Some(out) => y.store(out),
-                None => y.store_partial(out),
-            }
+impl Outputs {
+    fn new(layer: &LinearI8<'_>, p: usize) -> Self {
+        fn filled<T: Copy + Default>(all: &[T], p: usize) -> [T; PANEL] {
+            let mut panel = [T::default(); PANEL];
+            panel.iter_mut().zip(&all[p * PANEL..]).for_each(|(to, &from)| *to = from);
+            panel
         }
+        let width = PANEL.min(layer.bias.len() - p * PANEL);
+        let (scales, column_sums, bias) = (layer.scales, layer.column_sums, layer.bias);
+        Self { width, scales: filled(scales, p), column_sums: filled(column_sums, p), bias: filled(bias, p) }
+    }
+
+    /// From exact sums to activated floats. `scale` and `zero_point` are the row's.
+    #[inline(always)]
+    fn finish_row<L: Lanes>(
+        &self,
+        proof: L::Proof,
+        sums: &[i32; PANEL],
+        scale: f32,
+        zero_point: i32,
+        activation: Activation,
+        out: &mut [f32; PANEL],
+    ) {
+        let scale = L::splat(proof, scale);
+        let (scales, bias) = (self.scales.as_chunks().0, self.bias.as_chunks().0);
+        let (sums, column_sums) = (sums.as_chunks().0, self.column_sums.as_chunks().0);
+        let out = out.as_chunks_mut::<LANES>().0;
+        for j in 0..PANEL / LANES {
+            let exact = L::from_difference(proof, &sums[j], zero_point, &column_sums[j]);
+            let scale = scale.mul(L::load(proof, &scales[j]));
+            exact.mul_add(scale, L::load(proof, &bias[j])).store(&mut out[j]);
+        }
+        activation.apply_all::<L>(proof, out);
     }
 }
 

@@ -3,6 +3,11 @@
 //! Vaswani et al., *Attention Is All You Need*, 2017: per sequence and head,
 //! `softmax(q · kᵀ / √D) · v`.
 
+mod int16;
+mod pairs;
+
+pub use int16::attention_i16;
+
 use crate::lanes::{LANES, Lanes, for_every_isa};
 use crate::linear_f32::{Epilogue, Product};
 use crate::math::exp;
@@ -25,10 +30,11 @@ struct Scratch {
     scores: Vec<f32>,
 }
 
-/// Bytes that a thread keeps for sequences of up to `tokens` tokens and heads of `head_dim`.
+/// Bytes that a thread keeps for sequences of up to `tokens` tokens and heads of `head_dim`, in either precision.
 pub fn attention_bytes(tokens: usize, head_dim: usize) -> usize {
     let (wide_tokens, wide_dim) = (tokens.next_multiple_of(LANES), head_dim.next_multiple_of(LANES));
-    size_of::<f32>() * (head_dim * wide_tokens + tokens * wide_dim + SCORE_ROWS * wide_tokens)
+    let floats = head_dim * wide_tokens + tokens * wide_dim + SCORE_ROWS * wide_tokens;
+    int16::scratch_bytes(tokens, head_dim).max(size_of::<f32>() * floats)
 }
 
 /// Writes the attended values of every sequence to `out[T, H]`. The crew splits the heads.
@@ -41,6 +47,21 @@ pub fn attention_bytes(tokens: usize, head_dim: usize) -> usize {
 /// # Panics
 /// If `heads` does not divide `H`, or the lengths do not fit.
 pub fn attention(isa: Isa, crew: &Crew<'_>, qkv: &[f32], lengths: &[usize], heads: usize, out: &mut [f32]) {
+    run_heads(crew, qkv, lengths, heads, out, |qkv, head, out| {
+        SCRATCH.with_borrow_mut(|scratch| attend(isa, qkv, head, scratch, out));
+    });
+}
+
+/// Calls `attend` with each sequence's part of `qkv` and each of its heads, whose places in the output are then
+/// nobody else's.
+fn run_heads(
+    crew: &Crew<'_>,
+    qkv: &[f32],
+    lengths: &[usize],
+    heads: usize,
+    out: &mut [f32],
+    attend: impl Fn(&[f32], Head, Places<'_, f32>) + Sync,
+) {
     let sum = lengths.iter().try_fold(0usize, |sum, &length| sum.checked_add(length));
     let tokens = sum.expect("attention: more tokens than memory can hold");
     if tokens == 0 {
@@ -53,15 +74,12 @@ pub fn attention(isa: Isa, crew: &Crew<'_>, qkv: &[f32], lengths: &[usize], head
     let head_dim = hidden / heads;
     let out = Places::new(out);
     crew.run(heads, |head| {
-        SCRATCH.with_borrow_mut(|scratch| {
-            let mut first = 0;
-            for &length in lengths {
-                let qkv = &qkv[first * 3 * hidden..][..length * 3 * hidden];
-                // SAFETY: a head's outputs are written by whoever has that head, one sequence after the other.
-                unsafe { attend(isa, qkv, Head { hidden, head_dim, head, first }, scratch, out) };
-                first += length;
-            }
-        });
+        let mut first = 0;
+        for &length in lengths.iter().filter(|&&length| length > 0) {
+            let qkv = &qkv[first * 3 * hidden..][..length * 3 * hidden];
+            attend(qkv, Head { hidden, head_dim, head, first }, out);
+            first += length;
+        }
     });
 }
 
@@ -76,10 +94,7 @@ struct Head {
 }
 
 /// One head of one sequence, whose `qkv` these are.
-///
-/// # Safety
-/// Nobody else may use the head's places of `out` meanwhile.
-unsafe fn attend(isa: Isa, qkv: &[f32], head: Head, scratch: &mut Scratch, out: Places<'_, f32>) {
+fn attend(isa: Isa, qkv: &[f32], head: Head, scratch: &mut Scratch, out: Places<'_, f32>) {
     let Head { hidden, head_dim, head, first } = head;
     let row = 3 * hidden;
     let tokens = qkv.len() / row;
@@ -109,7 +124,7 @@ unsafe fn attend(isa: Isa, qkv: &[f32], head: Head, scratch: &mut Scratch, out: 
         let (a_stride, b_stride, c_stride) = (wide_tokens, wide_dim, hidden);
         let c_start = (first + start) * hidden + head * head_dim;
         let by_values = Product { m, n: head_dim, k: tokens, a_stride, b_stride, c_stride, c_start };
-        // SAFETY: the caller has the head's places to itself.
+        // SAFETY: the head's places are nobody else's, as `run_heads` says.
         unsafe { by_values.run(isa, scores, values, Epilogue::Store, out) };
     }
 }
@@ -118,15 +133,23 @@ for_every_isa! {
     fn softmax(scores: &mut [f32], stride: usize, width: usize, scale: f32) = softmax_generic;
 }
 
+/// The greatest float where a row of `width` has a value in its last lanes, and the least where it has none.
+fn limits(width: usize) -> [f32; LANES] {
+    let used = width - width.saturating_sub(1) / LANES * LANES;
+    std::array::from_fn(|lane| if lane < used { f32::MAX } else { f32::MIN })
+}
+
 /// `softmax(scores · scale)` over the first `width` of each row of `stride`, which is whole lanes.
 #[inline(always)]
 fn softmax_generic<L: Lanes>(proof: L::Proof, scores: &mut [f32], stride: usize, width: usize, scale: f32) {
     let scale = L::splat(proof, scale);
+    let limits = L::load(proof, &limits(width));
     for row in scores.chunks_exact_mut(stride) {
-        row[width..].fill(f32::MIN);
         let row = row.as_chunks_mut::<LANES>().0;
-        let mut largest = L::splat(proof, f32::MIN);
-        for x in row.iter() {
+        let Some((last, whole)) = row.split_last_mut() else { return };
+        let mut largest = L::load(proof, last).min(limits);
+        largest.store(last);
+        for x in whole.iter() {
             largest = L::load(proof, x).max(largest);
         }
         let largest = L::splat(proof, largest.largest());
@@ -170,9 +193,35 @@ mod tests {
 
     #[test]
     fn equals_the_formula_on_every_isa_and_sequences_do_not_mix() {
-        for (lengths, hidden, heads) in
-            [(vec![1], 8, 2), (vec![5, 1, 17], 24, 3), (vec![49, 16, 100], 64, 2), (vec![0, 3], 32, 1)]
-        {
+        check(attention, 3e-6);
+    }
+
+    #[test]
+    fn so_does_that_of_16_bits() {
+        check(attention_i16, 2e-3);
+    }
+
+    #[test]
+    fn extremes_of_16_bits_do_not_overflow() {
+        for (hidden, x) in [(2, 1e15), (32, 1.0), (64, -1.0), (64, 0.0), (128, 1e-38)] {
+            let qkv = vec![x; 33 * 3 * hidden];
+            let out = same_on_every_isa(&vec![0.0; 33 * hidden], |isa, out| {
+                attention_i16(isa, &Crew::ALONE, &qkv, &[33], 1, out);
+            });
+            assert!(out.iter().all(|y| (y - x).abs() <= x.abs() * 1e-3 + 1e-30), "{hidden} wide, {x}: {}", out[0]);
+        }
+    }
+
+    type Attention = fn(Isa, &Crew<'_>, &[f32], &[usize], usize, &mut [f32]);
+
+    fn check(attention: Attention, bound: f64) {
+        for (lengths, hidden, heads) in [
+            (vec![1], 8, 2),
+            (vec![3, 18], 9, 3),
+            (vec![5, 1, 17], 24, 3),
+            (vec![49, 16, 100], 64, 2),
+            (vec![0, 3], 32, 1),
+        ] {
             let tokens: usize = lengths.iter().sum();
             let qkv: Vec<f32> =
                 Random::new(tokens as u64).floats(tokens * 3 * hidden).iter().map(|x| x * 3.0).collect();
@@ -186,7 +235,7 @@ mod tests {
                 attention(Isa::best(), &Crew::ALONE, part, &[length], heads, &mut alone);
                 assert_eq!(alone, &out[first * hidden..][..length * hidden], "{lengths:?}: a sequence alone");
                 for (got, exact) in alone.iter().zip(plain(part, hidden, heads)) {
-                    assert!((f64::from(*got) - exact).abs() < 3e-6, "{lengths:?}: {got}, not {exact}");
+                    assert!((f64::from(*got) - exact).abs() < bound, "{lengths:?}: {got}, not {exact}");
                 }
                 first += length;
             }
