@@ -332,6 +332,21 @@ impl Error {
         matches!(self, Error::ReadOnly { .. } | Error::ServerReadOnly { .. })
     }
 
+    /// Whether waiting may cure it: the server is away, another process is in the way, the disk is full.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(
+            self,
+            Error::UnknownHost { .. } | Error::Unreachable { .. } | Error::Locked { .. } | Error::DiskFull { .. }
+        )
+    }
+
+    /// Whether a write failed in a way that may be due to one of its rows; the others may then do without it.
+    #[must_use]
+    pub fn is_about_a_row(&self) -> bool {
+        matches!(self, Error::Database { .. })
+    }
+
     /// Gives SQLite's failure the name that tells the user what to do.
     pub(crate) fn from_sqlite(location: &str, action: &'static str, source: rusqlite::Error) -> Self {
         let location = location.to_owned();

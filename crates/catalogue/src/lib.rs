@@ -19,4 +19,7 @@ pub use location::Location;
 pub use passage::{Passage, PassageCutter, cut_passages};
 #[cfg(feature = "postgres")]
 pub use store::PostgresAddress;
-pub use store::{Access, Catalogue, EmbeddedPassage, NewEmbedding, PendingPassage, Statistics, WriteOutcome};
+pub use store::{
+    Access, Catalogue, Claim, EmbeddedPassage, FailedPassage, Failure, MAX_ATTEMPTS, NewEmbedding, PendingPassage,
+    QueueCounts, Statistics, WriteOutcome,
+};

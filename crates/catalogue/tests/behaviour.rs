@@ -5,9 +5,13 @@ mod common;
 use common::server::{self, Server};
 use common::{CHILD, Words, book, books_of, child, embed_pending, import_into};
 use libellus_catalogue::import::ImportOptions;
-use libellus_catalogue::{Access, Catalogue, Error, Location, NewEmbedding, WriteOutcome};
+use libellus_catalogue::{
+    Access, Catalogue, Claim, Error, Failure, Location, MAX_ATTEMPTS, NewEmbedding, PendingPassage, QueueCounts,
+    WriteOutcome,
+};
 use std::cell::Cell;
 use std::process::Stdio;
+use std::time::Duration;
 
 /// Makes a place where no catalogue is yet.
 type Fresh<'a> = &'a dyn Fn() -> Location;
@@ -27,6 +31,9 @@ const CASES: &[Case] = &[
     ("a file is imported and updated", a_file_is_imported_and_updated),
     ("a reader reads on while a writer writes", a_reader_reads_on_while_a_writer_writes),
     ("three processes write one catalogue", three_processes_make_and_write_one_catalogue),
+    ("a claim is given to one worker, and ends", claim_is_given_to_one_worker_and_ends),
+    ("what fails is tried later, and given up", what_fails_is_tried_later_and_given_up),
+    ("workers at once claim every passage once", workers_at_once_claim_every_passage_once),
     ("reading makes nothing", reading_makes_nothing),
 ];
 
@@ -357,4 +364,110 @@ fn writer_process() {
             catalogue.put_books(&[book(&format!("{name}-{n}"), "Text."), book("both", name)], &Words).expect("writes");
         }
     }
+}
+
+/// What a worker of the tests claims.
+fn claim_of(limit: usize) -> Claim {
+    Claim { after: 0, limit, lease: Duration::from_secs(60), suspects: false }
+}
+
+fn claim_is_given_to_one_worker_and_ends(fresh: Fresh<'_>) {
+    let location = fresh();
+    let (one, other) = (open(&location), open(&location));
+    let ids: Vec<String> = (0..6).map(|n| n.to_string()).collect();
+    let books: Vec<_> = ids.iter().map(|id| book(id, "Text.")).collect();
+    one.put_books(&books, &Words).expect("writes");
+    let revision = one.revision().expect("reads");
+    let ids_of = |passages: &[PendingPassage]| passages.iter().map(|p| p.passage_id).collect::<Vec<_>>();
+    let of = |catalogue: &Catalogue, claim: &Claim| ids_of(&catalogue.claim_passages("s", claim).expect("claims"));
+
+    let mine = of(&one, &claim_of(4));
+    let theirs = of(&other, &claim_of(4));
+    assert_eq!((mine.len(), theirs.len()), (4, 2));
+    assert!(theirs.iter().all(|id| !mine.contains(id)), "{mine:?} {theirs:?}");
+    assert_eq!(of(&one, &claim_of(4)), [] as [i64; 0]);
+    assert_eq!(of(&one, &Claim { suspects: true, ..claim_of(4) }), [] as [i64; 0]);
+    assert_eq!(one.queue_counts("s").expect("counts").claimed, 6);
+    assert_eq!(one.revision().expect("reads"), revision, "nothing that a search shows has changed");
+    assert_eq!(of(&one, &Claim { lease: Duration::ZERO, ..claim_of(1) }), [] as [i64; 0]);
+    // Another space is another matter, and its lease ends at once.
+    let no_lease = Claim { lease: Duration::ZERO, ..claim_of(9) };
+    for (limit, suspects, expected) in [(9, false, 6), (9, false, 6), (9, false, 0), (1, true, 1), (9, true, 6)] {
+        let claim = Claim { limit, suspects, ..no_lease };
+        assert_eq!(one.claim_passages("t", &claim).expect("claims").len(), expected, "{claim:?}");
+    }
+
+    // A changed text is another text, whoever has the old one in hand; storing ends a claim.
+    one.put_books(&[book("0", "Changed.")], &Words).expect("writes");
+    assert_eq!(of(&other, &claim_of(4)).len(), 1);
+    assert_eq!(embed_pending(&one, "s"), 6);
+    assert_eq!(one.queue_counts("s").expect("counts"), QueueCounts::default());
+    assert_eq!(of(&other, &claim_of(4)), [] as [i64; 0]);
+}
+
+fn what_fails_is_tried_later_and_given_up(fresh: Fresh<'_>) {
+    let catalogue = open(&fresh());
+    catalogue.put_books(&[book("bad", "Text."), book("good", "Text.")], &Words).expect("writes");
+    let fail = |passage: &PendingPassage| {
+        let reason = "no\0 luck".to_owned();
+        Failure { passage_id: passage.passage_id, text_hash: passage.text_hash, reason }
+    };
+    let claimed = catalogue.claim_passages("s", &claim_of(1)).expect("claims");
+    catalogue.put_failures("s", &[fail(&claimed[0])]).expect("notes");
+    let counts = |claimed, retrying, given_up| QueueCounts { claimed, retrying, given_up };
+    assert_eq!(catalogue.queue_counts("s").expect("counts"), counts(0, 1, 0));
+    let listed = catalogue.failed_passages("s", 10).expect("lists");
+    assert_eq!((listed[0].book_id.as_str(), listed[0].attempts, listed[0].given_up), ("bad", 1, false));
+    assert!(listed[0].reason.as_deref().is_some_and(|reason| reason.starts_with("no")), "{listed:?}");
+    let next = catalogue.claim_passages("s", &claim_of(9)).expect("claims");
+    assert_eq!(next.len(), 1, "the one that failed has to pause, the other need not wait for it");
+    embed_pending(&catalogue, "s");
+    assert!(catalogue.failed_passages("s", 10).expect("lists").is_empty(), "it worked after all");
+
+    // A worker that dies five times over a passage could not say why.
+    catalogue.put_books(&[book("bad", "Deadly.")], &Words).expect("writes");
+    let attempts = [false, false, true, true, true, true];
+    let found = attempts.map(|suspects| {
+        let claim = Claim { lease: Duration::ZERO, suspects, ..claim_of(9) };
+        catalogue.claim_passages("s", &claim).expect("claims").len()
+    });
+    assert_eq!(found, [1, 1, 1, 1, 1, 0]);
+    assert_eq!(catalogue.queue_counts("s").expect("counts"), counts(0, 0, 1));
+    let listed = catalogue.failed_passages("s", 10).expect("lists");
+    assert_eq!((listed[0].attempts, listed[0].given_up, &listed[0].reason), (MAX_ATTEMPTS, true, &None));
+    assert_eq!(catalogue.forget_failures("s").expect("forgets"), 1);
+    assert_eq!(catalogue.claim_passages("s", &claim_of(9)).expect("claims").len(), 1);
+    // Neither did another text fail.
+    catalogue.put_books(&[book("bad", "Harmless.")], &Words).expect("writes");
+    assert_eq!(catalogue.queue_counts("s").expect("counts"), QueueCounts::default());
+}
+
+fn workers_at_once_claim_every_passage_once(fresh: Fresh<'_>) {
+    let location = fresh();
+    let catalogue = open(&location);
+    let ids: Vec<String> = (0..400).map(|n| n.to_string()).collect();
+    let books: Vec<_> = ids.iter().map(|id| book(id, "Text.")).collect();
+    catalogue.put_books(&books, &Words).expect("writes");
+    let work = || {
+        let catalogue = open(&location);
+        let mut claimed = Vec::new();
+        loop {
+            let batch = catalogue.claim_passages("s", &claim_of(7)).expect("claims");
+            if batch.is_empty() {
+                return claimed;
+            }
+            let embeddings: Vec<NewEmbedding<'_>> = batch
+                .iter()
+                .map(|p| NewEmbedding { passage_id: p.passage_id, text_hash: p.text_hash, vector: &[1.0] })
+                .collect();
+            assert_eq!(catalogue.put_embeddings("s", "f32", &embeddings).expect("stores"), batch.len() as u64);
+            claimed.extend(batch.iter().map(|passage| passage.passage_id));
+        }
+    };
+    let mut claimed: Vec<i64> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..4).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().expect("no panic")).collect()
+    });
+    claimed.sort_unstable();
+    assert_eq!(claimed, (1..=400).collect::<Vec<i64>>(), "each once");
 }

@@ -332,6 +332,14 @@ impl Error {
         )
     }
 
+    /// Whether waiting may cure it.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Error::Catalogue(error) | Error::Search(libellus_search::Error::Catalogue(error)) => error.is_transient(),
+            _ => false,
+        }
+    }
+
     fn is_broken_pipe(&self) -> bool {
         matches!(self, Error::Output { source, .. } if source.kind() == io::ErrorKind::BrokenPipe)
     }

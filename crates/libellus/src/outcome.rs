@@ -11,7 +11,7 @@ pub enum Outcome {
     WithRejects,
     /// An import found no record that it could use.
     NothingUsable,
-    /// The service ended as it was told to, but could not embed what it should have; it said why.
+    /// Some of what should have been embedded could not be; it was said why.
     NotEmbedded,
     /// Stopped by Ctrl-C or SIGTERM; what was finished is kept.
     Interrupted,

@@ -83,7 +83,7 @@ fn all_books() -> Vec<Book> {
 }
 
 fn backfill(library: &Library) -> BackfillReport {
-    let options = BackfillOptions { threads: 2, batch: 3 };
+    let options = BackfillOptions { threads: 2, batch: 3, watch: false };
     library.backfill(&options, &mut |_| ControlFlow::Continue(())).expect("a catalogue that can be written")
 }
 
@@ -273,7 +273,7 @@ fn what_is_not_embedded_is_said() {
 fn a_stopped_backfill_keeps_its_batches_and_goes_on() {
     let library = library();
     put(&library, &all_books());
-    let options = BackfillOptions { threads: 1, batch: 3 };
+    let options = BackfillOptions { threads: 1, batch: 3, watch: false };
     let mut steps = Vec::new();
     let stopped = library
         .backfill(&options, &mut |progress| {

@@ -1,5 +1,6 @@
 //! The store: where a catalogue is kept, and what every such place promises.
 //!
+//! - `claim.rs`: what a worker asks for, and what became of passages that could not be embedded;
 //! - `row.rs`: a book and its passages as every store keeps them;
 //! - `sqlite/`: one file, the default;
 //! - `postgres/`: a database on a server.
@@ -7,6 +8,7 @@
 //! A store keeps the promises of [`Catalogue`], whose methods say what each does. Whatever the store, every write is
 //! one transaction, and raises the *revision* if something changed that a search could show.
 
+mod claim;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod row;
@@ -14,6 +16,8 @@ mod sqlite;
 
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresAddress;
+
+pub use claim::{Claim, FailedPassage, Failure, MAX_ATTEMPTS, QueueCounts};
 
 use crate::{Book, Error, Location, PassageCutter};
 #[cfg(feature = "postgres")]
@@ -114,6 +118,11 @@ trait Store: fmt::Debug + Send + Sync {
     fn each_embedding(&self, space: &str, visit: &mut dyn FnMut(EmbeddedPassage<'_>)) -> Result<(), Error>;
     fn pending_passages(&self, space: &str, after: i64, limit: usize) -> Result<Vec<PendingPassage>, Error>;
     fn put_embeddings(&self, space: &str, precision: &str, embeddings: &[NewEmbedding<'_>]) -> Result<u64, Error>;
+    fn claim_passages(&self, space: &str, claim: &Claim) -> Result<Vec<PendingPassage>, Error>;
+    fn put_failures(&self, space: &str, failures: &[Failure]) -> Result<(), Error>;
+    fn queue_counts(&self, space: &str) -> Result<QueueCounts, Error>;
+    fn failed_passages(&self, space: &str, limit: usize) -> Result<Vec<FailedPassage>, Error>;
+    fn forget_failures(&self, space: &str) -> Result<u64, Error>;
     fn spaces(&self) -> Result<Vec<(String, u64)>, Error>;
 }
 
@@ -293,6 +302,48 @@ impl Catalogue {
     /// As [`Catalogue::put_books`]; then none is stored.
     pub fn put_embeddings(&self, space: &str, precision: &str, embeddings: &[NewEmbedding<'_>]) -> Result<u64, Error> {
         self.store.put_embeddings(space, precision, embeddings)
+    }
+
+    /// Claims passages for one worker: nobody else is given them until the lease ends or they are dealt with. The claim
+    /// is committed at once, so that nothing is held open while the worker embeds.
+    ///
+    /// # Errors
+    /// As [`Catalogue::put_books`]; then none is claimed.
+    pub fn claim_passages(&self, space: &str, claim: &Claim) -> Result<Vec<PendingPassage>, Error> {
+        self.store.claim_passages(space, claim)
+    }
+
+    /// Notes why claimed passages could not be embedded. Each is tried again after a pause that doubles with every
+    /// attempt, and no more after [`MAX_ATTEMPTS`], unless its text changes.
+    ///
+    /// # Errors
+    /// As [`Catalogue::put_books`].
+    pub fn put_failures(&self, space: &str, failures: &[Failure]) -> Result<(), Error> {
+        self.store.put_failures(space, failures)
+    }
+
+    /// Passages in the hands of workers, and those that failed.
+    ///
+    /// # Errors
+    /// As [`Catalogue::revision`].
+    pub fn queue_counts(&self, space: &str) -> Result<QueueCounts, Error> {
+        self.store.queue_counts(space)
+    }
+
+    /// Up to `limit` passages that could not be embedded, in order.
+    ///
+    /// # Errors
+    /// As [`Catalogue::revision`].
+    pub fn failed_passages(&self, space: &str, limit: usize) -> Result<Vec<FailedPassage>, Error> {
+        self.store.failed_passages(space, limit)
+    }
+
+    /// Forgets all failures, so that the passages are tried as if for the first time; returns how many.
+    ///
+    /// # Errors
+    /// As [`Catalogue::put_books`].
+    pub fn forget_failures(&self, space: &str) -> Result<u64, Error> {
+        self.store.forget_failures(space)
     }
 
     /// The spaces that stored embeddings lie in, with the count of each.

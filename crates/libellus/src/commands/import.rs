@@ -166,7 +166,7 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
     if !args.dry_run && !args.no_embed && !interrupt.requested() {
         let backfilled =
             backfill::with_progress(&Library::new(encoder, catalogue), args.threads.for_backfill(), &interrupt)?;
-        if !args.json && backfilled.embedded > 0 {
+        if !args.json && backfilled.embedded + backfilled.failed > 0 {
             say(args, &backfill::for_people(&backfilled, &backfill::command(&args.database, &args.model)))?;
         }
         report.backfill = Some(backfilled);

@@ -20,3 +20,4 @@ mod runtime_api;
 mod service;
 mod signals;
 mod support;
+mod workers;

@@ -3,11 +3,12 @@
 //! A vector travels as an array of `real` either way; `vector_type` is what the table keeps it as.
 
 use super::Changed;
+use super::claims;
 use super::pool::{Answer, Parameter};
 use crate::store::{NewEmbedding, PendingPassage, Statistics};
 use std::collections::HashMap;
-use tokio_postgres::Client;
 use tokio_postgres::types::Type;
+use tokio_postgres::{Client, Row};
 
 /// Every fresh embedding in a space, with its place.
 pub(super) const EACH: &str = "SELECT p.book_rowid, p.ordinal, e.vector::real[] FROM libellus.passages p \
@@ -31,15 +32,15 @@ pub(super) async fn pending(client: &Client, space: &str, after: i64, limit: usi
                LEFT JOIN libellus.embeddings e ON e.passage_id = p.passage_id AND e.space = $1 \
                AND e.text_hash = p.text_hash \
                WHERE p.passage_id > $2 AND e.passage_id IS NULL ORDER BY p.passage_id LIMIT $3";
-    let rows = client.query_typed(sql, parameters).await?;
-    rows.iter()
-        .map(|row| {
-            let hash: &[u8] = row.try_get(2)?;
-            // A hash of another length was not written by us; the embedding made for it will not be stored.
-            let text_hash = hash.try_into().unwrap_or_default();
-            Ok(PendingPassage { passage_id: row.try_get(0)?, embedding_text: row.try_get(1)?, text_hash })
-        })
-        .collect()
+    client.query_typed(sql, parameters).await?.iter().map(passage_from).collect()
+}
+
+/// A row of id, text and hash.
+pub(super) fn passage_from(row: &Row) -> Answer<PendingPassage> {
+    let hash: &[u8] = row.try_get(2)?;
+    // A hash of another length was not written by us; the embedding made for it will not be stored.
+    let text_hash = hash.try_into().unwrap_or_default();
+    Ok(PendingPassage { passage_id: row.try_get(0)?, embedding_text: row.try_get(1)?, text_hash })
 }
 
 pub(super) async fn put(
@@ -80,6 +81,7 @@ pub(super) async fn put(
          SET precision = excluded.precision, text_hash = excluded.text_hash, vector = excluded.vector"
     );
     let stored = client.execute_typed(&sql, parameters).await?;
+    claims::settle(client, space, &passage_ids, &hashes).await?;
     Ok((stored, Changed::from(stored > 0)))
 }
 

@@ -5,12 +5,13 @@
 //! - `pool.rs`: connections, transactions, and what happens when the server goes away;
 //! - `failure.rs`: what is wrong, in words;
 //! - `schema.rs`: the tables and their versions;
-//! - `books.rs`, `embeddings.rs`: the statements; `text.rs`: what text cannot hold.
+//! - `books.rs`, `embeddings.rs`, `claims.rs`: the statements; `text.rs`: what text cannot hold.
 //!
 //! Writers queue at the row that holds the revision, so that whoever sees a revision sees all that came before it.
 
 mod address;
 mod books;
+mod claims;
 mod embeddings;
 mod failure;
 mod pool;
@@ -21,7 +22,10 @@ mod tls;
 pub use address::PostgresAddress;
 
 use super::row::{BookRow, CutBook};
-use super::{Access, EmbeddedPassage, NewEmbedding, PendingPassage, Statistics, Store, WriteOutcome};
+use super::{
+    Access, Claim, EmbeddedPassage, FailedPassage, NewEmbedding, PendingPassage, QueueCounts, Statistics, Store,
+    WriteOutcome,
+};
 use crate::{Book, Error};
 use failure::{Failure, named};
 use futures_util::StreamExt;
@@ -98,9 +102,7 @@ impl PostgresStore {
 
     /// Runs `write` in one transaction and raises the revision if it says that it changed something.
     fn write<T>(&self, action: &'static str, write: impl AsyncFn(&Client) -> Answer<(T, Changed)>) -> Result<T, Error> {
-        if self.access == Access::ReadOnly {
-            return Err(Error::OpenedReadOnly { location: self.location.clone() });
-        }
+        self.check_writable()?;
         let write = async |client: &Client| {
             client.execute_typed("SELECT FROM libellus.meta WHERE key = 'revision' FOR UPDATE", &[]).await?;
             let (value, changed) = write(client).await?;
@@ -111,6 +113,19 @@ impl PostgresStore {
             Ok(value)
         };
         self.pool.write(write).map_err(self.named(action))
+    }
+
+    /// Runs `write` in one transaction of its own, beside other writers: for what no search shows.
+    fn write_aside<T>(&self, action: &'static str, write: impl AsyncFn(&Client) -> Answer<T>) -> Result<T, Error> {
+        self.check_writable()?;
+        self.pool.write(write).map_err(self.named(action))
+    }
+
+    fn check_writable(&self) -> Result<(), Error> {
+        match self.access {
+            Access::ReadOnly => Err(Error::OpenedReadOnly { location: self.location.clone() }),
+            Access::ReadWrite => Ok(()),
+        }
     }
 
     /// Reads everything that a statement finds, row by row, on a connection of its own.
@@ -238,6 +253,26 @@ impl Store for PostgresStore {
         self.write("writing embeddings", async |client| {
             embeddings::put(client, &self.vector_type, space, precision, embeddings).await
         })
+    }
+
+    fn claim_passages(&self, space: &str, claim: &Claim) -> Result<Vec<PendingPassage>, Error> {
+        self.write_aside("claiming passages", async |client| claims::claim(client, space, claim).await)
+    }
+
+    fn put_failures(&self, space: &str, failures: &[super::Failure]) -> Result<(), Error> {
+        self.write_aside("noting failures", async |client| claims::fail(client, space, failures).await)
+    }
+
+    fn queue_counts(&self, space: &str) -> Result<QueueCounts, Error> {
+        self.read("counting", async |client| claims::counts(client, space).await)
+    }
+
+    fn failed_passages(&self, space: &str, limit: usize) -> Result<Vec<FailedPassage>, Error> {
+        self.read("reading failures", async |client| claims::failed(client, space, limit).await)
+    }
+
+    fn forget_failures(&self, space: &str) -> Result<u64, Error> {
+        self.write_aside("forgetting failures", async |client| claims::forget(client, space).await)
     }
 
     fn spaces(&self) -> Result<Vec<(String, u64)>, Error> {

@@ -21,7 +21,9 @@ const MIGRATION_LOCK: i64 = 0x6c69_6265_6c6c_7573;
 /// 1. As in SQLite. Lists and the extra fields are `json`, which keeps them letter for letter. Vectors are stored
 ///    uncompressed, which they are by themselves with pgvector: their digits are noise, and trying costs time. The
 ///    index answers what is fresh without reading the vectors.
-const MIGRATIONS: &[&str] = &["
+/// 2. Which passages a worker has in hand, and which could not be embedded: see `claims.rs`.
+const MIGRATIONS: &[&str] = &[
+    "
 CREATE TABLE libellus.meta (
     key text PRIMARY KEY,
     value bigint NOT NULL
@@ -64,7 +66,20 @@ CREATE TABLE libellus.embeddings (
 );
 ALTER TABLE libellus.embeddings ALTER COLUMN vector SET STORAGE EXTERNAL;
 CREATE INDEX embeddings_freshness ON libellus.embeddings (space, passage_id) INCLUDE (text_hash);
-"];
+",
+    "
+CREATE TABLE libellus.claims (
+    passage_id bigint NOT NULL REFERENCES libellus.passages ON DELETE CASCADE,
+    space text NOT NULL,
+    text_hash bytea NOT NULL,
+    attempts integer NOT NULL,
+    held boolean NOT NULL,
+    until timestamptz NOT NULL,
+    reason text,
+    PRIMARY KEY (passage_id, space)
+);
+",
+];
 
 /// What a database holds.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -67,12 +67,15 @@ pub(super) fn put(
          ON CONFLICT (passage_id, space) DO UPDATE \
          SET precision = excluded.precision, text_hash = excluded.text_hash, vector = excluded.vector",
     )?;
+    let mut settle =
+        transaction.prepare_cached("DELETE FROM claims WHERE passage_id = ?1 AND space = ?2 AND text_hash = ?3")?;
     let mut stored = 0;
     let mut vector = Vec::new();
     for embedding in embeddings {
         vector.clear();
         vector.extend(embedding.vector.iter().flat_map(|number| number.to_le_bytes()));
         stored += put.execute(params![embedding.passage_id, space, precision, embedding.text_hash, vector])? as u64;
+        settle.execute(params![embedding.passage_id, space, embedding.text_hash])?;
     }
     Ok((stored, Changed::from(stored > 0)))
 }

@@ -3,7 +3,8 @@
 //! - `open.rs`: from a path to a connection, or to an error that says what is wrong with the file;
 //! - `schema.rs`: the tables and their versions;
 //! - `books.rs`: books and the passages cut from them;
-//! - `embeddings.rs`: vectors, and which passages still need one.
+//! - `embeddings.rs`: vectors, and which passages still need one;
+//! - `claims.rs`: which passages a worker has in hand, and which failed.
 //!
 //! The file is in WAL mode: readers go on reading while one process writes. A write begins with the intention
 //! to write, so that two writers queue instead of failing half-way. What is written lies in the log beside the file
@@ -11,12 +12,16 @@
 //! empty.
 
 mod books;
+mod claims;
 mod embeddings;
 mod open;
 mod schema;
 
 use super::row::{BOOK_COLUMNS, BookRow, CutBook, PassageRow, Written};
-use super::{Access, EmbeddedPassage, NewEmbedding, PendingPassage, Statistics, Store, WriteOutcome};
+use super::{
+    Access, Claim, EmbeddedPassage, FailedPassage, Failure, NewEmbedding, PendingPassage, QueueCounts, Statistics,
+    Store, WriteOutcome,
+};
 use crate::{Book, Error};
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 use std::path::{Path, PathBuf};
@@ -202,6 +207,26 @@ impl Store for SqliteStore {
 
     fn put_embeddings(&self, space: &str, precision: &str, embeddings: &[NewEmbedding<'_>]) -> Result<u64, Error> {
         self.write("writing embeddings", |transaction| embeddings::put(transaction, space, precision, embeddings))
+    }
+
+    fn claim_passages(&self, space: &str, claim: &Claim) -> Result<Vec<PendingPassage>, Error> {
+        self.write("claiming passages", |transaction| Ok((claims::claim(transaction, space, claim)?, Changed::No)))
+    }
+
+    fn put_failures(&self, space: &str, failures: &[Failure]) -> Result<(), Error> {
+        self.write("noting failures", |transaction| Ok((claims::fail(transaction, space, failures)?, Changed::No)))
+    }
+
+    fn queue_counts(&self, space: &str) -> Result<QueueCounts, Error> {
+        self.read("counting", |connection| claims::counts(connection, space))
+    }
+
+    fn failed_passages(&self, space: &str, limit: usize) -> Result<Vec<FailedPassage>, Error> {
+        self.read("reading failures", |connection| claims::failed(connection, space, limit))
+    }
+
+    fn forget_failures(&self, space: &str) -> Result<u64, Error> {
+        self.write("forgetting failures", |transaction| Ok((claims::forget(transaction, space)?, Changed::No)))
     }
 
     fn spaces(&self) -> Result<Vec<(String, u64)>, Error> {

@@ -18,7 +18,9 @@ pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 ///    `text`; the context is kept apart, for the whole would hold every description once more. An embedding is fresh
 ///    while its `text_hash` is its passage's; `vector` is little-endian f32. The index answers what is fresh without
 ///    reading the vectors.
-const MIGRATIONS: &[&str] = &["
+/// 2. Which passages a worker has in hand, and which could not be embedded: see `claims.rs`.
+const MIGRATIONS: &[&str] = &[
+    "
 CREATE TABLE meta (
     key TEXT PRIMARY KEY,
     value INTEGER NOT NULL
@@ -60,7 +62,20 @@ CREATE TABLE embeddings (
     PRIMARY KEY (passage_id, space)
 );
 CREATE INDEX embeddings_freshness ON embeddings (space, passage_id, text_hash);
-"];
+",
+    "
+CREATE TABLE claims (
+    passage_id INTEGER NOT NULL REFERENCES passages ON DELETE CASCADE,
+    space TEXT NOT NULL,
+    text_hash BLOB NOT NULL,
+    attempts INTEGER NOT NULL,
+    held INTEGER NOT NULL,
+    until_ms INTEGER NOT NULL,
+    reason TEXT,
+    PRIMARY KEY (passage_id, space)
+) WITHOUT ROWID;
+",
+];
 
 /// What a file is.
 pub(super) enum State {
