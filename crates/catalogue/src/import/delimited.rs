@@ -7,7 +7,7 @@
 use super::header::{Mapping, Target};
 use super::record::RawRecord;
 use super::source::Source;
-use super::{Format, MAX_RECORD_BYTES, RecordReader, Reject, Step};
+use super::{Format, MAX_RECORD_BYTES, Place, RecordReader, Reject, Step};
 use crate::Error;
 use csv_core::{ReadRecordResult, ReaderBuilder};
 use serde_json::Value;
@@ -249,7 +249,7 @@ impl<'a> Reader<'a> {
             );
             return Step::Rejected(self.reject(line, None, reason));
         }
-        let mut record = RawRecord::new(line, bytes);
+        let mut record = RawRecord::new(Place::Line(line), bytes);
         for ((name, target), field) in self.columns.iter().zip(self.row.iter()) {
             match std::str::from_utf8(field) {
                 Ok(text) => record.push(name.clone(), *target, Value::from(text)),
@@ -276,7 +276,7 @@ impl<'a> Reader<'a> {
     fn reject(&self, line: u64, field: Option<String>, reason: String) -> Reject {
         let ids = self.columns.iter().zip(self.row.iter()).filter(|((name, _), _)| Mapping::is_id(name));
         let id = ids.map(|(_, id)| String::from_utf8_lossy(id).trim().to_owned()).find(|id| !id.is_empty());
-        Reject { line, id, field, reason }
+        Reject { place: Place::Line(line), id, field, reason }
     }
 }
 

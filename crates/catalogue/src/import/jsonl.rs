@@ -3,7 +3,7 @@
 use super::header::Mapping;
 use super::record::RawRecord;
 use super::source::{Line, Source};
-use super::{MAX_RECORD_BYTES, RecordReader, Reject, Step};
+use super::{MAX_RECORD_BYTES, Place, RecordReader, Reject, Step};
 use crate::Error;
 use serde_json::{Map, Value};
 
@@ -25,7 +25,7 @@ impl<'a> Reader<'a> {
                 if !self.mapping.names_seen() {
                     self.mapping.look_at(object.keys().map(String::as_str));
                 }
-                let mut record = RawRecord::new(self.line, self.buffer.len());
+                let mut record = RawRecord::new(Place::Line(self.line), self.buffer.len());
                 for (name, value) in object {
                     let target = self.mapping.target(&name);
                     record.push(name, target, value);
@@ -37,7 +37,7 @@ impl<'a> Reader<'a> {
     }
 
     fn explain(&self, error: &serde_json::Error) -> Reject {
-        let line = self.line;
+        let place = Place::Line(self.line);
         match std::str::from_utf8(&self.buffer) {
             Err(fault) => {
                 // Readable but for the broken characters, most often: then the field can be named.
@@ -46,14 +46,14 @@ impl<'a> Reader<'a> {
                 let field = object.iter().find(|(_, value)| value.to_string().contains('\u{fffd}'));
                 let reason =
                     format!("not valid UTF-8 at byte {} of the line; save the file as UTF-8", fault.valid_up_to() + 1);
-                Reject { line, id: self.id_of(&object), field: field.map(|(name, _)| name.clone()), reason }
+                Reject { place, id: self.id_of(&object), field: field.map(|(name, _)| name.clone()), reason }
             }
             Ok(_) => {
                 // The message ends in a place whose line is always 1.
                 let message = error.to_string();
                 let message = message.split(" at line ").next().unwrap_or_default();
                 let reason = format!("not a JSON object on one line: {message} (column {})", error.column());
-                Reject { line, id: None, field: None, reason }
+                Reject { place, id: None, field: None, reason }
             }
         }
     }
@@ -73,7 +73,7 @@ impl<'a> RecordReader<'a> for Reader<'a> {
                 Line::End => return Ok(Step::End),
                 Line::TooLong => {
                     let reason = format!("the line is longer than {} MiB", MAX_RECORD_BYTES >> 20);
-                    return Ok(Step::Rejected(Reject { line: self.line, id: None, field: None, reason }));
+                    return Ok(Step::Rejected(Reject { place: Place::Line(self.line), id: None, field: None, reason }));
                 }
                 Line::Read if self.buffer.iter().all(u8::is_ascii_whitespace) => {}
                 Line::Read => return Ok(self.parse()),

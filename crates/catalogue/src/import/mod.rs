@@ -13,6 +13,7 @@
 //!
 //! Memory does not grow with the file, but for eight bytes a record that find ids used twice.
 
+mod compressed;
 mod delimited;
 mod field;
 mod header;
@@ -26,8 +27,9 @@ use header::Mapping;
 use record::RawRecord;
 use source::Source;
 use std::collections::HashSet;
+use std::fmt;
 use std::hash::{BuildHasher, RandomState};
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::ops::ControlFlow;
 
 /// A file's format.
@@ -51,11 +53,34 @@ pub struct ImportOptions {
     pub dry_run: bool,
 }
 
+/// A place in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Place {
+    /// A line, from 1.
+    Line(u64),
+    /// A byte, from 0, of the unpacked file; where there are no lines.
+    Byte(u64),
+    /// A record of a database, by its number there.
+    Row(u64),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Line(number) => write!(f, "line {number}"),
+            Place::Byte(number) => write!(f, "byte {number}"),
+            Place::Row(number) => write!(f, "row {number}"),
+        }
+    }
+}
+
 /// A record that was not loaded.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Reject {
-    /// Line in the file, from 1.
-    pub line: u64,
+    /// Where it begins in the file.
+    #[serde(flatten)]
+    pub place: Place,
     /// The record's id, if it had one.
     pub id: Option<String>,
     /// The field at fault.
@@ -204,10 +229,16 @@ pub fn import(
     };
     let mut importer = Importer::new(catalogue, cutter, options, reader.source());
     loop {
-        match reader.next()? {
-            Step::Record(record) => importer.take(record),
-            Step::Rejected(reject) => importer.report.reject(reject),
-            Step::End => break,
+        match reader.next() {
+            Ok(Step::Record(record)) => importer.take(record),
+            Ok(Step::Rejected(reject)) => importer.report.reject(reject),
+            Ok(Step::End) => break,
+            Err(error) => {
+                // What was read before is whole, and kept.
+                importer.write_batch()?;
+                importer.end_early(error)?;
+                break;
+            }
         }
         if importer.batch_is_full() {
             let so_far = ImportProgress { bytes: reader.source().bytes_read(), records: importer.report.records };
@@ -263,7 +294,7 @@ impl<'a> Importer<'a> {
         let mut report =
             ImportReport { format: Some(source.format()), encoding: source.encoding(), ..ImportReport::default() };
         if let Some(reason) = source.doubt() {
-            report.warn(Reject { line: 1, id: None, field: None, reason });
+            report.warn(Reject { place: Place::Line(1), id: None, field: None, reason });
         }
         Self {
             catalogue,
@@ -279,7 +310,7 @@ impl<'a> Importer<'a> {
     }
 
     fn take(&mut self, record: RawRecord) {
-        let (line, bytes) = (record.line, record.bytes);
+        let (place, bytes) = (record.place, record.bytes);
         let accepted = match record.into_book() {
             Ok(accepted) => accepted,
             Err(reject) => return self.report.reject(reject),
@@ -287,12 +318,12 @@ impl<'a> Importer<'a> {
         self.report.records += 1;
         let book = accepted.book;
         for (field, reason) in accepted.warnings {
-            self.report.warn(Reject { line, id: Some(book.id.clone()), field, reason });
+            self.report.warn(Reject { place, id: Some(book.id.clone()), field, reason });
         }
         if !self.ids.insert(self.hasher.hash_one(&book.id)) {
             let reason =
                 format!("the id `{}` was used by an earlier record of this file, which this one replaces", book.id);
-            self.report.warn(Reject { line, id: Some(book.id.clone()), field: Some("id".to_owned()), reason });
+            self.report.warn(Reject { place, id: Some(book.id.clone()), field: Some("id".to_owned()), reason });
         }
         if self.report.preview.len() < PREVIEW {
             self.report.preview.push(book.clone());
@@ -300,6 +331,25 @@ impl<'a> Importer<'a> {
         if !self.dry_run {
             self.batch_bytes += bytes;
             self.batch.push(book);
+        }
+    }
+
+    /// A compressed file that is cut or damaged has no more records: reported like one that is bad. Any other error is
+    /// one of the system, and may be gone the next time.
+    fn end_early(&mut self, error: Error) -> Result<(), Error> {
+        match error {
+            Error::Input { offset, source, .. }
+                if self.report.records > 0
+                    && matches!(
+                        source.kind(),
+                        ErrorKind::InvalidData | ErrorKind::UnexpectedEof | ErrorKind::InvalidInput
+                    ) =>
+            {
+                let reason = format!("the compressed file is cut or damaged, the rest cannot be read: {source}");
+                self.report.reject(Reject { place: Place::Byte(offset), id: None, field: None, reason });
+                Ok(())
+            }
+            error => Err(error),
         }
     }
 

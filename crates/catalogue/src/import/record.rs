@@ -1,7 +1,7 @@
 //! Named values become a [`Book`].
 
-use super::Reject;
 use super::header::{Field, Target};
+use super::{Place, Reject};
 use super::{field, html};
 use crate::{Book, isbn};
 use serde_json::Value;
@@ -10,8 +10,8 @@ use std::collections::HashSet;
 
 /// A record as the file has it.
 pub(super) struct RawRecord {
-    /// Line in the file, from 1.
-    pub(super) line: u64,
+    /// Where it begins in the file.
+    pub(super) place: Place,
     /// Its length in the file.
     pub(super) bytes: usize,
     values: Vec<Named>,
@@ -35,8 +35,8 @@ pub(super) struct Accepted {
 }
 
 impl RawRecord {
-    pub(super) fn new(line: u64, bytes: usize) -> Self {
-        Self { line, bytes, values: Vec::new(), warnings: Vec::new() }
+    pub(super) fn new(place: Place, bytes: usize) -> Self {
+        Self { place, bytes, values: Vec::new(), warnings: Vec::new() }
     }
 
     /// Adds a value; an empty one is none.
@@ -59,7 +59,7 @@ impl RawRecord {
 
     /// Makes a book of it; only a missing title is a reason not to.
     pub(super) fn into_book(self) -> Result<Accepted, Reject> {
-        let Self { line, mut values, warnings, .. } = self;
+        let Self { place, mut values, warnings, .. } = self;
         // The best name for a field comes first, and wins.
         values.sort_by_key(|named| match named.target {
             Target::Field { rank, .. } => rank,
@@ -73,7 +73,7 @@ impl RawRecord {
         if book.title.is_empty() {
             let id = Some(book.id).filter(|id| !id.is_empty());
             let reason = "the record has no title; every book needs one".to_owned();
-            return Err(Reject { line, id, field: Some(Field::Title.as_str().to_owned()), reason });
+            return Err(Reject { place, id, field: Some(Field::Title.as_str().to_owned()), reason });
         }
         if book.id.is_empty() {
             book.id = derived_id(&book);
@@ -280,7 +280,7 @@ mod tests {
 
     fn accept(object: Value) -> Result<Accepted, Reject> {
         let mut mapping = Mapping::default();
-        let mut record = RawRecord::new(7, 0);
+        let mut record = RawRecord::new(Place::Line(7), 0);
         for (name, value) in object.as_object().expect("an object") {
             record.push(name.clone(), mapping.target(name), value.clone());
         }
@@ -387,7 +387,10 @@ mod tests {
             json!({"id": "x", "title": null}),
         ] {
             let Err(reject) = accept(object) else { panic!("accepted") };
-            assert_eq!((reject.line, reject.id.as_deref(), reject.field.as_deref()), (7, Some("x"), Some("title")));
+            assert_eq!(
+                (reject.place, reject.id.as_deref(), reject.field.as_deref()),
+                (Place::Line(7), Some("x"), Some("title"))
+            );
         }
     }
 
@@ -405,7 +408,7 @@ mod tests {
 
     #[test]
     fn names_used_twice_are_all_kept() {
-        let mut record = RawRecord::new(1, 0);
+        let mut record = RawRecord::new(Place::Line(1), 0);
         for (name, value) in [("title", "T"), ("note", "a"), ("note", "b"), ("note", "c"), ("", "d")] {
             let target = Mapping::default().target(name);
             record.push(name.to_owned(), target, Value::from(value));

@@ -4,6 +4,7 @@
 //! perhaps: those are left in, and each costs the record that it is in, not the file. Text that is plainly not UTF-8
 //! is read as Windows-1252, a guess that the report mentions. JSON is UTF-8 by definition and never guessed at.
 
+use super::compressed::Unpacked;
 use super::{Format, MAX_RECORD_BYTES};
 use crate::Error;
 use encoding_rs::{CoderResult, Decoder, Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
@@ -15,7 +16,7 @@ const WINDOW: usize = 64 * 1024;
 /// A file's text, as UTF-8 bytes in which single records may still be broken.
 pub(super) struct Source<'a> {
     name: String,
-    input: &'a mut dyn Read,
+    input: Unpacked<'a>,
     encoding: &'static Encoding,
     /// Makes UTF-8 of another encoding.
     decoder: Option<Decoder>,
@@ -25,7 +26,6 @@ pub(super) struct Source<'a> {
     text: Vec<u8>,
     /// Where the text that was not consumed yet begins.
     start: usize,
-    bytes_read: u64,
     ended: bool,
 }
 
@@ -42,6 +42,7 @@ pub(super) enum Line {
 impl<'a> Source<'a> {
     /// Reads the start of `input` and finds out what it is.
     pub(super) fn open(name: &str, input: &'a mut dyn Read, format: Option<Format>) -> Result<Self, Error> {
+        let input = Unpacked::open(input).map_err(|error| unreadable(name, 0, error))?;
         let mut source = Self {
             name: name.to_owned(),
             input,
@@ -52,7 +53,6 @@ impl<'a> Source<'a> {
             raw: vec![0; WINDOW],
             text: Vec::new(),
             start: 0,
-            bytes_read: 0,
             ended: false,
         };
         let mut window = Vec::new();
@@ -82,7 +82,7 @@ impl<'a> Source<'a> {
     }
 
     pub(super) fn bytes_read(&self) -> u64 {
-        self.bytes_read
+        self.input.bytes_read()
     }
 
     /// Text that waits to be consumed; empty only at the end.
@@ -144,16 +144,9 @@ impl<'a> Source<'a> {
         let length = loop {
             match self.input.read(&mut self.raw) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::IsADirectory => {
-                    return Err(Error::InputIsDirectory { name: self.name.clone() });
-                }
-                Err(source) => {
-                    return Err(Error::Input { name: self.name.clone(), offset: self.bytes_read, source });
-                }
-                Ok(length) => break length,
+                result => break result.map_err(|error| unreadable(&self.name, self.input.bytes_read(), error))?,
             }
         };
-        self.bytes_read += length as u64;
         self.ended = length == 0;
         Ok(length)
     }
@@ -224,13 +217,18 @@ impl<'a> Source<'a> {
     }
 }
 
+fn unreadable(name: &str, offset: u64, source: std::io::Error) -> Error {
+    match source.kind() {
+        ErrorKind::IsADirectory => Error::InputIsDirectory { name: name.to_owned() },
+        _ => Error::Input { name: name.to_owned(), offset, source },
+    }
+}
+
 /// Files that people take for a table, by how they begin, and what to do with them.
 fn known_binary(start: &[u8]) -> Option<&'static str> {
     [
         (&b"PK\x03\x04"[..], "it is a spreadsheet (.xlsx, .ods) or another zip archive; export it as CSV"),
         (&b"\xd0\xcf\x11\xe0"[..], "it is an old spreadsheet (.xls); export it as CSV"),
-        (&b"\x1f\x8b"[..], "it is compressed with gzip; unpack it, e.g. with `gunzip`"),
-        (&b"\x28\xb5\x2f\xfd"[..], "it is compressed with zstd; unpack it, e.g. with `unzstd`"),
         (&b"BZh"[..], "it is compressed with bzip2; unpack it, e.g. with `bunzip2`"),
         (&b"SQLite format 3\0"[..], "it is an SQLite database; export the table of books as CSV"),
         (&b"%PDF-"[..], "it is a PDF; export the books as CSV"),
@@ -322,7 +320,7 @@ mod tests {
     fn what_is_not_text_says_what_to_do() {
         for (bytes, part) in [
             (&b"PK\x03\x04\x14\0"[..], "export it as CSV"),
-            (b"\x1f\x8b\x08", "gunzip"),
+            (b"BZh91AY", "bunzip2"),
             (b"title\0author", "zero bytes"),
             (b" [{\"title\": \"Dune\"}]", "jq"),
         ] {

@@ -27,10 +27,10 @@ Examples:
   libellus import books.csv
   libellus import --dry-run books.csv              show which column becomes what, write nothing
   libellus import --rejects rejected.csv *.jsonl
-  zcat books.csv.gz | libellus import -
+  libellus import export.mrc.gz                    MARC, compressed: found out from the content
 
 A record with an id that is in the catalogue already is updated. A record that cannot be used is
-reported with its line and left out; the rest is loaded.
+reported with its place and left out; the rest is loaded.
 
 Exit codes: 0 all loaded, 1 loaded but some records were rejected, 2 nothing usable, 130 stopped.";
 
@@ -50,7 +50,7 @@ pub struct Args {
     /// Show what would be loaded, and write nothing
     #[arg(long)]
     dry_run: bool,
-    /// Write the rejected records to a CSV file: file, line, id, field, reason; `-` is standard output
+    /// Write the rejected records to a CSV file: file, place, id, field, reason; `-` is standard output
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
     /// Leave the embeddings to a later `libellus backfill`
@@ -313,7 +313,7 @@ fn print_rejects(file: &FileReport) {
 fn place_and_reason(file: &str, reject: &Reject) -> String {
     let id = reject.id.as_ref().map(|id| format!(", record `{id}`")).unwrap_or_default();
     let field = reject.field.as_ref().map(|field| format!(", field `{field}`")).unwrap_or_default();
-    output::plain(&format!("{file}, line {}{id}{field}: {}", reject.line, reject.reason))
+    output::plain(&format!("{file}, {}{id}{field}: {}", reject.place, reject.reason))
 }
 
 /// Where `--rejects` goes. A file is written beside its place and moved there at the end, so that what was there
@@ -349,14 +349,14 @@ impl RejectsFile {
             (Box::new(file), Some(Unfinished { path, place }))
         };
         let mut rejects = Self { name, output: BufWriter::new(output), unfinished };
-        rejects.line(["file", "line", "id", "field", "reason"])?;
+        rejects.line(["file", "place", "id", "field", "reason"])?;
         Ok(rejects)
     }
 
     fn write(&mut self, file: &FileReport) -> Result<(), Error> {
         for reject in &file.report.rejects {
             let (id, field) = (reject.id.as_deref().unwrap_or(""), reject.field.as_deref().unwrap_or(""));
-            self.line([&file.file, &reject.line.to_string(), id, field, &reject.reason])?;
+            self.line([&file.file, &reject.place.to_string(), id, field, &reject.reason])?;
         }
         Ok(())
     }

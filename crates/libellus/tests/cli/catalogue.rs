@@ -66,8 +66,8 @@ fn rejects_are_listed_with_their_place() {
     }
     let rejects = fs::read_to_string(sandbox.path("rejected.csv")).expect("it was written");
     let rows: Vec<&str> = rejects.lines().collect();
-    assert_eq!((rows.len(), rows[0]), (3, "file,line,id,field,reason"));
-    assert!(rows[1].starts_with("books.jsonl,2,b,title,") && rows[2].starts_with("books.jsonl,3,"), "{rejects}");
+    assert_eq!((rows.len(), rows[0]), (3, "file,place,id,field,reason"));
+    assert!(rows[1].starts_with("books.jsonl,line 2,b,title,") && rows[2].starts_with("books.jsonl,3,"), "{rejects}");
     assert_eq!(books_in(&sandbox.path("libellus.db")), 1, "the rest was loaded");
 }
 
@@ -76,7 +76,7 @@ fn rejects_go_to_standard_output_and_replace_a_file_only_once_they_are_whole() {
     let sandbox = Sandbox::new();
     sandbox.file("books.jsonl", "{\"id\":\"a\",\"title\":\"A\"}\n{\"id\":\"b\"}\n");
     let finished = sandbox.run(&["import", "--no-embed", "--rejects", "-", "books.jsonl"]).expect_code(1);
-    assert!(finished.stdout.starts_with("file,line,id,field,reason\nbooks.jsonl,2,b,title,"), "{finished:#?}");
+    assert!(finished.stdout.starts_with("file,place,id,field,reason\nbooks.jsonl,line 2,b,title,"), "{finished:#?}");
     assert!(finished.stderr.contains("books.jsonl: 2 records") && !sandbox.path("-").exists(), "{finished:#?}");
 
     sandbox.file("rejected.csv", "from the last time");
