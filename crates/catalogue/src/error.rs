@@ -280,7 +280,7 @@ pub enum Error {
         source: io::Error,
     },
     /// An import's input is a directory.
-    #[error("`{name}` is a directory; give a CSV, TSV or JSONL file")]
+    #[error("`{name}` is a directory; give a file, e.g. CSV, JSONL or MARC")]
     InputIsDirectory {
         /// The input.
         name: String,
@@ -298,7 +298,7 @@ pub enum Error {
         source: io::Error,
     },
     /// An import's input has no records.
-    #[error("`{name}` has no records; expected a header and at least one row, or one JSON object a line")]
+    #[error("`{name}` has no records; expected a header and at least one row, one JSON object a line, or MARC records")]
     NoRecords {
         /// The input.
         name: String,

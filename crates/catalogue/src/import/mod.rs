@@ -1,13 +1,15 @@
 //! Reading books from files.
 //!
 //! The path of a record, in the order of the modules:
+//! - `compressed.rs`: packed bytes are unpacked;
 //! - `source.rs`: bytes become text; encoding and format are found out;
 //! - `delimited.rs` (CSV, TSV) and `jsonl.rs`: text becomes records of named values, one at a time;
+//! - `marc/`, and `xml.rs` for what is in XML: the same for MARC, whose fields are known without a header;
 //! - `header.rs`: names become fields of a book;
 //! - `record.rs`, with `field.rs` and `html.rs`: values become a [`Book`];
 //! - here: books are written in batches, and everything odd on the way is reported.
 //!
-//! A record that cannot be used is *rejected*: reported with its line and left out, while the rest is loaded. A value
+//! A record that cannot be used is *rejected*: reported with its place and left out, while the rest is loaded. A value
 //! that cannot be used costs the record nothing: it is reported as a *warning* and, where it may still mean something
 //! to people, kept among the book's `extra` fields.
 //!
@@ -19,8 +21,10 @@ mod field;
 mod header;
 mod html;
 mod jsonl;
+mod marc;
 mod record;
 mod source;
+mod xml;
 
 use crate::{Book, Catalogue, Error, PassageCutter, WriteOutcome};
 use header::Mapping;
@@ -42,6 +46,10 @@ pub enum Format {
     Tsv,
     /// One JSON object a line.
     Jsonl,
+    /// MARC 21, binary (ISO 2709).
+    Marc,
+    /// MARC 21 in XML.
+    MarcXml,
 }
 
 /// How to import.
@@ -109,6 +117,8 @@ pub struct ImportReport {
     pub records: u64,
     /// What was written (what would be, in a dry run: nothing is looked up, all counts are zero).
     pub written: WriteOutcome,
+    /// Books deleted, because the source marks them so.
+    pub deleted: u64,
     /// Records not loaded; at most the first 10 000 are kept.
     pub rejects: Vec<Reject>,
     /// How many were not loaded in all.
@@ -190,6 +200,8 @@ const MAX_RECORD_BYTES: usize = 16 * 1024 * 1024;
 enum Step {
     Record(RawRecord),
     Rejected(Reject),
+    /// The source says that the book with this id is gone.
+    Deleted(String),
     End,
 }
 
@@ -225,13 +237,16 @@ pub fn import(
     let source = Source::open(name, input, options.format)?;
     let mut reader: Box<dyn RecordReader<'_> + '_> = match source.format() {
         Format::Jsonl => Box::new(jsonl::Reader::new(source)),
+        Format::Marc => Box::new(marc::Reader::new(source)),
+        Format::MarcXml => Box::new(xml::Reader::new(source, &["record"], marc::xml_record)),
         Format::Csv | Format::Tsv => Box::new(delimited::Reader::new(source)?),
     };
     let mut importer = Importer::new(catalogue, cutter, options, reader.source());
     loop {
         match reader.next() {
-            Ok(Step::Record(record)) => importer.take(record),
+            Ok(Step::Record(record)) => importer.take(record)?,
             Ok(Step::Rejected(reject)) => importer.report.reject(reject),
+            Ok(Step::Deleted(id)) => importer.delete(id)?,
             Ok(Step::End) => break,
             Err(error) => {
                 // What was read before is whole, and kept.
@@ -277,6 +292,7 @@ struct Importer<'a> {
     dry_run: bool,
     report: ImportReport,
     batch: Vec<Book>,
+    deletions: Vec<String>,
     batch_bytes: usize,
     records_at_last_batch: u64,
     /// Hashes of the ids read; two ids with one hash would cost a wrong warning, and nothing else.
@@ -302,6 +318,7 @@ impl<'a> Importer<'a> {
             dry_run: options.dry_run,
             report,
             batch: Vec::new(),
+            deletions: Vec::new(),
             batch_bytes: 0,
             records_at_last_batch: 0,
             ids: HashSet::new(),
@@ -309,11 +326,30 @@ impl<'a> Importer<'a> {
         }
     }
 
-    fn take(&mut self, record: RawRecord) {
+    /// A book that the source says is gone.
+    fn delete(&mut self, id: String) -> Result<(), Error> {
+        // In the order of the file: it may be there before, or again behind.
+        if !self.batch.is_empty() {
+            self.write_batch()?;
+        }
+        self.report.records += 1;
+        if !self.dry_run {
+            self.deletions.push(id);
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, record: RawRecord) -> Result<(), Error> {
+        if !self.deletions.is_empty() {
+            self.write_batch()?;
+        }
         let (place, bytes) = (record.place, record.bytes);
         let accepted = match record.into_book() {
             Ok(accepted) => accepted,
-            Err(reject) => return self.report.reject(reject),
+            Err(reject) => {
+                self.report.reject(reject);
+                return Ok(());
+            }
         };
         self.report.records += 1;
         let book = accepted.book;
@@ -332,6 +368,7 @@ impl<'a> Importer<'a> {
             self.batch_bytes += bytes;
             self.batch.push(book);
         }
+        Ok(())
     }
 
     /// A compressed file that is cut or damaged has no more records: reported like one that is bad. Any other error is
@@ -362,6 +399,11 @@ impl<'a> Importer<'a> {
         if !self.batch.is_empty() {
             self.report.written += self.catalogue.put_books(&self.batch, self.cutter)?;
         }
+        if !self.deletions.is_empty() {
+            let ids: Vec<&str> = self.deletions.iter().map(String::as_str).collect();
+            self.report.deleted += self.catalogue.delete_books(&ids)?;
+        }
+        self.deletions.clear();
         self.batch.clear();
         self.batch_bytes = 0;
         self.records_at_last_batch = self.report.records;

@@ -5,6 +5,7 @@
 //! is read as Windows-1252, a guess that the report mentions. JSON is UTF-8 by definition and never guessed at.
 
 use super::compressed::Unpacked;
+use super::marc::is_marc;
 use super::{Format, MAX_RECORD_BYTES};
 use crate::Error;
 use encoding_rs::{CoderResult, Decoder, Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
@@ -69,7 +70,7 @@ impl<'a> Source<'a> {
     }
 
     pub(super) fn encoding(&self) -> &'static str {
-        self.encoding.name()
+        if self.format == Format::Marc { "by record: UTF-8 or MARC-8" } else { self.encoding.name() }
     }
 
     /// What the user should know about a guess.
@@ -110,27 +111,33 @@ impl<'a> Source<'a> {
 
     /// Reads the next line without its end into `line`.
     pub(super) fn read_line(&mut self, line: &mut Vec<u8>) -> Result<Line, Error> {
-        line.clear();
+        self.read_until(b'\n', line).map(|(line, _)| line)
+    }
+
+    /// Reads up to the next `mark`, which is left out, into `piece`; also says how many bytes that took with the mark.
+    pub(super) fn read_until(&mut self, mark: u8, piece: &mut Vec<u8>) -> Result<(Line, u64), Error> {
+        piece.clear();
         let mut too_long = false;
-        let mut any = false;
+        let mut total = 0;
         loop {
             let text = self.fill()?;
-            if text.is_empty() && !any {
-                return Ok(Line::End);
+            if text.is_empty() && total == 0 {
+                return Ok((Line::End, 0));
             }
-            any = true;
-            let end = text.iter().position(|&byte| byte == b'\n');
+            let end = text.iter().position(|&byte| byte == mark);
             let part = &text[..end.unwrap_or(text.len())];
-            too_long |= line.len() + part.len() > MAX_RECORD_BYTES;
+            too_long |= piece.len() + part.len() > MAX_RECORD_BYTES;
             if too_long {
-                *line = Vec::new();
+                *piece = Vec::new();
             } else {
-                line.extend_from_slice(part);
+                piece.extend_from_slice(part);
             }
-            let (length, at_end) = (part.len(), text.is_empty());
-            self.consume(length + usize::from(end.is_some()));
+            let at_end = text.is_empty();
+            let length = part.len() + usize::from(end.is_some());
+            self.consume(length);
+            total += length as u64;
             if end.is_some() || at_end {
-                return Ok(if too_long { Line::TooLong } else { Line::Read });
+                return Ok((if too_long { Line::TooLong } else { Line::Read }, total));
             }
         }
     }
@@ -175,6 +182,11 @@ impl<'a> Source<'a> {
         if let Some(kind) = known_binary(&window) {
             return self.not_text(kind);
         }
+        if format.map_or_else(|| is_marc(&window), |format| format == Format::Marc) {
+            self.format = Format::Marc;
+            self.text = window;
+            return Ok(());
+        }
         let mark = Encoding::for_bom(&window);
         self.encoding = mark.map_or(UTF_8, |(encoding, _)| encoding);
         let window = &window[mark.map_or(0, |(_, length)| length)..];
@@ -184,6 +196,11 @@ impl<'a> Source<'a> {
             return self.not_text(
                 "it holds zero bytes; if it is text in UTF-16, save it as UTF-8, else export it as CSV, TSV or JSONL",
             );
+        }
+        let declared = mark.is_none().then(|| declared_encoding(window)).flatten();
+        if let Some(encoding) = declared.filter(|encoding| ![UTF_8, UTF_16LE, UTF_16BE].contains(encoding)) {
+            self.encoding = encoding;
+            self.decoder = Some(encoding.new_decoder_without_bom_handling());
         }
         self.decode(window);
 
@@ -195,9 +212,10 @@ impl<'a> Source<'a> {
         }
         self.format = format.unwrap_or(match first {
             Some(b'{') => Format::Jsonl,
+            Some(b'<') => Format::MarcXml,
             _ => Format::Csv,
         });
-        let may_guess = mark.is_none() && self.format != Format::Jsonl;
+        let may_guess = mark.is_none() && self.decoder.is_none() && !matches!(self.format, Format::Jsonl);
         if may_guess && !mostly_utf8(&self.text, !self.ended) {
             self.encoding = WINDOWS_1252;
             self.decoder = Some(WINDOWS_1252.new_decoder_without_bom_handling());
@@ -235,6 +253,16 @@ fn known_binary(start: &[u8]) -> Option<&'static str> {
     ]
     .into_iter()
     .find_map(|(magic, kind)| start.starts_with(magic).then_some(kind))
+}
+
+/// What an XML declaration says of the encoding: `<?xml version="1.0" encoding="ISO-8859-1"?>`.
+fn declared_encoding(start: &[u8]) -> Option<&'static Encoding> {
+    let declaration = start.trim_ascii_start().strip_prefix(b"<?xml")?;
+    let end = declaration.iter().position(|&byte| byte == b'>')?;
+    let declaration = std::str::from_utf8(&declaration[..end]).ok()?;
+    let label = declaration.split_once("encoding")?.1.trim_start().strip_prefix('=')?.trim_start();
+    let quote = label.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
+    Encoding::for_label(label[1..].split(quote).next()?.as_bytes())
 }
 
 /// Whether the bytes are UTF-8, a few faults apart: at least as many whole multi-byte characters as stray bytes. Text

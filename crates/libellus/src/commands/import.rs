@@ -79,6 +79,11 @@ enum FormatArg {
     Tsv,
     /// One JSON object a line
     Jsonl,
+    /// MARC 21, binary (ISO 2709), in UTF-8 or MARC-8
+    Marc,
+    /// MARC 21 in XML
+    #[value(name = "marcxml")]
+    MarcXml,
 }
 
 impl From<FormatArg> for Option<Format> {
@@ -88,6 +93,8 @@ impl From<FormatArg> for Option<Format> {
             FormatArg::Csv => Some(Format::Csv),
             FormatArg::Tsv => Some(Format::Tsv),
             FormatArg::Jsonl => Some(Format::Jsonl),
+            FormatArg::Marc => Some(Format::Marc),
+            FormatArg::MarcXml => Some(Format::MarcXml),
         }
     }
 }
@@ -267,6 +274,9 @@ fn for_people(file: &FileReport, dry_run: bool) -> String {
         counts.insert(0, ("usable", report.records - report.rejected.min(report.records)));
     } else {
         counts.splice(0..0, [("added", written.added), ("updated", written.updated), ("unchanged", written.unchanged)]);
+    }
+    if report.deleted > 0 {
+        counts.push(("deleted", report.deleted));
     }
     for (name, count) in counts {
         // Writing to a string cannot fail.
