@@ -4,6 +4,7 @@
 //! - `compressed.rs`: packed bytes are unpacked;
 //! - `source.rs`: bytes become text; encoding and format are found out;
 //! - `delimited.rs` (CSV, TSV) and `jsonl.rs`: text becomes records of named values, one at a time;
+//! - `isbn_list.rs`, `open_library.rs` and `onix.rs`: the same for formats of their own;
 //! - `marc/`, and `xml.rs` for what is in XML: the same for MARC, whose fields are known without a header;
 //! - `header.rs`: names become fields of a book;
 //! - `record.rs`, with `field.rs` and `html.rs`: values become a [`Book`];
@@ -20,8 +21,11 @@ mod delimited;
 mod field;
 mod header;
 mod html;
+mod isbn_list;
 mod jsonl;
 mod marc;
+mod onix;
+mod open_library;
 mod record;
 mod source;
 mod xml;
@@ -50,6 +54,12 @@ pub enum Format {
     Marc,
     /// MARC 21 in XML.
     MarcXml,
+    /// ONIX for Books 3, with reference names or short tags.
+    Onix,
+    /// A dump of Open Library: works or editions.
+    OpenLibrary,
+    /// ISBNs and nothing else.
+    Isbns,
 }
 
 /// How to import.
@@ -239,6 +249,9 @@ pub fn import(
         Format::Jsonl => Box::new(jsonl::Reader::new(source)),
         Format::Marc => Box::new(marc::Reader::new(source)),
         Format::MarcXml => Box::new(xml::Reader::new(source, &["record"], marc::xml_record)),
+        Format::Onix => Box::new(xml::Reader::new(source, &["Product", "product"], onix::record)),
+        Format::OpenLibrary => Box::new(open_library::Reader::new(source)),
+        Format::Isbns => Box::new(isbn_list::Reader::new(source)),
         Format::Csv | Format::Tsv => Box::new(delimited::Reader::new(source)?),
     };
     let mut importer = Importer::new(catalogue, cutter, options, reader.source());

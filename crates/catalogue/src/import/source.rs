@@ -6,7 +6,8 @@
 
 use super::compressed::Unpacked;
 use super::marc::is_marc;
-use super::{Format, MAX_RECORD_BYTES};
+use super::onix::is_onix;
+use super::{Format, MAX_RECORD_BYTES, isbn_list, open_library};
 use crate::Error;
 use encoding_rs::{CoderResult, Decoder, Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 use std::io::{ErrorKind, Read};
@@ -212,10 +213,14 @@ impl<'a> Source<'a> {
         }
         self.format = format.unwrap_or(match first {
             Some(b'{') => Format::Jsonl,
+            Some(b'<') if is_onix(&self.text) => Format::Onix,
             Some(b'<') => Format::MarcXml,
+            Some(b'/') if open_library::is_dump(&self.text) => Format::OpenLibrary,
+            _ if isbn_list::is_list(&self.text, !self.ended) => Format::Isbns,
             _ => Format::Csv,
         });
-        let may_guess = mark.is_none() && self.decoder.is_none() && !matches!(self.format, Format::Jsonl);
+        let may_guess =
+            mark.is_none() && self.decoder.is_none() && !matches!(self.format, Format::Jsonl | Format::OpenLibrary);
         if may_guess && !mostly_utf8(&self.text, !self.ended) {
             self.encoding = WINDOWS_1252;
             self.decoder = Some(WINDOWS_1252.new_decoder_without_bom_handling());

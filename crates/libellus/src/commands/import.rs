@@ -84,6 +84,12 @@ enum FormatArg {
     /// MARC 21 in XML
     #[value(name = "marcxml")]
     MarcXml,
+    /// ONIX for Books 3, with reference names or short tags
+    Onix,
+    /// A dump of Open Library: works or editions
+    OpenLibrary,
+    /// ISBNs and nothing else
+    Isbns,
 }
 
 impl From<FormatArg> for Option<Format> {
@@ -95,6 +101,9 @@ impl From<FormatArg> for Option<Format> {
             FormatArg::Jsonl => Some(Format::Jsonl),
             FormatArg::Marc => Some(Format::Marc),
             FormatArg::MarcXml => Some(Format::MarcXml),
+            FormatArg::Onix => Some(Format::Onix),
+            FormatArg::OpenLibrary => Some(Format::OpenLibrary),
+            FormatArg::Isbns => Some(Format::Isbns),
         }
     }
 }

@@ -1,0 +1,71 @@
+//! How fast files are read; figures to look at, not assertions:
+//! `cargo test --release -p libellus-catalogue --test speed -- --ignored --nocapture`
+
+mod common;
+
+use common::Words;
+use libellus_catalogue::import::{ImportOptions, import};
+use libellus_catalogue::{Access, Catalogue};
+use std::fmt::Write as _;
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+fn measure(what: &str, content: &[u8], dry_run: bool) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let catalogue = Catalogue::open(&folder.path().join("libellus.db"), Access::ReadWrite).expect("opens");
+    let options = ImportOptions { dry_run, ..ImportOptions::default() };
+    let started = Instant::now();
+    let mut input = content;
+    let report =
+        import(what, &mut input, &catalogue, &Words, &options, &mut |_| ControlFlow::Continue(())).expect("reads");
+    let seconds = started.elapsed().as_secs_f64();
+    assert_eq!(report.rejected, 0, "{:?}", report.rejects.first());
+    let (records, megabytes) = (report.records as f64, content.len() as f64 / 1e6);
+    println!("{what}: {records} records, {:.0} records/s, {:.0} MB/s", records / seconds, megabytes / seconds);
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn jsonl_into_sqlite() {
+    let mut content = String::new();
+    for n in 0..100_000 {
+        let _ = writeln!(
+            content,
+            r#"{{"id": "b{n}", "title": "The book {n}", "authors": ["Somebody {n}"], "year": 1990, "language": "en", "subjects": ["Whales", "Voyages -- {n}"], "description": "A captain hunts the white whale {n} that took his leg, and his crew pays for it in the end, all but one."}}"#
+        );
+    }
+    measure("JSONL, read only", content.as_bytes(), true);
+    measure("JSONL into SQLite", content.as_bytes(), false);
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn marc() {
+    let fields: Vec<(&str, String)> = [
+        ("001", "b{n}"), ("003", "DLC"), ("008", "750101s1990    nyu    d      000 1 eng d"), ("020", "  \u{1f}a057504800X (hbk.)"),
+        ("040", "  \u{1f}aDLC\u{1f}cDLC\u{1f}dDLC"), ("050", "00\u{1f}aPR6057.A319\u{1f}bG6 1990"), ("082", "00\u{1f}a823/.914\u{1f}220"),
+        ("100", "1 \u{1f}aPratchett, Terry,\u{1f}d1948-2015."),
+        ("245", "10\u{1f}aGood omens {n} :\u{1f}bthe nice and accurate prophecies /\u{1f}cTerry Pratchett & Neil Gaiman."),
+        ("264", " 1\u{1f}aLondon :\u{1f}bGollancz,\u{1f}c1990."), ("300", "  \u{1f}axii, 288 p. ;\u{1f}c24 cm."),
+        ("520", "  \u{1f}aAn angel and a demon have come to like the world, and would rather that it did not end next Saturday, as is planned."),
+        ("650", " 0\u{1f}aAngels\u{1f}vFiction."), ("650", " 0\u{1f}aEnd of the world\u{1f}vFiction."), ("700", "1 \u{1f}aGaiman, Neil."),
+    ]
+    .map(|(tag, text)| (tag, text.to_owned()))
+    .to_vec();
+    let mut content = Vec::new();
+    for n in 0..100_000 {
+        let (mut directory, mut data) = (String::new(), String::new());
+        for (tag, text) in &fields {
+            let text = text.replace("{n}", &n.to_string());
+            let _ = write!(directory, "{tag}{:04}{:05}", text.len() + 1, data.len());
+            data.push_str(&text);
+            data.push('\u{1e}');
+        }
+        let base = 25 + directory.len();
+        let length = base + data.len() + 1;
+        content
+            .extend_from_slice(format!("{length:05}nam a22{base:05}   4500{directory}\u{1e}{data}\u{1d}").as_bytes());
+    }
+    measure("MARC, to books", &content, true);
+    measure("MARC into SQLite", &content, false);
+}
