@@ -21,5 +21,5 @@ pub use passage::{Passage, PassageCutter, cut_passages};
 pub use store::PostgresAddress;
 pub use store::{
     Access, Catalogue, Claim, EmbeddedPassage, FailedPassage, Failure, MAX_ATTEMPTS, NewEmbedding, PendingPassage,
-    QueueCounts, Statistics, WriteOutcome,
+    PlacedEmbedding, PlacedPassage, QueueCounts, Statistics, WriteOutcome,
 };

@@ -2,7 +2,7 @@
 
 #[cfg(feature = "lambda")]
 use crate::commands::lambda;
-use crate::commands::{backfill, config, embed, eval, health, import, model, search, serve};
+use crate::commands::{backfill, config, embed, eval, export, health, import, model, search, serve};
 use crate::error::Error;
 use crate::outcome::Outcome;
 use clap::{Parser, Subcommand, ValueEnum};
@@ -58,6 +58,8 @@ enum Command {
     Search(search::Args),
     /// Load books from CSV, TSV or JSON Lines files
     Import(import::Args),
+    /// Write embeddings to a file, for another catalogue
+    Export(export::Args),
     /// Embed the passages that have no fresh embedding
     Backfill(backfill::Args),
     /// Turn texts into vectors
@@ -92,6 +94,7 @@ impl Cli {
             Command::Lambda(args) => lambda::run(&args),
             Command::Search(args) => search::run(&args),
             Command::Import(args) => import::run(&args),
+            Command::Export(args) => export::run(&args),
             Command::Backfill(args) => backfill::run(&args),
             Command::Embed(args) => embed::run(&args),
             Command::Model(args) => model::run(&args),

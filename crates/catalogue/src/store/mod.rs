@@ -24,6 +24,7 @@ use crate::{Book, Error, Location, PassageCutter};
 use postgres::PostgresStore;
 use row::{CutBook, Written};
 use sqlite::SqliteStore;
+use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
 use std::time::Duration;
@@ -100,6 +101,32 @@ pub struct EmbeddedPassage<'a> {
     pub vector: &'a [f32],
 }
 
+/// A fresh embedding with all that tells what it belongs to, for another catalogue.
+#[derive(Clone, Debug)]
+pub struct PlacedEmbedding<'a> {
+    /// The book.
+    pub book_id: &'a str,
+    /// Place among the book's passages.
+    pub ordinal: u32,
+    /// Hash of the text that was embedded.
+    pub text_hash: [u8; 16],
+    /// The precision of the model that made it.
+    pub precision: &'a str,
+    /// The vector.
+    pub vector: &'a [f32],
+}
+
+/// A passage by its place in its book.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlacedPassage {
+    /// Its id in the store.
+    pub passage_id: i64,
+    /// Place among the book's passages.
+    pub ordinal: u32,
+    /// Hash of its text.
+    pub text_hash: [u8; 16],
+}
+
 /// A place where a catalogue is kept. Each method keeps the promise of [`Catalogue`]'s method of the same name.
 trait Store: fmt::Debug + Send + Sync {
     fn location(&self) -> &str;
@@ -118,6 +145,8 @@ trait Store: fmt::Debug + Send + Sync {
     fn each_embedding(&self, space: &str, visit: &mut dyn FnMut(EmbeddedPassage<'_>)) -> Result<(), Error>;
     fn pending_passages(&self, space: &str, after: i64, limit: usize) -> Result<Vec<PendingPassage>, Error>;
     fn put_embeddings(&self, space: &str, precision: &str, embeddings: &[NewEmbedding<'_>]) -> Result<u64, Error>;
+    fn each_placed_embedding(&self, space: &str, visit: &mut dyn FnMut(PlacedEmbedding<'_>)) -> Result<(), Error>;
+    fn passages_of(&self, book_ids: &[&str]) -> Result<HashMap<String, Vec<PlacedPassage>>, Error>;
     fn claim_passages(&self, space: &str, claim: &Claim) -> Result<Vec<PendingPassage>, Error>;
     fn put_failures(&self, space: &str, failures: &[Failure]) -> Result<(), Error>;
     fn queue_counts(&self, space: &str) -> Result<QueueCounts, Error>;
@@ -302,6 +331,22 @@ impl Catalogue {
     /// As [`Catalogue::put_books`]; then none is stored.
     pub fn put_embeddings(&self, space: &str, precision: &str, embeddings: &[NewEmbedding<'_>]) -> Result<u64, Error> {
         self.store.put_embeddings(space, precision, embeddings)
+    }
+
+    /// Calls `visit` with every fresh embedding in `space`, ordered by book and place, for another catalogue.
+    ///
+    /// # Errors
+    /// As [`Catalogue::each_embedding`].
+    pub fn each_placed_embedding(&self, space: &str, visit: &mut dyn FnMut(PlacedEmbedding<'_>)) -> Result<(), Error> {
+        self.store.each_placed_embedding(space, visit)
+    }
+
+    /// The passages of these books, in order; a book that is not there is left out.
+    ///
+    /// # Errors
+    /// As [`Catalogue::revision`].
+    pub fn passages_of(&self, book_ids: &[&str]) -> Result<HashMap<String, Vec<PlacedPassage>>, Error> {
+        self.store.passages_of(book_ids)
     }
 
     /// Claims passages for one worker: nobody else is given them until the lease ends or they are dealt with. The claim

@@ -1,6 +1,6 @@
 //! `libellus import`: books from files into the catalogue, then their embeddings.
 
-use crate::commands::{backfill, search};
+use crate::commands::{backfill, import_embeddings, search};
 use crate::database::DatabaseArgs;
 use crate::error::Error;
 use crate::files::{STANDARD, is_input, resolved, same_file, with_suffix};
@@ -28,6 +28,7 @@ Examples:
   libellus import --dry-run books.csv              show which column becomes what, write nothing
   libellus import --rejects rejected.csv *.jsonl
   libellus import export.mrc.gz                    MARC, compressed: found out from the content
+  libellus import embeddings embeddings.csv        see `libellus import embeddings --help`
 
 A record with an id that is in the catalogue already is updated. A record that cannot be used is
 reported with its place and left out; the rest is loaded.
@@ -39,8 +40,10 @@ const SHOWN: usize = 10;
 
 /// What can be typed after `import`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Args {
+    #[command(subcommand)]
+    what: Option<What>,
     /// Files to load; `-` is standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -65,6 +68,13 @@ pub struct Args {
     database: DatabaseArgs,
     #[command(flatten)]
     model: ModelArgs,
+}
+
+/// What is imported, if not books.
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// Load embeddings that were made elsewhere
+    Embeddings(import_embeddings::Args),
 }
 
 /// `--format`, as it is typed.
@@ -136,6 +146,9 @@ struct Report {
 
 /// Imports, embeds, and prints what was done.
 pub fn run(args: &Args) -> Result<Outcome, Error> {
+    if let Some(What::Embeddings(embeddings)) = &args.what {
+        return import_embeddings::run(embeddings);
+    }
     let interrupt = Interrupt::listen()?;
     // Everything that can be wrong with what was typed is found before the first record is written.
     check_rejects(args)?;

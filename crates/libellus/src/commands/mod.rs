@@ -4,8 +4,10 @@ pub mod backfill;
 pub mod config;
 pub mod embed;
 pub mod eval;
+pub mod export;
 pub mod health;
 pub mod import;
+pub mod import_embeddings;
 #[cfg(feature = "lambda")]
 pub mod lambda;
 pub mod model;

@@ -13,6 +13,7 @@ mod help;
 mod lambda;
 mod memory;
 mod model;
+mod move_embeddings;
 mod postgres;
 #[cfg(feature = "lambda")]
 #[path = "../../../../xtask/src/runtime_api.rs"]

@@ -5,7 +5,7 @@
 use super::Changed;
 use super::claims;
 use super::pool::{Answer, Parameter};
-use crate::store::{NewEmbedding, PendingPassage, Statistics};
+use crate::store::{NewEmbedding, PendingPassage, PlacedEmbedding, PlacedPassage, Statistics};
 use std::collections::HashMap;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row};
@@ -14,6 +14,42 @@ use tokio_postgres::{Client, Row};
 pub(super) const EACH: &str = "SELECT p.book_rowid, p.ordinal, e.vector::real[] FROM libellus.passages p \
                                JOIN libellus.embeddings e ON e.passage_id = p.passage_id AND e.space = $1 \
                                AND e.text_hash = p.text_hash ORDER BY p.book_rowid, p.ordinal";
+
+/// The same, with what tells another catalogue what it belongs to.
+pub(super) const EACH_PLACED: &str = "SELECT b.id, p.ordinal, p.text_hash, e.precision, e.vector::real[] \
+                                      FROM libellus.passages p JOIN libellus.books b USING (book_rowid) \
+                                      JOIN libellus.embeddings e ON e.passage_id = p.passage_id AND e.space = $1 \
+                                      AND e.text_hash = p.text_hash ORDER BY p.book_rowid, p.ordinal";
+
+pub(super) fn visit_placed(row: &Row, visit: &mut dyn FnMut(PlacedEmbedding<'_>)) -> Answer<()> {
+    let vector: Vec<f32> = row.try_get(4)?;
+    visit(PlacedEmbedding {
+        book_id: row.try_get(0)?,
+        ordinal: row.try_get::<_, i32>(1)?.cast_unsigned(),
+        text_hash: row.try_get::<_, &[u8]>(2)?.try_into().unwrap_or_default(),
+        precision: row.try_get(3)?,
+        vector: &vector,
+    });
+    Ok(())
+}
+
+pub(super) async fn passages_of(client: &Client, book_ids: &[&str]) -> Answer<HashMap<String, Vec<PlacedPassage>>> {
+    // No stored id holds what text cannot hold, and a parameter must not.
+    let ids: Vec<&str> = book_ids.iter().copied().filter(|id| !id.contains('\0')).collect();
+    let parameters: &[Parameter<'_>] = &[(&ids, Type::TEXT_ARRAY)];
+    let sql = "SELECT b.id, p.passage_id, p.ordinal, p.text_hash FROM libellus.books b \
+               JOIN libellus.passages p USING (book_rowid) WHERE b.id = ANY($1) ORDER BY p.ordinal";
+    let mut found: HashMap<String, Vec<PlacedPassage>> = HashMap::new();
+    for row in client.query_typed(sql, parameters).await? {
+        let passage = PlacedPassage {
+            passage_id: row.try_get(1)?,
+            ordinal: row.try_get::<_, i32>(2)?.cast_unsigned(),
+            text_hash: row.try_get::<_, &[u8]>(3)?.try_into().unwrap_or_default(),
+        };
+        found.entry(row.try_get(0)?).or_default().push(passage);
+    }
+    Ok(found)
+}
 
 pub(super) async fn statistics(client: &Client, space: &str) -> Answer<Statistics> {
     let parameters: &[Parameter<'_>] = &[(&space, Type::TEXT)];

@@ -23,14 +23,15 @@ pub use address::PostgresAddress;
 
 use super::row::{BookRow, CutBook};
 use super::{
-    Access, Claim, EmbeddedPassage, FailedPassage, NewEmbedding, PendingPassage, QueueCounts, Statistics, Store,
-    WriteOutcome,
+    Access, Claim, EmbeddedPassage, FailedPassage, NewEmbedding, PendingPassage, PlacedEmbedding, PlacedPassage,
+    QueueCounts, Statistics, Store, WriteOutcome,
 };
 use crate::{Book, Error};
 use failure::{Failure, named};
 use futures_util::StreamExt;
 use pool::{Answer, OPENING_PATIENCE, Parameter, Pool, WALK_TIMEOUT, block_on};
 use schema::State;
+use std::collections::HashMap;
 use std::pin::pin;
 use std::time::Duration;
 use tokio_postgres::types::Type;
@@ -253,6 +254,17 @@ impl Store for PostgresStore {
         self.write("writing embeddings", async |client| {
             embeddings::put(client, &self.vector_type, space, precision, embeddings).await
         })
+    }
+
+    fn each_placed_embedding(&self, space: &str, visit: &mut dyn FnMut(PlacedEmbedding<'_>)) -> Result<(), Error> {
+        let action = "reading embeddings";
+        self.walk(action, embeddings::EACH_PLACED, &[(&space, Type::TEXT)], &mut |row| {
+            embeddings::visit_placed(row, visit).map_err(|source| self.named(action)(source.into()))
+        })
+    }
+
+    fn passages_of(&self, book_ids: &[&str]) -> Result<HashMap<String, Vec<PlacedPassage>>, Error> {
+        self.read("reading passages", async |client| embeddings::passages_of(client, book_ids).await)
     }
 
     fn claim_passages(&self, space: &str, claim: &Claim) -> Result<Vec<PendingPassage>, Error> {

@@ -3,8 +3,9 @@
 //! A passage has at most one embedding in a space. It is *fresh* while the hash stored with it is that of the
 //! passage's text; only fresh ones are ever shown, stale ones are replaced by the next backfill.
 
-use super::{Changed, EmbeddedPassage, NewEmbedding, PendingPassage};
+use super::{Changed, EmbeddedPassage, NewEmbedding, PendingPassage, PlacedEmbedding, PlacedPassage};
 use rusqlite::{Connection, Transaction, params};
+use std::collections::HashMap;
 
 /// Counts the fresh embeddings in a space.
 pub(super) const COUNT_FRESH: &str = "SELECT count(*) FROM embeddings e JOIN passages p USING (passage_id) \
@@ -78,6 +79,54 @@ pub(super) fn put(
         settle.execute(params![embedding.passage_id, space, embedding.text_hash])?;
     }
     Ok((stored, Changed::from(stored > 0)))
+}
+
+pub(super) fn each_placed(
+    connection: &Connection,
+    space: &str,
+    visit: &mut dyn FnMut(PlacedEmbedding<'_>),
+) -> rusqlite::Result<()> {
+    let mut select = connection.prepare(
+        "SELECT b.id, p.ordinal, p.text_hash, e.precision, e.vector FROM passages p JOIN books b USING (book_rowid) \
+         JOIN embeddings e ON e.passage_id = p.passage_id AND e.space = ?1 AND e.text_hash = p.text_hash \
+         ORDER BY p.book_rowid, p.ordinal",
+    )?;
+    let mut rows = select.query([space])?;
+    while let Some(row) = rows.next()? {
+        let (book_id, precision): (String, String) = (row.get(0)?, row.get(3)?);
+        let (numbers, _) = row.get_ref(4)?.as_blob()?.as_chunks::<4>();
+        let vector: Vec<f32> = numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        visit(PlacedEmbedding {
+            book_id: &book_id,
+            ordinal: row.get(1)?,
+            text_hash: row.get(2)?,
+            precision: &precision,
+            vector: &vector,
+        });
+    }
+    Ok(())
+}
+
+pub(super) fn passages_of(
+    connection: &Connection,
+    book_ids: &[&str],
+) -> rusqlite::Result<HashMap<String, Vec<PlacedPassage>>> {
+    let mut select = connection.prepare_cached(
+        "SELECT p.passage_id, p.ordinal, p.text_hash FROM books b JOIN passages p USING (book_rowid) \
+         WHERE b.id = ?1 ORDER BY p.ordinal",
+    )?;
+    let mut found = HashMap::new();
+    for id in book_ids {
+        let passages = select
+            .query_map([id], |row| {
+                Ok(PlacedPassage { passage_id: row.get(0)?, ordinal: row.get(1)?, text_hash: row.get(2)? })
+            })?
+            .collect::<rusqlite::Result<Vec<_>>>()?;
+        if !passages.is_empty() {
+            found.insert((*id).to_owned(), passages);
+        }
+    }
+    Ok(found)
 }
 
 pub(super) fn spaces(connection: &Connection) -> rusqlite::Result<Vec<(String, u64)>> {

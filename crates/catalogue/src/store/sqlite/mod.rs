@@ -19,11 +19,12 @@ mod schema;
 
 use super::row::{BOOK_COLUMNS, BookRow, CutBook, PassageRow, Written};
 use super::{
-    Access, Claim, EmbeddedPassage, FailedPassage, Failure, NewEmbedding, PendingPassage, QueueCounts, Statistics,
-    Store, WriteOutcome,
+    Access, Claim, EmbeddedPassage, FailedPassage, Failure, NewEmbedding, PendingPassage, PlacedEmbedding,
+    PlacedPassage, QueueCounts, Statistics, Store, WriteOutcome,
 };
 use crate::{Book, Error};
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -207,6 +208,14 @@ impl Store for SqliteStore {
 
     fn put_embeddings(&self, space: &str, precision: &str, embeddings: &[NewEmbedding<'_>]) -> Result<u64, Error> {
         self.write("writing embeddings", |transaction| embeddings::put(transaction, space, precision, embeddings))
+    }
+
+    fn each_placed_embedding(&self, space: &str, visit: &mut dyn FnMut(PlacedEmbedding<'_>)) -> Result<(), Error> {
+        self.walk("reading embeddings", |connection| embeddings::each_placed(connection, space, visit))
+    }
+
+    fn passages_of(&self, book_ids: &[&str]) -> Result<HashMap<String, Vec<PlacedPassage>>, Error> {
+        self.read("reading passages", |connection| embeddings::passages_of(connection, book_ids))
     }
 
     fn claim_passages(&self, space: &str, claim: &Claim) -> Result<Vec<PendingPassage>, Error> {
