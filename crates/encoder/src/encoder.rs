@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Tokens that go through the network together: enough to make good use of the weights that are read,
 /// few enough for the activations to stay in the second-level cache.
-pub(crate) const BATCH_TOKENS: usize = 128;
+pub(crate) const BATCH_TOKENS: usize = 256;
 
 /// What a model is.
 #[derive(Clone, Debug)]

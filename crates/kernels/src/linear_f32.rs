@@ -225,19 +225,21 @@ unsafe fn tile<L: Lanes, const ROWS: usize, const BLOCKS: usize>(
 /// once and not for every height and width.
 #[inline(always)]
 fn finish_row<L: Lanes>(proof: L::Proof, sums: &[f32; PANEL], epilogue: Epilogue<'_>, column: usize, c: &mut [f32]) {
-    for (j, (sum, c)) in sums.as_chunks::<LANES>().0.iter().zip(c.chunks_mut(LANES)).enumerate() {
-        let sum = L::load(proof, sum);
-        let y = match epilogue {
-            Epilogue::Store => sum,
-            Epilogue::BiasActivation(bias, activation) => {
-                let bias = &bias[column + j * LANES..][..c.len()];
-                activation.apply(proof, sum.add(L::load_partial(proof, bias, 0.0)))
-            }
-        };
-        match c.first_chunk_mut::<LANES>() {
-            Some(c) => y.store(c),
-            None => y.store_partial(c),
-        }
+    let Epilogue::BiasActivation(bias, activation) = epilogue else {
+        c.copy_from_slice(&sums[..c.len()]);
+        return;
+    };
+    let bias = &bias[column..][..c.len()];
+    let (sums, sums_rest) = sums[..c.len()].as_chunks();
+    let (bias, bias_rest) = bias.as_chunks();
+    let (c, c_rest) = c.as_chunks_mut::<LANES>();
+    for ((sum, bias), c) in sums.iter().zip(bias).zip(c.iter_mut()) {
+        L::load(proof, sum).add(L::load(proof, bias)).store(c);
+    }
+    activation.apply_all::<L>(proof, c);
+    if !c_rest.is_empty() {
+        let sum = L::load_partial(proof, sums_rest, 0.0).add(L::load_partial(proof, bias_rest, 0.0));
+        activation.apply(proof, sum).store_partial(c_rest);
     }
 }
 
