@@ -107,6 +107,19 @@ fn dumps_of_open_library() {
 }
 
 #[test]
+fn the_catalogue_of_project_gutenberg() {
+    let file = "Text#,Type,Issued,Title,Language,Authors,Subjects,LoCC,Bookshelves\n\
+        1342,Text,1998-06-01,\"Pride and Prejudice\nA Novel\",en,\"Austen, Jane, 1775-1817\",\"England -- Fiction; Sisters -- Fiction\",PR,Best Books\n";
+    let (catalogue, report) = import_new(file.as_bytes()).expect("reads");
+    assert_eq!((report.records, report.rejected, report.warned), (1, 0, 0), "{report:?}");
+    let book = books_of(&catalogue).remove(0);
+    assert_eq!((book.id.as_str(), book.title.as_str(), book.year), ("1342", "Pride and Prejudice A Novel", None));
+    assert_eq!(book.authors, ["Austen, Jane"]);
+    assert_eq!(book.subjects, ["England -- Fiction", "Sisters -- Fiction"]);
+    assert_eq!(book.extra["Issued"], "1998-06-01");
+}
+
+#[test]
 fn lists_of_isbns() {
     for list in
         ["9780441013593\n0-441-47812-3\n", "ISBN\r\n978-0-441-01359-3\r\n\r\n0441478123", "9780441013593, 0441478123\n"]
@@ -120,6 +133,65 @@ fn lists_of_isbns() {
     let catalogue = libellus_catalogue::Catalogue::in_memory().expect("opens");
     let report = import_into(&catalogue, b"9780441013593\nDune\n", &options).expect("reads");
     assert_eq!((report.records, report.rejects[0].place), (2, Place::Line(2)));
+}
+
+#[test]
+fn a_library_of_calibre() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("metadata.db");
+    let database = rusqlite::Connection::open(&path).expect("opens");
+    let schema =
+        "CREATE TABLE books (id INTEGER PRIMARY KEY, title TEXT, pubdate TIMESTAMP, series_index REAL, uuid TEXT);
+        CREATE TABLE authors (id INTEGER PRIMARY KEY, name TEXT);
+        CREATE TABLE books_authors_link (id INTEGER PRIMARY KEY, book, author);
+        CREATE TABLE tags (id INTEGER PRIMARY KEY, name TEXT);
+        CREATE TABLE books_tags_link (id INTEGER PRIMARY KEY, book, tag);
+        CREATE TABLE publishers (id INTEGER PRIMARY KEY, name TEXT);
+        CREATE TABLE books_publishers_link (id INTEGER PRIMARY KEY, book, publisher);
+        CREATE TABLE languages (id INTEGER PRIMARY KEY, lang_code TEXT);
+        CREATE TABLE books_languages_link (id INTEGER PRIMARY KEY, book, lang_code);
+        CREATE TABLE series (id INTEGER PRIMARY KEY, name TEXT);
+        CREATE TABLE books_series_link (id INTEGER PRIMARY KEY, book, series);
+        CREATE TABLE comments (id INTEGER PRIMARY KEY, book, text TEXT);
+        CREATE TABLE identifiers (id INTEGER PRIMARY KEY, book, type TEXT, val TEXT);";
+    database.execute_batch(schema).expect("makes tables");
+    let content = "INSERT INTO books VALUES (1, 'Good Omens', '1990-05-01 00:00:00+00:00', 2.0, 'u-1'),
+            (2, 'Untold', '0101-01-01 00:00:00+00:00', 1.0, 'u-2');
+        INSERT INTO authors VALUES (1, 'Neil Gaiman'), (2, 'Pratchett| Terry');
+        INSERT INTO books_authors_link VALUES (1, 1, 2), (2, 1, 1);
+        INSERT INTO tags VALUES (1, 'Angels, fallen');
+        INSERT INTO books_tags_link VALUES (1, 1, 1);
+        INSERT INTO publishers VALUES (1, 'Gollancz');
+        INSERT INTO books_publishers_link VALUES (1, 1, 1);
+        INSERT INTO languages VALUES (1, 'eng');
+        INSERT INTO books_languages_link VALUES (1, 1, 1);
+        INSERT INTO series VALUES (1, 'Omens');
+        INSERT INTO books_series_link VALUES (1, 1, 1);
+        INSERT INTO comments VALUES (1, 1, '<p>An angel.</p>');
+        INSERT INTO identifiers VALUES (1, 1, 'isbn', '9780575048003'), (2, 1, 'goodreads', '12067');";
+    database.execute_batch(content).expect("fills them");
+    drop(database);
+    let file = std::fs::read(&path).expect("reads");
+    let (catalogue, report) = import_new(&file).expect("reads");
+    assert_eq!(
+        (report.format, report.records, report.rejected, report.warned),
+        (Some(Format::Calibre), 2, 0, 0),
+        "{report:?}"
+    );
+    let books = books_of(&catalogue);
+    assert_eq!(
+        serde_json::to_value(&books[0]).expect("JSON"),
+        json!({
+            "id": "u-1", "title": "Good Omens", "authors": ["Pratchett, Terry", "Neil Gaiman"], "isbns": ["9780575048003"],
+            "publisher": "Gollancz", "year": 1990, "language": "en", "subjects": ["Angels, fallen"], "description": "An angel.",
+            "extra": {"series": "Omens ; 2", "identifiers": ["goodreads:12067"]}
+        })
+    );
+    assert_eq!(books[1].year, None);
+    for broken in [&file[..file.len() / 2], &file[..50], b"SQLite format 3\0"] {
+        let error = import_new(broken).expect_err("is no library").to_string();
+        assert!(error.contains("metadata.db"), "{error}");
+    }
 }
 
 proptest! {

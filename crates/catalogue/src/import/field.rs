@@ -2,8 +2,20 @@
 
 /// One line of text: without control characters, runs of white space as one space.
 pub(super) fn line(text: &str) -> String {
+    if is_plain_line(text.as_bytes()) {
+        return text.to_owned();
+    }
     let text: String = text.chars().filter(|c| is_kept(*c) || c.is_whitespace()).collect();
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Whether text is one line already, as most is.
+fn is_plain_line(text: &[u8]) -> bool {
+    let is_plain = |pair: &[u8]| matches!(pair[1], 0x21..=0x7e) || (pair[1] == b' ' && pair[0] != b' ');
+    !text.starts_with(b" ")
+        && !text.ends_with(b" ")
+        && matches!(text.first(), None | Some(0x20..=0x7e))
+        && text.windows(2).all(is_plain)
 }
 
 /// Text whose line breaks matter: without control characters.
@@ -151,7 +163,21 @@ pub(super) fn audience(text: &str) -> String {
 
 /// The names in one value: apart by `;` or `|`, and by `&` or `and` where both sides are plainly persons.
 pub(super) fn authors(text: &str) -> Vec<String> {
-    text.split([';', '|']).flat_map(split_pair).map(line).filter(|name| !name.is_empty()).collect()
+    text.split([';', '|'])
+        .map(without_life_dates)
+        .flat_map(split_pair)
+        .map(line)
+        .filter(|name| !name.is_empty())
+        .collect()
+}
+
+/// `Austen, Jane` of `Austen, Jane, 1775-1817`, as catalogues write it.
+fn without_life_dates(name: &str) -> &str {
+    let is_dates = |text: &str| {
+        let years = text.trim();
+        years.contains('-') && years.chars().all(|c| c.is_ascii_digit() || matches!(c, '-' | '?' | ' '))
+    };
+    name.rsplit_once(',').filter(|(_, dates)| is_dates(dates)).map_or(name, |(name, _)| name)
 }
 
 /// Names as [`authors`] has them, and `Neil Gaiman, Terry Pratchett` apart; but not `Pratchett, Terry`.
@@ -288,6 +314,7 @@ mod tests {
             ("Smith Brothers and Jane Doe", &["Smith Brothers and Jane Doe"]),
             ("Farrar Straus and Sons Ltd", &["Farrar Straus and Sons Ltd"]),
             ("Goulart, Ron", &["Goulart, Ron"]),
+            ("Austen, Jane, 1775-1817; Le Guin, Ursula K., 1929-", &["Austen, Jane", "Le Guin, Ursula K."]),
             (" ; ", &[]),
         ] {
             assert_eq!(authors(text), expected, "{text}");

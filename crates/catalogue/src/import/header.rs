@@ -246,6 +246,10 @@ impl Mapping {
 }
 
 fn lookup(name: &str) -> Target {
+    // Project Gutenberg's number of a text; without the mark it would be the text.
+    if name.trim() == "Text#" {
+        return Target::Field { field: Field::Id, rank: 0 };
+    }
     TARGETS.get(&key(name)).copied().unwrap_or(Target::Extra)
 }
 

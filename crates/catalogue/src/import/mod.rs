@@ -4,7 +4,7 @@
 //! - `compressed.rs`: packed bytes are unpacked;
 //! - `source.rs`: bytes become text; encoding and format are found out;
 //! - `delimited.rs` (CSV, TSV) and `jsonl.rs`: text becomes records of named values, one at a time;
-//! - `isbn_list.rs`, `open_library.rs` and `onix.rs`: the same for formats of their own;
+//! - `isbn_list.rs`, `open_library.rs`, `onix.rs` and `calibre.rs`: the same for formats of their own;
 //! - `marc/`, and `xml.rs` for what is in XML: the same for MARC, whose fields are known without a header;
 //! - `header.rs`: names become fields of a book;
 //! - `record.rs`, with `field.rs` and `html.rs`: values become a [`Book`];
@@ -16,6 +16,7 @@
 //!
 //! Memory does not grow with the file, but for eight bytes a record that find ids used twice.
 
+mod calibre;
 mod compressed;
 mod delimited;
 mod field;
@@ -60,6 +61,8 @@ pub enum Format {
     OpenLibrary,
     /// ISBNs and nothing else.
     Isbns,
+    /// Calibre's library, `metadata.db`.
+    Calibre,
 }
 
 /// How to import.
@@ -251,6 +254,7 @@ pub fn import(
         Format::MarcXml => Box::new(xml::Reader::new(source, &["record"], marc::xml_record)),
         Format::Onix => Box::new(xml::Reader::new(source, &["Product", "product"], onix::record)),
         Format::OpenLibrary => Box::new(open_library::Reader::new(source)),
+        Format::Calibre => Box::new(calibre::Reader::new(source)?),
         Format::Isbns => Box::new(isbn_list::Reader::new(source)),
         Format::Csv | Format::Tsv => Box::new(delimited::Reader::new(source)?),
     };

@@ -180,6 +180,14 @@ impl<'a> Source<'a> {
     }
 
     fn recognise(&mut self, window: Vec<u8>, format: Option<Format>) -> Result<(), Error> {
+        if window.starts_with(b"SQLite format 3\0") {
+            self.format = Format::Calibre;
+            self.text = window;
+            return Ok(());
+        }
+        if format == Some(Format::Calibre) {
+            return self.not_text("it is not an SQLite database, and so not Calibre's metadata.db");
+        }
         if let Some(kind) = known_binary(&window) {
             return self.not_text(kind);
         }
@@ -253,7 +261,6 @@ fn known_binary(start: &[u8]) -> Option<&'static str> {
         (&b"PK\x03\x04"[..], "it is a spreadsheet (.xlsx, .ods) or another zip archive; export it as CSV"),
         (&b"\xd0\xcf\x11\xe0"[..], "it is an old spreadsheet (.xls); export it as CSV"),
         (&b"BZh"[..], "it is compressed with bzip2; unpack it, e.g. with `bunzip2`"),
-        (&b"SQLite format 3\0"[..], "it is an SQLite database; export the table of books as CSV"),
         (&b"%PDF-"[..], "it is a PDF; export the books as CSV"),
     ]
     .into_iter()

@@ -100,6 +100,8 @@ enum FormatArg {
     OpenLibrary,
     /// ISBNs and nothing else
     Isbns,
+    /// Calibre's library, metadata.db
+    Calibre,
 }
 
 impl From<FormatArg> for Option<Format> {
@@ -114,6 +116,7 @@ impl From<FormatArg> for Option<Format> {
             FormatArg::Onix => Some(Format::Onix),
             FormatArg::OpenLibrary => Some(Format::OpenLibrary),
             FormatArg::Isbns => Some(Format::Isbns),
+            FormatArg::Calibre => Some(Format::Calibre),
         }
     }
 }
