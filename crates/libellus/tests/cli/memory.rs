@@ -1,6 +1,6 @@
 //! `--memory` is kept, and `--threads` of any size gives the same vectors.
 
-use crate::support::Sandbox;
+use crate::support::{Sandbox, finish};
 use std::fs;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -98,4 +98,108 @@ fn a_thousand_threads_change_nothing() {
         sandbox.run(&arguments).expect_code(0).stdout
     };
     assert_eq!(run("1000"), run("1"));
+}
+
+/// Little text in many pieces: what is kept for each text would add up.
+#[test]
+#[cfg(target_os = "linux")]
+fn many_texts_of_one_word_are_not_kept() {
+    let sandbox = Sandbox::new();
+    let lines = |count: usize| -> String { (0..count).map(|_| "whale\n").collect() };
+    let peak_of = |count: usize| {
+        sandbox.file("texts.txt", lines(count));
+        let arguments = ["embed", "--threads", "2", "--input", "texts.txt", "--output", "v.npy", "--format", "npy"];
+        let (peak, succeeded) = peak_bytes(sandbox.command(&arguments));
+        assert!(succeeded, "{count} texts: {:?}", sandbox.run(&arguments));
+        peak
+    };
+    // Twelve batches against two: a vector of 1.5 kB kept for each text would be 7.7 MB more.
+    let (few, many) = (peak_of(1_024), peak_of(6_144));
+    assert!(few > 0 && many < few + 4_000_000, "{few} bytes for few texts, {many} for many");
+}
+
+#[test]
+fn texts_of_no_and_of_ten_million_characters_have_vectors() {
+    let sandbox = Sandbox::new();
+    let long = "a word ".repeat(10_000_000 / 7);
+    sandbox.file("texts.txt", format!("\n{long}\n{}\n", &long[..7_000]));
+    let finished = sandbox.run(&["embed", "--threads", "2", "--input", "texts.txt"]).expect_code(0);
+    let vectors: Vec<serde_json::Value> = finished
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON")["embedding"].clone())
+        .collect();
+    assert_eq!(vectors.len(), 3, "a vector for each text");
+    assert!(vectors.iter().all(|vector| vector.as_array().is_some_and(|values| values.len() == 384)));
+    assert_eq!(vectors[1], vectors[2], "the model reads the beginning only");
+    assert_ne!(vectors[0], vectors[1]);
+}
+
+#[test]
+fn a_processor_without_vector_instructions_gives_the_same_vectors() {
+    let sandbox = Sandbox::new();
+    sandbox.file("texts.txt", "a captain hunts the white whale\na salesman wakes as an insect\n");
+    let run = |isa: Option<&str>| {
+        let mut command = sandbox.command(&["embed", "--threads", "1", "--input", "texts.txt"]);
+        isa.map(|isa| command.env("LIBELLUS_ISA", isa));
+        finish(&mut command).expect_code(0).stdout
+    };
+    assert_eq!(run(Some("scalar")), run(None));
+}
+
+/// A control group of half a core, by version 1 or 2 of the kernel's interface; removed when dropped.
+#[cfg(target_os = "linux")]
+struct HalfACore(std::path::PathBuf);
+
+#[cfg(target_os = "linux")]
+impl HalfACore {
+    /// `None` where this user cannot make one.
+    fn new() -> Option<Self> {
+        let name = format!("libellus-test-{}", std::process::id());
+        for (root, quota, value) in
+            [("/sys/fs/cgroup/cpu", "cpu.cfs_quota_us", "50000"), ("/sys/fs/cgroup", "cpu.max", "50000 100000")]
+        {
+            let group = std::path::Path::new(root).join(&name);
+            if fs::create_dir(&group).is_err() {
+                continue;
+            }
+            let group = Self(group);
+            if group.0.join(quota).exists() && fs::write(group.0.join(quota), value).is_ok() {
+                return Some(group);
+            }
+        }
+        None
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for HalfACore {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir(&self.0);
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn half_a_core_is_one_thread() {
+    let Some(group) = HalfACore::new() else {
+        eprintln!("skipped: this user cannot make a control group with a quota");
+        return;
+    };
+    let sandbox = Sandbox::new();
+    let run = |arguments: &[&str]| {
+        // The shell enters the group, and becomes the executable there.
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "echo $$ > \"$0\" && exec \"$@\""]).arg(group.0.join("cgroup.procs"));
+        shell.arg(env!("CARGO_BIN_EXE_libellus"));
+        finish(&mut sandbox.wrapped(shell, arguments)).expect_code(0).stdout
+    };
+    let line_of = |shown: String| {
+        let line = shown.lines().find(|line| line.contains("threads")).map(str::to_owned);
+        line.expect("`config` shows the threads").split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let by_default = line_of(run(&["config"]));
+    assert!(by_default.contains(&"1".to_owned()), "{by_default:?}");
+    let asked_for = line_of(run(&["config", "--threads", "3"]));
+    assert!(asked_for.contains(&"3".to_owned()), "{asked_for:?}");
 }
