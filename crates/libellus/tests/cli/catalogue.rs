@@ -67,7 +67,10 @@ fn rejects_are_listed_with_their_place() {
     let rejects = fs::read_to_string(sandbox.path("rejected.csv")).expect("it was written");
     let rows: Vec<&str> = rejects.lines().collect();
     assert_eq!((rows.len(), rows[0]), (3, "file,place,id,field,reason"));
-    assert!(rows[1].starts_with("books.jsonl,line 2,b,title,") && rows[2].starts_with("books.jsonl,3,"), "{rejects}");
+    assert!(
+        rows[1].starts_with("books.jsonl,line 2,b,title,") && rows[2].starts_with("books.jsonl,line 3,"),
+        "{rejects}"
+    );
     assert_eq!(books_in(&sandbox.path("libellus.db")), 1, "the rest was loaded");
 }
 
