@@ -110,6 +110,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(feature = "postgres")]
     fn databases_are_recognised_in_every_spelling() {
         for scheme in ["postgres", "postgresql", "postgresql+psycopg2", "postgres+asyncpg", "PostgreSQL"] {
             let location = format!("{scheme}://reader:secret@db/books");
