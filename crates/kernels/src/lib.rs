@@ -21,6 +21,8 @@ mod linear_f32;
 #[allow(unsafe_code, reason = "loads, stores and intrinsics")]
 mod linear_i8;
 mod math;
+#[allow(unsafe_code, reason = "an intrinsic")]
+mod prefetch;
 mod quantize;
 mod rows;
 #[allow(unsafe_code, reason = "work that is lent to other threads, and matrices that they share")]

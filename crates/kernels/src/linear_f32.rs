@@ -4,6 +4,7 @@
 //! it: so the result does not depend on the number of rows, nor on the instruction set.
 
 use crate::lanes::{LANES, Lanes, for_every_isa};
+use crate::prefetch::prefetch;
 use crate::team::Places;
 use crate::{Activation, Crew, Isa};
 use std::array::from_fn;
@@ -48,13 +49,14 @@ impl LinearF32<'_> {
         }
         let out = Places::new(out);
         crew.run(n.div_ceil(PANEL), |p| {
-            let panel = &self.packed[p * k * PANEL..][..k * PANEL];
+            let mut panels = self.packed[p * k * PANEL..].chunks(k * PANEL);
+            let (panel, next) = (panels.next().unwrap_or_default(), panels.next().unwrap_or_default());
             let first = p * PANEL;
             let width = PANEL.min(n - first);
             let shape = Product { m: rows, n: width, k, a_stride: k, b_stride: PANEL, c_stride: n, c_start: first };
             let epilogue = Epilogue::BiasActivation(&self.bias[first..], activation);
             // SAFETY: a panel's outputs are written by whoever has that panel.
-            unsafe { shape.run(isa, x, panel, epilogue, out) };
+            unsafe { shape.run(isa, x, panel, next, epilogue, out) };
         });
     }
 }
@@ -107,14 +109,22 @@ pub(crate) enum Epilogue<'a> {
 }
 
 impl Product {
-    /// Computes the product.
+    /// Computes the product, and has `next` brought to the cache meanwhile.
     ///
     /// # Panics
     /// If a matrix does not hold its shape.
     ///
     /// # Safety
     /// Nobody else may use the places of `C` meanwhile.
-    pub(crate) unsafe fn run(&self, isa: Isa, a: &[f32], b: &[f32], epilogue: Epilogue<'_>, c: Places<'_, f32>) {
+    pub(crate) unsafe fn run(
+        &self,
+        isa: Isa,
+        a: &[f32],
+        b: &[f32],
+        next: &[f32],
+        epilogue: Epilogue<'_>,
+        c: Places<'_, f32>,
+    ) {
         if self.m == 0 {
             return;
         }
@@ -129,12 +139,12 @@ impl Product {
             Epilogue::Store => {}
             Epilogue::BiasActivation(bias, _) => assert!(bias.len() >= self.n, "Product: too few biases"),
         }
-        product(isa, *self, a, b, epilogue, c);
+        product(isa, *self, a, b, next, epilogue, c);
     }
 }
 
 for_every_isa! {
-    fn product(shape: Product, a: &[f32], b: &[f32], epilogue: Epilogue<'_>, c: Places<'_, f32>) = product_generic;
+    fn product(shape: Product, a: &[f32], b: &[f32], next: &[f32], epilogue: Epilogue<'_>, c: Places<'_, f32>) = product_generic;
 }
 
 #[inline(always)]
@@ -143,6 +153,7 @@ fn product_generic<L: Lanes>(
     shape: Product,
     a: &[f32],
     b: &[f32],
+    next: &[f32],
     epilogue: Epilogue<'_>,
     c: Places<'_, f32>,
 ) {
@@ -150,7 +161,10 @@ fn product_generic<L: Lanes>(
     while column < shape.n {
         let left = (shape.n - column).div_ceil(LANES);
         let blocks = [4, 2].into_iter().find(|&blocks| blocks <= left.min(L::BLOCKS)).unwrap_or(1);
-        for (row, height) in tiles(shape.m, MAX_ROWS) {
+        for (i, (row, height)) in tiles(shape.m, MAX_ROWS).enumerate() {
+            if column == 0 {
+                prefetch(next, i, shape.m.div_ceil(MAX_ROWS));
+            }
             let (a, b) = (&a[row * shape.a_stride..], &b[column..]);
             macro_rules! tile {
                 ($($rows:literal)*) => { match (height, blocks) {
@@ -226,7 +240,11 @@ unsafe fn tile<L: Lanes, const ROWS: usize, const BLOCKS: usize>(
 #[inline(always)]
 fn finish_row<L: Lanes>(proof: L::Proof, sums: &[f32; PANEL], epilogue: Epilogue<'_>, column: usize, c: &mut [f32]) {
     let Epilogue::BiasActivation(bias, activation) = epilogue else {
-        c.copy_from_slice(&sums[..c.len()]);
+        // By whole lanes: copying as many floats as come at run time is a call.
+        let (sums, sums_rest) = sums[..c.len()].as_chunks();
+        let (c, c_rest) = c.as_chunks_mut::<LANES>();
+        sums.iter().zip(c).for_each(|(sums, c)| *c = *sums);
+        c_rest.copy_from_slice(sums_rest);
         return;
     };
     let bias = &bias[column..][..c.len()];
@@ -292,6 +310,6 @@ mod tests {
         let shape = Product { m: 1, n: 16, k: 2, a_stride: 2, b_stride: 16, c_stride: 16, c_start: 0 };
         let mut c = [0.0; 16];
         // SAFETY: nobody else has `c`.
-        unsafe { shape.run(Isa::best(), &[0.0; 2], &[0.0; 31], Epilogue::Store, Places::new(&mut c)) };
+        unsafe { shape.run(Isa::best(), &[0.0; 2], &[0.0; 31], &[], Epilogue::Store, Places::new(&mut c)) };
     }
 }

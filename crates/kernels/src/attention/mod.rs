@@ -119,13 +119,13 @@ fn attend(isa: Isa, qkv: &[f32], head: Head, scratch: &mut Scratch, out: Places<
         let by_keys = Product { m, n: tokens, k: head_dim, a_stride, b_stride, c_stride, c_start: 0 };
         let queries = &qkv[start * row + head * head_dim..];
         // SAFETY: the scores are this thread's own.
-        unsafe { by_keys.run(isa, queries, keys, Epilogue::Store, Places::new(scores)) };
+        unsafe { by_keys.run(isa, queries, keys, &[], Epilogue::Store, Places::new(scores)) };
         softmax(isa, &mut scores[..m * wide_tokens], wide_tokens, tokens, scale);
         let (a_stride, b_stride, c_stride) = (wide_tokens, wide_dim, hidden);
         let c_start = (first + start) * hidden + head * head_dim;
         let by_values = Product { m, n: head_dim, k: tokens, a_stride, b_stride, c_stride, c_start };
         // SAFETY: the head's places are nobody else's, as `run_heads` says.
-        unsafe { by_values.run(isa, scores, values, Epilogue::Store, out) };
+        unsafe { by_values.run(isa, scores, values, &[], Epilogue::Store, out) };
     }
 }
 

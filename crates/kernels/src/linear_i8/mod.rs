@@ -31,6 +31,7 @@ mod scalar;
 use crate::isa::Isa;
 use crate::lanes::{LANES, Lanes, for_every_isa};
 use crate::linear_f32::tiles;
+use crate::prefetch::prefetch;
 use crate::team::Places;
 use crate::{Activation, Crew, QuantizedRows};
 
@@ -42,9 +43,6 @@ pub const MAX_K: usize = 66_000;
 const QUAD: usize = 4;
 /// Rows in the tallest tile.
 const MAX_ROWS: usize = 6;
-
-/// With as many tiles, the next panel is fetched meanwhile; with fewer, that would be more work than it saves.
-const PREFETCH_TILES: usize = 4;
 
 /// A linear layer of bytes.
 #[derive(Clone, Copy)]
@@ -154,12 +152,10 @@ fn panel_generic<L: DotProducts>(
     let panel = &layer.packed[p * stride * PANEL..][..stride * PANEL];
     let outputs = Outputs::new(layer, p);
     let mut sums: Sums = [[0; PANEL]; MAX_ROWS];
-    let next = layer.packed.get((p + 1) * stride * PANEL..).unwrap_or_default();
+    let next = layer.packed[(p + 1) * stride * PANEL..].chunks(stride * PANEL).next().unwrap_or_default();
     let count = x.rows().div_ceil(MAX_ROWS);
     for (i, (row, height)) in tiles(x.rows(), MAX_ROWS).enumerate() {
-        if count >= PREFETCH_TILES {
-            prefetch(next, i, count, stride * PANEL);
-        }
+        prefetch(next, i, count);
         let bytes = &x.bytes()[row * stride..][..height * stride];
         macro_rules! dot_products {
             ($($rows:literal)*) => { match height {
@@ -181,22 +177,6 @@ fn panel_generic<L: DotProducts>(
                 }
             }
         }
-    }
-}
-
-/// Asks for part `i` of `count` of the first `len` bytes to be brought to the second-level cache.
-#[inline(always)]
-fn prefetch(bytes: &[i8], i: usize, count: usize, len: usize) {
-    const LINE: usize = 64;
-    let share = len.div_ceil(count).next_multiple_of(LINE);
-    for line in bytes.chunks(LINE).skip(i * share / LINE).take(share / LINE) {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: asking for memory that is there has no effect but on time.
-        unsafe {
-            std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T1 }>(line.as_ptr());
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = line; // stable Rust has no such instruction for others
     }
 }
 
