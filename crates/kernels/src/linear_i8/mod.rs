@@ -168,13 +168,11 @@ fn panel_generic<L: DotProducts>(
             let (scale, zero_point) = (x.scale(t), x.zero_point(t) - L::SHIFT);
             // SAFETY: a panel's outputs are written by whoever has that panel, one row after the other.
             let out = unsafe { out.slice_mut(t * layer.bias.len() + p * PANEL, outputs.width) };
-            match out.first_chunk_mut() {
-                Some(out) => outputs.finish_row::<L>(proof, sums, scale, zero_point, activation, out),
-                None => {
-                    let mut whole = [0.0; PANEL];
-                    outputs.finish_row::<L>(proof, sums, scale, zero_point, activation, &mut whole);
-                    out.copy_from_slice(&whole[..outputs.width]);
-                }
+            let (mut whole, partial) = ([0.0; PANEL], outputs.width < PANEL);
+            let row = if partial { &mut whole } else { out.first_chunk_mut().expect("a whole panel") };
+            outputs.finish_row::<L>(proof, sums, scale, zero_point, activation, row);
+            if partial {
+                out.copy_from_slice(&whole[..outputs.width]);
             }
         }
     }
