@@ -65,6 +65,11 @@ impl Edition {
         }
     }
 
+    /// Whether it speaks TLS, to a database.
+    pub fn speaks_tls(self) -> bool {
+        self == Self::Standard
+    }
+
     /// How cargo is told.
     pub fn features(self) -> &'static [&'static str] {
         match self {

@@ -131,7 +131,9 @@ fn packages(arch: Arch, edition: Edition) -> Result<Vec<Package>, Failure> {
         capture(&mut cargo(&["metadata", "--locked", "--format-version=1", "--filter-platform", arch.triple()]))?;
     let metadata: Metadata =
         serde_json::from_str(&json).map_err(|error| format!("cannot read what `cargo metadata` says: {error}"))?;
-    names.extend(metadata.packages.iter().filter(|package| package.name == CA_ROOTS).map(MetadataPackage::key));
+    if edition.speaks_tls() {
+        names.extend(metadata.packages.iter().filter(|package| package.name == CA_ROOTS).map(MetadataPackage::key));
+    }
     let lock =
         fs::read_to_string(root().join("Cargo.lock")).map_err(|error| format!("cannot read Cargo.lock: {error}"))?;
     let checksums = checksums(&lock);

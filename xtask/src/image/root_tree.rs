@@ -22,7 +22,7 @@ pub struct Entry {
     pub content: Option<Vec<u8>>,
 }
 
-/// Everything in the image, sorted by path: the executable, CA roots, licence texts, and a place for the volume.
+/// Everything in the image, sorted by path: the executable, CA roots if it speaks TLS, licence texts, and a place for the volume.
 pub fn collect(executable: Vec<u8>, facts: &Facts) -> Result<Vec<Entry>, Failure> {
     let file = |path, mode, content| Entry { path, owner: 0, mode, content: Some(content) };
     let text = |path, source: &str| {
@@ -30,7 +30,7 @@ pub fn collect(executable: Vec<u8>, facts: &Facts) -> Result<Vec<Entry>, Failure
         Ok::<_, Failure>(file(path, 0o644, content))
     };
     let directory = |path, owner| Entry { path, owner, mode: 0o755, content: None };
-    let entries = vec![
+    let mut entries = vec![
         // A named volume takes its owner from here.
         directory("data", USER),
         directory("etc", 0),
@@ -45,6 +45,9 @@ pub fn collect(executable: Vec<u8>, facts: &Facts) -> Result<Vec<Entry>, Failure
         text("licences/NOTICE", "NOTICE")?,
         file("licences/THIRD-PARTY", 0o644, licences::third_party(facts)?.into_bytes()),
     ];
+    if !facts.edition.speaks_tls() {
+        entries.retain(|entry| !entry.path.starts_with("etc"));
+    }
     debug_assert!(entries.is_sorted_by_key(|entry| entry.path));
     Ok(entries)
 }
