@@ -46,8 +46,8 @@ fn requests_are_answered_while_a_backlog_is_embedded() {
     let finished = service.finish().expect_code(130);
     let told = "these are kept, and `libellus backfill --db b.db` does the rest";
     assert!(finished.stderr.contains(told), "`{told}` is not in {}", finished.stderr);
-    let number = finished.stderr.split("embedded ").nth(1).and_then(|rest| rest.split(' ').next());
-    let embedded: u64 = number.and_then(|number| number.parse().ok()).expect("how many were embedded");
+    let number = |rest: &str| rest.split_once(" passages").and_then(|(number, _)| number.parse::<u64>().ok());
+    let embedded = finished.stderr.split("embedded ").find_map(number).expect("how many were embedded");
     assert!((1..600).contains(&embedded), "the batch in hand is finished, and not all: {embedded}");
     let rest = sandbox.run(&["backfill", "--json", "--db", "b.db"]).expect_code(0).json();
     assert_eq!(rest["embedded"], 600 - embedded);
