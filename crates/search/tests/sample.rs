@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 /// nDCG@10 of semantic search with the standard pack; `libellus eval samples` prints it. A better figure is recorded
 /// here too, so that what was gained is not lost unnoticed.
-const SEMANTIC_NDCG_AT_10: f64 = 0.6766;
+const SEMANTIC_NDCG_AT_10: f64 = 0.6768;
 
 /// The figure is recorded with four digits; vectors are the same on every CPU.
 const TOLERANCE: f64 = 0.0005;

@@ -51,7 +51,7 @@ struct Scratch {
 }
 
 /// As [`attention`](super::attention()), with integers of 16 bits in the products: for scores within ±30, outputs are
-/// within 2e-3 of the formula, relative to the largest value. Every instruction set gives the same bits.
+/// within 1e-3 of the formula, relative to the largest value. Every instruction set gives the same bits.
 ///
 /// # Panics
 /// As [`attention`](super::attention()), and if a sequence is longer than 65,000 tokens.
@@ -129,25 +129,29 @@ fn quantize_generic<L: Lanes>(proof: L::Proof, qkv: &[f32], head: Head, scratch:
     values.resize(tokens.len().div_ceil(2) * dim_blocks, [[0; 2]; LANES]);
 
     let zero = L::splat(proof, 0.0);
-    let mut largest = [zero; 3];
+    let (mut largest, mut longest) = ([zero; 3], [0f32; 2]);
     for token in tokens.clone() {
         for (which, largest) in largest.iter_mut().enumerate() {
-            let (whole, rest) = token[which * hidden + head * head_dim..][..head_dim].as_chunks();
-            for x in whole {
-                let x = L::load(proof, x);
+            let part = &token[which * hidden + head * head_dim..][..head_dim];
+            let mut squares = zero;
+            for part in part.chunks(LANES) {
+                let x = load::<L>(proof, part);
                 *largest = x.max(zero.sub(x)).max(*largest);
+                squares = x.mul_add(x, squares);
             }
-            if !rest.is_empty() {
-                let x = L::load_partial(proof, rest, 0.0);
-                *largest = x.max(zero.sub(x)).max(*largest);
+            if let Some(longest) = longest.get_mut(which) {
+                *longest = longest.max(squares.sum());
             }
         }
     }
-    let [query, key, value] = [0, 1, 2].map(|which| largest[which].largest().max(SMALLEST));
-    // So that the sum over all dimensions fits an `i32`.
-    let top = (f64::from(i32::MAX) / (2 * head_dim.div_ceil(2)) as f64).sqrt().floor().min(f64::from(TOP)) as f32;
+    let [query, key, value] = largest.map(|largest| TOP / largest.largest().max(SMALLEST));
+    // By Cauchy and Schwarz, no sum of products of a query and a key, nor a part of it, leaves an `i32` if neither is
+    // longer than √2³¹, rounding included.
+    let longest_row = (i32::MAX as f32).sqrt() * (1.0 - 1e-4) - (head_dim as f32).sqrt();
+    let fitting = |steps: f32, squares: f32| steps.min(longest_row / squares.sqrt().max(SMALLEST));
+    let (query, key) = (fitting(query, longest[0]), fitting(key, longest[1]));
 
-    let steps = [top / query, top / key, TOP / value].map(|steps| L::splat(proof, steps));
+    let steps = [query, key, value].map(|steps| L::splat(proof, steps));
     for (t, token) in tokens.enumerate() {
         for j in 0..dim_blocks {
             let [query, key, value] = [0, 1, 2].map(|which| {
@@ -166,18 +170,23 @@ fn quantize_generic<L: Lanes>(proof: L::Proof, qkv: &[f32], head: Head, scratch:
             }
         }
     }
-    Steps { scores: query * key / (top * top), values: value / TOP }
+    Steps { scores: 1.0 / (query * key), values: 1.0 / value }
+}
+
+/// Up to sixteen floats, and zeros after them.
+#[inline(always)]
+fn load<L: Lanes>(proof: L::Proof, from: &[f32]) -> L {
+    match from.first_chunk() {
+        Some(from) => L::load(proof, from),
+        None => L::load_partial(proof, from, 0.0),
+    }
 }
 
 /// Up to sixteen floats times `steps`, rounded; zeros after them.
 #[inline(always)]
 fn integers<L: Lanes>(proof: L::Proof, from: &[f32], steps: L) -> [i16; LANES] {
-    let x = match from.first_chunk() {
-        Some(from) => L::load(proof, from),
-        None => L::load_partial(proof, from, 0.0),
-    };
     let mut integers = [0; LANES];
-    x.mul(steps).store_i16(&mut integers);
+    load::<L>(proof, from).mul(steps).store_i16(&mut integers);
     integers
 }
 
