@@ -49,10 +49,7 @@ impl<'a> Reader<'a> {
                 Reject { place, id: self.id_of(&object), field: field.map(|(name, _)| name.clone()), reason }
             }
             Ok(_) => {
-                // The message ends in a place whose line is always 1.
-                let message = error.to_string();
-                let message = message.split(" at line ").next().unwrap_or_default();
-                let reason = format!("not a JSON object on one line: {message} (column {})", error.column());
+                let reason = format!("not a JSON object on one line: {}", fault(error));
                 Reject { place, id: None, field: None, reason }
             }
         }
@@ -62,6 +59,13 @@ impl<'a> Reader<'a> {
         let (_, id) = object.iter().find(|(name, _)| Mapping::is_id(name))?;
         id.as_str().map(str::to_owned).or_else(|| id.is_number().then(|| id.to_string()))
     }
+}
+
+/// What is wrong with one line of JSON, and in which column of it.
+pub(super) fn fault(error: &serde_json::Error) -> String {
+    // The message ends in a place whose line is always 1.
+    let message = error.to_string();
+    format!("{} (column {})", message.split(" at line ").next().unwrap_or_default(), error.column())
 }
 
 impl<'a> RecordReader<'a> for Reader<'a> {

@@ -6,7 +6,7 @@
 use super::header::{Field, Mapping, Target};
 use super::record::RawRecord;
 use super::source::{Line, Source};
-use super::{Place, RecordReader, Reject, Step};
+use super::{Place, RecordReader, Reject, Step, jsonl};
 use crate::Error;
 use serde_json::{Map, Value};
 
@@ -42,12 +42,7 @@ impl<'a> Reader<'a> {
         match serde_json::from_slice::<Map<String, Value>>(json) {
             Ok(object) => Some(Step::Record(record(id, object, place, self.buffer.len()))),
             Err(error) => {
-                let message = error.to_string();
-                let message = message.split(" at line ").next().unwrap_or_default();
-                rejected(
-                    Some(id),
-                    format!("the fifth column is not a JSON object: {message} (column {})", error.column()),
-                )
+                rejected(Some(id), format!("the fifth column is not a JSON object: {}", jsonl::fault(&error)))
             }
         }
     }

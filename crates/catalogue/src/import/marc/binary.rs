@@ -170,32 +170,3 @@ fn field<'r>(coding: Coding, tag: &'r [u8], bytes: &'r [u8]) -> Field<'r> {
     }
     Field { tag, indicators, subfields }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::Instant;
-
-    /// A figure to look at: `cargo test --release -p libellus-catalogue --lib parsing_speed -- --ignored --nocapture`.
-    #[test]
-    #[ignore = "a measurement"]
-    fn parsing_speed() {
-        let (mut directory, mut data) = (String::new(), String::new());
-        for field in 0..30 {
-            let text =
-                format!("10\x1faGood omens {field} :\x1fbthe nice and accurate prophecies /\x1fcTerry Pratchett.\x1e");
-            directory.push_str(&format!("{:03}{:04}{:05}", 245 + field, text.len(), data.len()));
-            data.push_str(&text);
-        }
-        let record = format!("00000nam a2200000   4500{directory}\x1e{data}");
-        let started = Instant::now();
-        let mut subfields = 0;
-        for _ in 0..50_000 {
-            let marc = parse(record.as_bytes()).expect("a record");
-            subfields += marc.fields.iter().map(|field| field.subfields.len()).sum::<usize>();
-        }
-        let megabytes = (record.len() * 50_000) as f64 / 1e6;
-        assert_eq!(subfields, 30 * 3 * 50_000);
-        println!("MARC, parsed: {:.0} MB/s", megabytes / started.elapsed().as_secs_f64());
-    }
-}

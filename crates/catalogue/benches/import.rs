@@ -1,6 +1,6 @@
-//! How fast files are read; figures to look at, not assertions:
-//! `cargo test --release -p libellus-catalogue --test speed -- --ignored --nocapture`
+//! How fast files are read: `cargo bench -p libellus-catalogue`.
 
+#[path = "../tests/common/mod.rs"]
 mod common;
 
 use common::Words;
@@ -24,8 +24,6 @@ fn measure(what: &str, content: &[u8], dry_run: bool) {
     println!("{what}: {records} records, {:.0} records/s, {:.0} MB/s", records / seconds, megabytes / seconds);
 }
 
-#[test]
-#[ignore = "a measurement"]
 fn jsonl_into_sqlite() {
     let mut content = String::new();
     for n in 0..100_000 {
@@ -38,8 +36,6 @@ fn jsonl_into_sqlite() {
     measure("JSONL into SQLite", content.as_bytes(), false);
 }
 
-#[test]
-#[ignore = "a measurement"]
 fn marc() {
     let fields: Vec<(&str, String)> = [
         ("001", "b{n}"), ("003", "DLC"), ("008", "750101s1990    nyu    d      000 1 eng d"), ("020", "  \u{1f}a057504800X (hbk.)"),
@@ -68,4 +64,9 @@ fn marc() {
     }
     measure("MARC, to books", &content, true);
     measure("MARC into SQLite", &content, false);
+}
+
+fn main() {
+    jsonl_into_sqlite();
+    marc();
 }
