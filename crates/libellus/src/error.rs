@@ -68,16 +68,6 @@ pub enum Error {
         /// The longest line that is read.
         limit: usize,
     },
-    /// A row that no vector is as long as.
-    #[error("line {line} of `{name}` is part of a row of more than {limit} bytes; is a quotation mark not closed?")]
-    RowTooLong {
-        /// The file, or `standard input`.
-        name: String,
-        /// From 1.
-        line: u64,
-        /// The longest row that is read.
-        limit: u64,
-    },
     /// The sample, for a build without the feature `sample`.
     #[error("this libellus was built without the sample catalogue; import books of your own, or use the standard one")]
     WithoutSample,

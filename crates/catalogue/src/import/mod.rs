@@ -19,6 +19,7 @@
 mod calibre;
 mod compressed;
 mod delimited;
+mod embeddings;
 mod field;
 mod header;
 mod html;
@@ -30,6 +31,8 @@ mod open_library;
 mod record;
 mod source;
 mod xml;
+
+pub use embeddings::{EmbeddingRow, each_embedding_row};
 
 use crate::{Book, Catalogue, Error, PassageCutter, WriteOutcome};
 use header::Mapping;
@@ -256,7 +259,13 @@ pub fn import(
         Format::OpenLibrary => Box::new(open_library::Reader::new(source)),
         Format::Calibre => Box::new(calibre::Reader::new(source)?),
         Format::Isbns => Box::new(isbn_list::Reader::new(source)),
-        Format::Csv | Format::Tsv => Box::new(delimited::Reader::new(source)?),
+        Format::Csv | Format::Tsv => {
+            let reader = delimited::Reader::new(source)?;
+            if !reader.mapping().has_title() {
+                return Err(reader.mapping().no_title(name));
+            }
+            Box::new(reader)
+        }
     };
     let mut importer = Importer::new(catalogue, cutter, options, reader.source());
     loop {

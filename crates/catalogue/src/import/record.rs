@@ -57,6 +57,12 @@ impl RawRecord {
         self.warnings.push((field, reason));
     }
 
+    /// Its values by their names, and what is odd about the record, if anything is.
+    pub(super) fn into_values(self) -> (impl Iterator<Item = (String, Value)>, Option<String>) {
+        let odd = self.warnings.into_iter().next().map(|(_, reason)| reason);
+        (self.values.into_iter().map(|named| (named.name, named.value)), odd)
+    }
+
     /// Makes a book of it; only a missing title is a reason not to.
     pub(super) fn into_book(self) -> Result<Accepted, Reject> {
         let Self { place, mut values, warnings, .. } = self;
