@@ -101,8 +101,5 @@ fn rows_that_do_not_fit_are_reported_and_the_rest_is_stored() {
     assert!(finished.stderr.contains("rejected: standard input, line "), "{finished:#?}");
     let endless = "book_id,embedding\n\"".to_owned() + &"x".repeat(2 << 20);
     let finished = sandbox.run_with_input(&["import", "embeddings", "-"], endless).expect_code(2);
-    assert!(
-        finished.stderr.contains("line 2: a quotation mark opens a field and never closes it"),
-        "{finished:#?}"
-    );
+    assert!(finished.stderr.contains("line 2: a quotation mark opens a field and never closes it"), "{finished:#?}");
 }
