@@ -41,15 +41,15 @@ pub(super) struct Reader<'a> {
     mapping: Mapping,
     connection: Connection,
     /// Removed when dropped, and so after the connection.
-    _copy: Copy,
+    _copy: TemporaryFile,
     last: i64,
     waiting: VecDeque<RawRecord>,
 }
 
-/// A temporary file.
-struct Copy(PathBuf);
+/// Removed when dropped.
+struct TemporaryFile(PathBuf);
 
-impl Drop for Copy {
+impl Drop for TemporaryFile {
     fn drop(&mut self) {
         // Nobody could do anything about it.
         let _ = fs::remove_file(&self.0);
@@ -89,7 +89,7 @@ fn unusable(source: &Source<'_>, error: &rusqlite::Error) -> Error {
     Error::NotText { name: source.name().to_owned(), detail }
 }
 
-fn copy(source: &mut Source<'_>) -> Result<Copy, Error> {
+fn copy(source: &mut Source<'_>) -> Result<TemporaryFile, Error> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let path = std::env::temp_dir().join(format!("libellus-{}-{number}.db", std::process::id()));
@@ -101,7 +101,7 @@ fn copy(source: &mut Source<'_>) -> Result<Copy, Error> {
         Error::NotText { name: name.to_owned(), detail }
     };
     let mut file = create(&path).map_err(|error| failed(source.name(), error))?;
-    let copy = Copy(path.clone());
+    let copy = TemporaryFile(path.clone());
     loop {
         let bytes = source.fill()?;
         if bytes.is_empty() {
