@@ -100,17 +100,21 @@ pub(super) enum State {
 
 /// Finds out what the database holds, without changing it.
 pub(super) async fn inspect(client: &Client) -> Answer<State> {
-    // One statement, so that the tables that another process is just making are seen all or not at all. What is not
-    // there is not named, for that would be an error.
+    // One statement over the system's tables, so that what another process is just making is seen whole or not at all.
+    // `to_regclass` would not do: it sees what was committed since the statement began, and the tables do not.
     let row = client
         .query_typed_one(
-            "SELECT to_regclass('libellus.meta') IS NOT NULL, \
-                    EXISTS (SELECT FROM pg_catalog.pg_tables WHERE schemaname = 'libellus'), \
+            "WITH tables AS (SELECT c.oid, c.relname FROM pg_catalog.pg_class c \
+                             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+                             WHERE n.nspname = 'libellus' AND c.relkind IN ('r', 'p')) \
+             SELECT EXISTS (SELECT FROM tables WHERE relname = 'meta'), \
+                    EXISTS (SELECT FROM tables), \
                     (SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(t.typname) \
-                     FROM pg_catalog.pg_attribute a \
+                     FROM tables \
+                     JOIN pg_catalog.pg_attribute a ON a.attrelid = tables.oid AND a.attname = 'vector' \
                      JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
                      JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace \
-                     WHERE a.attrelid = to_regclass('libellus.embeddings') AND a.attname = 'vector'), \
+                     WHERE tables.relname = 'embeddings'), \
                     pg_catalog.pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on'",
             &[],
         )
