@@ -16,7 +16,11 @@ use libellus_encoder::Fingerprint;
 use serde::Serialize;
 use std::collections::HashMap;
 use std::ops::ControlFlow;
+use std::panic::resume_unwind;
 use std::path::PathBuf;
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -77,22 +81,40 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
     let catalogue = args.database.open_existing(Access::ReadWrite)?;
     let info = encoder.info();
     let checks = Checks { fingerprint: &info.fingerprint, dim: info.dim, trust: args.trust };
-    let mut report = Report::default();
-    let mut batch = Vec::with_capacity(BATCH);
     let mut input = input;
-    each_embedding_row(&input.name, &mut input.reader, &mut |row| {
-        report.rows += 1;
-        match row.and_then(|row| checks.row(row)) {
-            Ok(row) => batch.push(row),
-            Err(reject) => report.reject(&input.name, reject),
-        }
-        if batch.len() == BATCH {
-            store(&catalogue, &checks, &std::mem::take(&mut batch), &input.name, &mut report)?;
+    let report = Mutex::new(Report::default());
+    let (send, receive) = mpsc::sync_channel(1);
+    // One thread reads while another stores: each takes as long as the other.
+    thread::scope(|scope| {
+        let storing = scope.spawn(|| -> Result<(), Error> {
+            // Owned, so that the reader notices if storing ends early.
+            let batches: Receiver<Vec<EmbeddingRow>> = receive;
+            batches.iter().try_for_each(|batch| store(&catalogue, &checks, &batch, &input.name, &report))
+        });
+        let mut batch = Vec::with_capacity(BATCH);
+        let read = each_embedding_row(&input.name, &mut input.reader, &mut |row| {
+            let row = row.and_then(|row| checks.row(row));
+            let mut report = lock(&report);
+            report.rows += 1;
+            match row {
+                Ok(row) => batch.push(row),
+                Err(reject) => report.reject(&input.name, reject),
+            }
+            if batch.len() < BATCH {
+                return Ok::<_, Error>(ControlFlow::Continue(()));
+            }
             report.interrupted = interrupt.requested();
-        }
-        Ok::<_, Error>(if report.interrupted { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+            let must_stop = report.interrupted;
+            drop(report);
+            let is_over = send.send(std::mem::take(&mut batch)).is_err();
+            Ok(if must_stop || is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        });
+        // What was read before an error is whole, and kept. If storing has ended, it says why.
+        let _ = send.send(batch);
+        drop(send);
+        storing.join().unwrap_or_else(|panic| resume_unwind(panic)).and(read)
     })?;
-    store(&catalogue, &checks, &batch, &input.name, &mut report)?;
+    let report = report.into_inner().unwrap_or_else(PoisonError::into_inner);
     if report.stored > 0 {
         catalogue.settle()?;
     }
@@ -133,7 +155,7 @@ fn store(
     checks: &Checks<'_>,
     batch: &[EmbeddingRow],
     file: &str,
-    report: &mut Report,
+    report: &Mutex<Report>,
 ) -> Result<(), Error> {
     let ids: Vec<&str> = batch.iter().map(|row| row.book_id.as_str()).collect();
     let passages = catalogue.passages_of(&ids)?;
@@ -144,13 +166,18 @@ fn store(
                 let embedding = NewEmbedding { passage_id, text_hash, vector: &row.vector };
                 by_precision.entry(precision_of(row)).or_default().push(embedding);
             }
-            Err(reason) => report.reject(file, reject(row, reason)),
+            Err(reason) => lock(report).reject(file, reject(row, reason)),
         }
     }
     for (precision, embeddings) in by_precision {
-        report.stored += catalogue.put_embeddings(&checks.fingerprint.space, precision, &embeddings)?;
+        let stored = catalogue.put_embeddings(&checks.fingerprint.space, precision, &embeddings)?;
+        lock(report).stored += stored;
     }
     Ok(())
+}
+
+fn lock(report: &Mutex<Report>) -> MutexGuard<'_, Report> {
+    report.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn reject(row: &EmbeddingRow, reason: String) -> Reject {
