@@ -22,11 +22,11 @@ pub fn check_aarch64() -> Result<(), Failure> {
     let tests = ["test", "--package", "libellus-kernels", "--lib", "--target", Arch::Aarch64.triple()];
     let mut tests = toolchain.cargo(&tests, "-C target-feature=+crt-static");
     tests.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER", "qemu-aarch64-static -cpu max");
-    run(tests.env("LIBELLUS_TEST_BEST_ISA", "neon-dotprod"))?;
+    run(tests.env("LIBELLUS_TEST_BEST_ISA", "neon-i8mm"))?;
 
     let expected = native_vectors()?;
     let executable = dist::build(Arch::Aarch64)?;
-    for (cpu, isa) in [("max", "neon-dotprod"), ("cortex-a53", "neon")] {
+    for (cpu, isa) in [("max", "neon-i8mm"), ("neoverse-n1", "neon-dotprod"), ("cortex-a53", "neon")] {
         let mut emulated = command("qemu-aarch64-static", &["-cpu", cpu]);
         compare(emulated.arg(&executable), &format!("an emulated {cpu}, with {isa}"), &expected)?;
     }

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Tokens that go through the network together: enough to make good use of the weights that are read,
-/// few enough for the activations to stay in the second-level cache.
+/// few enough for the activations to stay in the second-level cache. [`Encoder::with_batch_tokens`] makes them others.
 pub(crate) const BATCH_TOKENS: usize = 256;
 
 /// What a model is.
@@ -47,6 +47,8 @@ pub struct Encoder {
     tokenizer: Tokenizer,
     info: ModelInfo,
     isa: Isa,
+    /// Tokens in a micro-batch, at most.
+    batch_tokens: usize,
     /// Splits single texts.
     team: Team,
     /// Shares out many texts: the team of the last call, which is the next one's if it is as large.
@@ -99,7 +101,7 @@ impl Encoder {
             size_bytes: model.size_bytes(),
         };
         let (team, bulk_team, workspaces) = (Team::new(1), Mutex::default(), Mutex::default());
-        Self { model, tokenizer, info, isa: Isa::best(), team, bulk_team, workspaces }
+        Self { model, tokenizer, info, isa: Isa::best(), batch_tokens: BATCH_TOKENS, team, bulk_team, workspaces }
     }
 
     /// The same encoder with `threads` threads to split a single text between. They are started here, and look out
@@ -133,6 +135,12 @@ impl Encoder {
         Self { isa, ..self }
     }
 
+    /// The same encoder with micro-batches of at most `tokens` tokens (or one text), for benchmarks and tests; vectors
+    /// stay the same. [`Encoder::memory_use`] holds for the usual size and those below.
+    pub fn with_batch_tokens(self, tokens: usize) -> Self {
+        Self { batch_tokens: tokens, ..self }
+    }
+
     /// The vector of one text, on the calling thread and those of the [team](Encoder::with_team) that are free.
     pub fn encode(&self, text: &str) -> Encoded {
         let (token_ids, tokens) = self.tokenize(text);
@@ -151,7 +159,7 @@ impl Encoder {
         let tokenized: Vec<(Vec<u32>, TokenCount)> = texts.iter().map(|text| self.tokenize(text.as_ref())).collect();
         let mut order: Vec<usize> = (0..texts.len()).collect();
         order.sort_by_key(|&i| std::cmp::Reverse(tokenized[i].0.len()));
-        let batches = cut_batches(&order, |i| tokenized[i].0.len());
+        let batches = cut_batches(&order, self.batch_tokens, |i| tokenized[i].0.len());
 
         let vectors = Mutex::new(vec![Vec::new(); texts.len()]);
         let team = self.bulk_team(threads);
@@ -205,12 +213,12 @@ impl Encoder {
     }
 }
 
-/// Cuts a list of texts into runs of at most [`BATCH_TOKENS`] tokens (or one text, if that is longer).
-fn cut_batches(order: &[usize], length: impl Fn(usize) -> usize) -> Vec<&[usize]> {
+/// Cuts a list of texts into runs of at most `most` tokens (or one text, if that is longer).
+fn cut_batches(order: &[usize], most: usize, length: impl Fn(usize) -> usize) -> Vec<&[usize]> {
     let mut batches = Vec::new();
     let (mut start, mut tokens) = (0, 0);
     for (at, &i) in order.iter().enumerate() {
-        if at > start && tokens + length(i) > BATCH_TOKENS {
+        if at > start && tokens + length(i) > most {
             batches.push(&order[start..at]);
             (start, tokens) = (at, 0);
         }

@@ -206,17 +206,26 @@ fn the_built_in_pack_is_one_of_the_shipped() {
 }
 
 #[test]
-fn vectors_do_not_depend_on_batch_threads_or_instruction_set() {
+fn vectors_do_not_depend_on_batch_micro_batch_threads_or_instruction_set() {
     let texts: Vec<String> = texts().into_iter().step_by(5).collect();
     let expected: Vec<Vec<f32>> = texts.iter().map(|text| Encoder::builtin().encode(text).vector).collect();
-    for isa in Isa::available() {
-        let encoder = Encoder::builtin().with_isa(isa);
+    let check = |encoder: Encoder, case: &str| {
         for threads in [1, 3] {
-            let got = encoder.encode_batch(&texts, threads);
-            for ((text, got), expected) in texts.iter().zip(got).zip(&expected) {
-                assert_eq!(&got.vector, expected, "{isa:?}, {threads} threads: {text:?}");
+            for ((text, got), expected) in texts.iter().zip(encoder.encode_batch(&texts, threads)).zip(&expected) {
+                assert_eq!(&got.vector, expected, "{case}, {threads} threads: {text:?}");
             }
         }
+    };
+    for isa in Isa::available() {
+        check(Encoder::builtin().with_isa(isa), &format!("{isa:?}"));
+    }
+    // Of one text, of a few, and of all.
+    for tokens in [1, 100, usize::MAX] {
+        check(Encoder::builtin().with_batch_tokens(tokens), &format!("micro-batches of {tokens} tokens"));
+    }
+    let team = Encoder::builtin().with_team(3);
+    for (text, expected) in texts.iter().zip(&expected) {
+        assert_eq!(&team.encode(text).vector, expected, "a team: {text:?}");
     }
     assert!(Encoder::builtin().encode_batch::<&str>(&[], 2).is_empty());
 }

@@ -35,13 +35,20 @@ pub struct Neon(());
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NeonDotprod(());
 
-/// Either proof that this CPU has NEON.
+/// Proof that this CPU has NEON with products of 8-bit matrices (Armv8.6's `i8mm`).
+#[cfg(target_arch = "aarch64")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NeonI8mm(());
+
+/// A proof that this CPU has NEON.
 #[cfg(target_arch = "aarch64")]
 pub(crate) trait NeonProof: Copy {}
 #[cfg(target_arch = "aarch64")]
 impl NeonProof for Neon {}
 #[cfg(target_arch = "aarch64")]
 impl NeonProof for NeonDotprod {}
+#[cfg(target_arch = "aarch64")]
+impl NeonProof for NeonI8mm {}
 
 /// An instruction set that this CPU runs.
 ///
@@ -67,6 +74,9 @@ pub enum Isa {
     /// The same with 8-bit dot products.
     #[cfg(target_arch = "aarch64")]
     NeonDotprod(NeonDotprod),
+    /// The same with products of 8-bit matrices.
+    #[cfg(target_arch = "aarch64")]
+    NeonI8mm(NeonI8mm),
 }
 
 impl Isa {
@@ -99,14 +109,17 @@ impl Isa {
             if std::arch::is_aarch64_feature_detected!("dotprod") {
                 all.push(Isa::NeonDotprod(NeonDotprod(())));
             }
+            if std::arch::is_aarch64_feature_detected!("i8mm") {
+                all.push(Isa::NeonI8mm(NeonI8mm(())));
+            }
         }
         all
     }
 
     /// The fastest instruction set of this CPU, found at the first call.
     ///
-    /// The environment variable `LIBELLUS_ISA` (`scalar`, `avx2`, `avx-vnni`, `avx512-vnni`, `neon`, `neon-dotprod`)
-    /// asks for a slower one; a name that this CPU does not run is passed over.
+    /// The environment variable `LIBELLUS_ISA` (`scalar`, `avx2`, `avx-vnni`, `avx512-vnni`, `neon`, `neon-dotprod`,
+    /// `neon-i8mm`) asks for a slower one; a name that this CPU does not run is passed over.
     pub fn best() -> Isa {
         static BEST: OnceLock<Isa> = OnceLock::new();
         *BEST.get_or_init(|| {
@@ -131,6 +144,8 @@ impl Isa {
             Isa::Neon(_) => "neon",
             #[cfg(target_arch = "aarch64")]
             Isa::NeonDotprod(_) => "neon-dotprod",
+            #[cfg(target_arch = "aarch64")]
+            Isa::NeonI8mm(_) => "neon-i8mm",
         }
     }
 }

@@ -36,7 +36,7 @@ pub use isa::Isa;
 #[cfg(target_arch = "x86_64")]
 pub use isa::{Avx2, Avx512Vnni, AvxVnni};
 #[cfg(target_arch = "aarch64")]
-pub use isa::{Neon, NeonDotprod};
+pub use isa::{Neon, NeonDotprod, NeonI8mm};
 pub use layer_norm::LayerNorm;
 pub use linear_f32::{LinearF32, pack_f32, packed_f32_len};
 pub use linear_i8::{LinearI8, MAX_K, PANEL, column_sums, linear_i8, pack_i8, packed_i8_len};

@@ -115,6 +115,12 @@ macro_rules! for_every_isa {
             fn neon_dotprod(proof: $crate::isa::NeonDotprod, $($arg: $ty),*) $(-> $ret)? {
                 $generic::<$crate::lanes::neon::F32x16<_>>(proof, $($arg),*)
             }
+            #[cfg(target_arch = "aarch64")]
+            #[target_feature(enable = "neon,i8mm")]
+            #[allow(clippy::too_many_arguments, reason = "a kernel's operands")]
+            fn neon_i8mm(proof: $crate::isa::NeonI8mm, $($arg: $ty),*) $(-> $ret)? {
+                $generic::<$crate::lanes::neon::F32x16<_>>(proof, $($arg),*)
+            }
             match isa {
                 $crate::Isa::Scalar => $generic::<$crate::lanes::scalar::F32x16>((), $($arg),*),
                 // SAFETY: holding the proof shows that this CPU has the features.
@@ -132,6 +138,9 @@ macro_rules! for_every_isa {
                 // SAFETY: as above.
                 #[cfg(target_arch = "aarch64")]
                 $crate::Isa::NeonDotprod(proof) => unsafe { neon_dotprod(proof, $($arg),*) },
+                // SAFETY: as above.
+                #[cfg(target_arch = "aarch64")]
+                $crate::Isa::NeonI8mm(proof) => unsafe { neon_i8mm(proof, $($arg),*) },
             }
         }
     )*};
