@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::server::{self, Pooler, Server, free_port, programs, run, wait_until};
+use common::server::{self, Pooler, Server, certificates, free_port, programs, wait_until};
 use common::{CHILD, Words, book, books_of, child, embed_pending};
 use libellus_catalogue::{Access, Book, Catalogue, Error, Location, WriteOutcome};
 use std::io::{Read, Write};
@@ -382,22 +382,6 @@ fn opening_process() {
         Ok(_) => println!("opened"),
         Err(error) => println!("{error}; because: {:?}", std::error::Error::source(&error).map(ToString::to_string)),
     }
-}
-
-/// An authority, and a certificate that it signed for `localhost`; one that nobody signed; made by `openssl`.
-fn certificates(folder: &std::path::Path) {
-    let sh = |script: &str| drop(run("sh", &["-ec", script], folder));
-    sh("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=authority \
-        -keyout ca.key -out ca.pem");
-    sh(
-        "openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=server -keyout server.key -out server.csr",
-    );
-    sh("printf 'subjectAltName=DNS:localhost\\n' > names");
-    sh(
-        "openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out server.pem",
-    );
-    sh("openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=alone -addext subjectAltName=DNS:localhost \
-        -keyout alone.key -out alone.pem");
 }
 
 #[test]

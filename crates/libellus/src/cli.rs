@@ -23,6 +23,7 @@ Environment:
   CORS_ORIGINS  the sites whose pages may read the API, with commas between; * for all
   JWT_SECRET_KEY, or else SECRET_KEY
                 read and checked; nothing needs it yet
+  LIBELLUS_HOME where pulled models are kept [default: ~/.local/share/libellus]
   NO_COLOR      no colours
 `libellus config` shows what is set, and by what.
 
@@ -64,7 +65,7 @@ enum Command {
     Backfill(backfill::Args),
     /// Turn texts into vectors
     Embed(embed::Args),
-    /// Look at models, and pack them
+    /// Look at models, fetch them, and pack them
     Model(model::Args),
     /// Measure the quality of search on judged queries
     Eval(eval::Args),

@@ -26,7 +26,7 @@ pub enum Error {
         location: Location,
     },
     /// Neither a built-in model nor a path.
-    #[error("`{model}` is neither a built-in model nor an existing file or directory")]
+    #[error("`{model}` is neither a built-in model, nor one that was pulled, nor an existing file or directory")]
     NoSuchModel {
         /// What was given.
         model: String,
@@ -198,6 +198,14 @@ pub enum Error {
     /// The port.
     #[error(transparent)]
     Bind(#[from] libellus_server::BindError),
+    /// Where models are to be kept.
+    #[cfg(feature = "chores")]
+    #[error("nobody knows where the data of this user belong; say so with LIBELLUS_HOME")]
+    NoHome,
+    /// Pulling a model.
+    #[cfg(feature = "chores")]
+    #[error(transparent)]
+    Hub(#[from] libellus_hub::Error),
     /// AWS Lambda.
     #[cfg(feature = "lambda")]
     #[error(transparent)]
@@ -255,8 +263,8 @@ impl Error {
                 Some("give a file: `--db libellus.db`, or DATABASE_URL=sqlite:libellus.db")
             }
             Error::NoSuchModel { .. } => Some(
-                "`libellus model list` shows the built-in ones; others open from a sentence-transformers \
-                 directory or a .pack file",
+                "`libellus model list` shows what is there, `libellus model pull NAME` fetches others; a \
+                 sentence-transformers directory or a .pack file will do as well",
             ),
             Error::Catalogue(Catalogue::ReadOnly { .. } | Catalogue::ParentMissing { .. }) => Some(
                 "in a container, mount a volume there that belongs to the container's user; on Railway, where volumes \
@@ -274,6 +282,10 @@ impl Error {
                 Some("allow more with `--memory`, or ask for fewer threads with `--threads`")
             }
             Error::SameFile { .. } => Some("write to another file, and rename it afterwards"),
+            #[cfg(feature = "chores")]
+            Error::Hub(libellus_hub::Error::Write { source, .. }) if source.kind() == io::ErrorKind::StorageFull => {
+                Some("make room, or choose another disk with LIBELLUS_HOME; what was received is kept")
+            }
             Error::Output { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 Some("make room, or write to another disk; what is there already is kept")
             }
@@ -311,6 +323,17 @@ impl Error {
                 | Search::NothingJudged { .. },
             ) => 2,
             Error::Search(Search::Interrupted) => crate::interrupt::EXIT_CODE,
+            #[cfg(feature = "chores")]
+            Error::NoHome => 2,
+            #[cfg(feature = "chores")]
+            Error::Hub(error) => match error {
+                libellus_hub::Error::Interrupted => crate::interrupt::EXIT_CODE,
+                libellus_hub::Error::BadName { .. }
+                | libellus_hub::Error::BadRevision { .. }
+                | libellus_hub::Error::Variable { .. }
+                | libellus_hub::Error::Occupied { .. } => 2,
+                _ => 1,
+            },
             #[cfg(feature = "lambda")]
             Error::Lambda(libellus_server::LambdaError::NotInLambda { .. }) => 2,
             error if error.is_about_the_input() => 2,

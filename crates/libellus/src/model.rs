@@ -1,9 +1,15 @@
-//! Which model: the one inside the executable, unless `--model` names a directory or a pack.
+//! Which model: the one inside the executable, unless `--model` names a directory, a pack, or a model that was pulled.
+//!
+//! Pulled models lie in `models` of the user's folder for data of libellus: LIBELLUS_HOME, or else `libellus` in
+//! XDG_DATA_HOME, or else `~/.local/share/libellus`. They are found by their names on the hub. They are no cache: what
+//! is there stays until the user removes it, and other programs' caches are left alone.
 
 use crate::error::Error;
 use crate::output::shell_word;
 use libellus_encoder::Encoder;
-use std::path::Path;
+use std::env;
+use std::fs;
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 /// The model inside the executable, by the name that `model info` shows.
@@ -12,7 +18,8 @@ pub const BUILTIN: &str = "all-MiniLM-L6-v2";
 /// `--model`, for every command that encodes.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ModelArgs {
-    /// The model: a name (see `libellus model list`), a sentence-transformers directory or a .pack file
+    /// The model: a name (see `libellus model list` and `libellus model pull`), a sentence-transformers directory or a
+    /// .pack file
     #[arg(long, value_name = "MODEL", default_value = BUILTIN, hide_default_value = true)]
     model: String,
 }
@@ -39,19 +46,70 @@ impl ModelArgs {
     }
 }
 
-/// Opens a model by name or path. The names of built-in models win; `./NAME` is always a path.
+/// Opens a model by name or path. The names of built-in models win, then comes what is there as a path, then what was
+/// pulled; `./NAME` is always a path.
 pub fn open(model: &str) -> Result<Arc<Encoder>, Error> {
     if is_builtin(model) {
         return Ok(Arc::new(Encoder::builtin()));
     }
-    let path = Path::new(model);
-    if !path.exists() {
-        return Err(Error::NoSuchModel { model: model.to_owned() });
+    let path = PathBuf::from(model);
+    let found = if path.exists() { Some(path) } else { pulled_directory(model) };
+    match found {
+        Some(path) => Ok(Arc::new(Encoder::open(&path)?)),
+        None => Err(Error::NoSuchModel { model: model.to_owned() }),
     }
-    Ok(Arc::new(Encoder::open(path)?))
 }
 
 /// Whether a name means the model inside the executable; the hub's full name does too.
-fn is_builtin(model: &str) -> bool {
-    model.strip_prefix("sentence-transformers/").unwrap_or(model) == BUILTIN
+pub fn is_builtin(model: &str) -> bool {
+    model.strip_prefix(OWNER).unwrap_or(model) == BUILTIN
+}
+
+/// Whose models need no owner in their names.
+const OWNER: &str = "sentence-transformers/";
+
+/// The folder of pulled models, whether or not it is there; none if nobody knows where this user's data belong.
+pub fn models_directory() -> Option<PathBuf> {
+    let variable = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let home = variable("LIBELLUS_HOME")
+        .or_else(|| Some(variable("XDG_DATA_HOME")?.join("libellus")))
+        .or_else(|| Some(env::home_dir()?.join(".local/share/libellus")));
+    Some(home?.join("models"))
+}
+
+/// The directory of a model that was pulled, by its name.
+fn pulled_directory(name: &str) -> Option<PathBuf> {
+    // A name leads nowhere but into the folder of models.
+    if name.is_empty() || !Path::new(name).components().all(|part| matches!(part, Component::Normal(_))) {
+        return None;
+    }
+    let models = models_directory()?;
+    [name.to_owned(), format!("{OWNER}{name}")].iter().map(|name| models.join(name)).find(|path| is_model(path))
+}
+
+/// The models that were pulled: their names, and where they are.
+pub fn pulled() -> Vec<(String, PathBuf)> {
+    let Some(models) = models_directory() else { return Vec::new() };
+    let mut found = Vec::new();
+    for (name, path) in folders(&models) {
+        if is_model(&path) {
+            found.push((name, path));
+        } else {
+            let of_owner = folders(&path).into_iter().filter(|(_, path)| is_model(path));
+            found.extend(of_owner.map(|(own, path)| (format!("{name}/{own}"), path)));
+        }
+    }
+    found.sort();
+    found
+}
+
+fn is_model(path: &Path) -> bool {
+    path.join("config.json").is_file()
+}
+
+/// The folders in a folder, but for hidden ones: there, models are just being pulled.
+fn folders(path: &Path) -> Vec<(String, PathBuf)> {
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    let named = entries.filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.path())));
+    named.filter(|(name, path)| !name.starts_with('.') && path.is_dir()).collect()
 }

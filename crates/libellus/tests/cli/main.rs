@@ -9,12 +9,16 @@ mod documents;
 mod embed;
 mod health;
 mod help;
+#[cfg(feature = "chores")]
+mod hub;
 #[cfg(feature = "lambda")]
 mod lambda;
 mod memory;
 mod model;
 mod move_embeddings;
 mod postgres;
+#[cfg(feature = "chores")]
+mod pull;
 #[cfg(feature = "lambda")]
 #[path = "../../../../xtask/src/runtime_api.rs"]
 mod runtime_api;

@@ -51,9 +51,12 @@ impl Sandbox {
         command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
         let settings =
             ["DATABASE_URL", "PORT", "NO_COLOR", "CORS_ORIGINS", "JWT_SECRET_KEY", "SECRET_KEY", "LIBELLUS_ISA"];
-        for variable in settings {
-            command.env_remove(variable);
+        let hub = ["HF_ENDPOINT", "HF_TOKEN", "HF_TOKEN_PATH", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"];
+        let proxies = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"];
+        for variable in settings.into_iter().chain(hub).chain(proxies) {
+            command.env_remove(variable).env_remove(variable.to_lowercase());
         }
+        command.env("LIBELLUS_HOME", self.path("home")).env("HF_HOME", self.path("hf"));
         command
     }
 
@@ -147,6 +150,26 @@ pub fn unprivileged(sandbox: &Sandbox) -> Option<Command> {
     let mut trial = Command::new("setpriv");
     trial.args(["--reuid=65534", "--regid=65534", "--clear-groups", env!("CARGO_BIN_EXE_libellus"), "--version"]);
     trial.output().is_ok_and(|output| output.status.success()).then_some(executable)
+}
+
+/// A file system with little room; unmounted when dropped.
+pub struct SmallDisk(pub PathBuf);
+
+impl SmallDisk {
+    /// Mounts 1 MB; `None` where that is not allowed.
+    pub fn mount(at: PathBuf) -> Option<Self> {
+        fs::create_dir(&at).expect("a folder");
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(&at);
+        mount.output().is_ok_and(|output| output.status.success()).then_some(Self(at))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Nothing more can be done about it in a test.
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
 }
 
 /// How many books a catalogue holds; none if it is not there yet.
