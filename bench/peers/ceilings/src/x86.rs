@@ -108,7 +108,7 @@ pub fn ceilings() -> Vec<Ceiling> {
         found.push(arithmetic("f32 VFMADD231PS 256", "Gop/s", vfmadd231ps_256, 12 * 8 * 2));
         found.push(arithmetic("int8 VPMADDUBSW 256", "Gop/s", vpmaddubsw_256, 12 * 32 * 2));
         let read = if avx512 { read_512 } else { read_256 };
-        for (name, size) in [("read L2", 512 << 10), ("read L3", 6 << 20), ("read DRAM", 256 << 20)] {
+        for (name, size) in [("read L1", 16 << 10), ("read L2", 512 << 10), ("read L3", 6 << 20), ("read DRAM", 256 << 20)] {
             found.push(Ceiling { name, unit: "GB/s", work: Work::Reading(read, size) });
         }
     }
