@@ -82,10 +82,18 @@ fn fetch_model() -> Result<(), Failure> {
     model::fetch().map(|directory| println!("the model is in {}", directory.display()))
 }
 
-/// With the original weights and database servers at hand, the tests that need them run too.
+/// What reads the formats that books are exported in.
+const CITATION_TOOLS: &[&str] = &["pymarc==5.4.0", "rispy==0.10.0", "bibtexparser==2.1.0", "citeproc-py==0.11.1"];
+
+/// With the original weights, database servers and other programs' readers at hand, the tests that need them run too.
 fn test() -> Result<(), Failure> {
     let servers = databases::variables()?;
-    run_command(cargo(&["test", "--workspace"]).env("LIBELLUS_TEST_MODEL_DIR", model::fetch()?).envs(servers))
+    run_command(
+        cargo(&["test", "--workspace"])
+            .env("LIBELLUS_TEST_MODEL_DIR", model::fetch()?)
+            .env("LIBELLUS_TEST_CITATION_TOOLS", tools::python_packages(CITATION_TOOLS)?)
+            .envs(servers),
+    )
 }
 
 fn build_release() -> Result<(), Failure> {

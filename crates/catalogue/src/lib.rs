@@ -1,11 +1,13 @@
-//! Books, passages and embeddings: file formats in, a store that is the truth.
+//! Books, passages and embeddings: file formats in and out, a store that is the truth.
 //!
 //! Data runs from top to bottom: [`import`] turns files into [`Book`]s, [`cut_passages`] cuts a book's text into
 //! pieces that a model reads whole, and the [`Catalogue`] keeps both, with the embeddings that were made from them.
+//! [`export`] writes books for other programs.
 #![forbid(unsafe_code)]
 
 mod book;
 mod error;
+pub mod export;
 pub mod import;
 pub mod isbn;
 mod location;

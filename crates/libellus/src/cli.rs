@@ -59,7 +59,7 @@ enum Command {
     Search(search::Args),
     /// Load books from CSV, TSV or JSON Lines files
     Import(import::Args),
-    /// Write embeddings to a file, for another catalogue
+    /// Write books or embeddings to a file, for another catalogue or other programs
     Export(export::Args),
     /// Embed the passages that have no fresh embedding
     Backfill(backfill::Args),

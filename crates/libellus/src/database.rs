@@ -4,10 +4,11 @@
 //! their environment. `libellus_catalogue::Location` reads them.
 
 use crate::error::Error;
+use crate::files::{STANDARD, resolved, same_file, with_suffix};
 use crate::output::shell_word;
 use libellus_catalogue::{Access, Catalogue, Location};
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The database when nothing else is said.
 pub const DEFAULT_PATH: &str = "libellus.db";
@@ -42,6 +43,22 @@ impl DatabaseArgs {
             self.db = package().and_then(|package| package.join(DEFAULT_PATH).into_os_string().into_string().ok());
         }
         self
+    }
+
+    /// Refuses an output that would be written over the catalogue.
+    pub fn refuse_to_overwrite(&self, output: &Path) -> Result<(), Error> {
+        // What is wrong with the catalogue's own name is said where it is used.
+        let Ok(Location::Sqlite(database)) = self.location() else { return Ok(()) };
+        if output == Path::new(STANDARD) {
+            return Ok(());
+        }
+        // SQLite keeps the files beside the catalogue where the links end.
+        let database = resolved(&database);
+        let mut files = ["", "-wal", "-shm", "-journal"].into_iter().map(|suffix| with_suffix(&database, suffix));
+        match files.any(|file| same_file(&file, output)) {
+            true => Err(Error::OverCatalogue { name: output.display().to_string() }),
+            false => Ok(()),
+        }
     }
 
     /// `--db` as it was typed.

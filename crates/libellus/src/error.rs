@@ -103,9 +103,9 @@ pub enum Error {
         /// The file.
         name: String,
     },
-    /// The rejects would overwrite the catalogue.
-    #[error("`{name}` belongs to the catalogue, which the rejected records would overwrite; nothing was changed")]
-    RejectsOverCatalogue {
+    /// The output would overwrite the catalogue.
+    #[error("`{name}` belongs to the catalogue, which this output would overwrite; nothing was changed")]
+    OverCatalogue {
         /// The file.
         name: String,
     },
@@ -272,7 +272,7 @@ impl Error {
             ),
             Error::Settings { .. } => Some("`libellus config` shows every setting, and where it comes from"),
             Error::InvalidUtf8 { .. } => Some("convert the file first, e.g. with `iconv -f WINDOWS-1252 -t UTF-8`"),
-            Error::RejectsOverCatalogue { .. } | Error::RejectsOverInput { .. } | Error::RejectsAndJson => {
+            Error::OverCatalogue { .. } | Error::RejectsOverInput { .. } | Error::RejectsAndJson => {
                 Some("name another file after `--rejects`")
             }
             Error::Unreachable { .. } | Error::NotHttp { .. } => {
@@ -307,7 +307,7 @@ impl Error {
             | Error::NoSuchModel { .. }
             | Error::IsADirectory { .. }
             | Error::SameFile { .. }
-            | Error::RejectsOverCatalogue { .. }
+            | Error::OverCatalogue { .. }
             | Error::RejectsOverInput { .. }
             | Error::RejectsAndJson
             | Error::MemoryTooSmall { .. }

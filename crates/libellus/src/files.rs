@@ -7,6 +7,11 @@ use std::path::{Path, PathBuf};
 /// The path that stands for standard input or standard output.
 pub const STANDARD: &str = "-";
 
+/// What to call an output in messages.
+pub fn output_name(path: &Path) -> String {
+    if path == Path::new(STANDARD) { "standard output".to_owned() } else { path.display().to_string() }
+}
+
 /// Whether writing to `output` would write over `existing`: one file by name, links followed, or by hard link.
 ///
 /// A file that is not there yet counts by its name. Devices and pipes never count: nothing in them is overwritten.

@@ -16,6 +16,7 @@ mod memory;
 mod model;
 mod outcome;
 mod output;
+mod output_file;
 mod progress;
 mod sample;
 mod settings;

@@ -1,4 +1,4 @@
-//! Writing for people and for machines: standard output with errors kept, JSON, CSV fields, wrapped text.
+//! Writing for people and for machines: standard output with errors kept, JSON, wrapped text.
 //!
 //! `println!` panics when nobody listens any more; everything here returns the error instead, so that
 //! `libellus … | head` ends quietly and a full disk is reported.
@@ -23,15 +23,6 @@ pub fn print_json(value: &impl Serialize) -> Result<(), Error> {
     let mut json = serde_json::to_string_pretty(value).map_err(|source| Error::stdout(source.into()))?;
     json.push('\n');
     print(&json)
-}
-
-/// `text` as one field of a CSV line, quoted if it must be.
-pub fn csv_field(text: &str) -> Cow<'_, str> {
-    if text.contains(['"', ',', '\n', '\r']) {
-        Cow::Owned(format!("\"{}\"", text.replace('"', "\"\"")))
-    } else {
-        Cow::Borrowed(text)
-    }
 }
 
 /// `text` as one word of a shell's command line, quoted if it must be.
@@ -112,19 +103,6 @@ impl Style {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn csv_fields_are_quoted_only_if_they_must_be() {
-        for (text, expected) in [
-            ("plain", "plain"),
-            ("", ""),
-            ("a,b", "\"a,b\""),
-            ("say \"so\"", "\"say \"\"so\"\"\""),
-            ("two\nlines", "\"two\nlines\""),
-        ] {
-            assert_eq!(csv_field(text), expected, "{text:?}");
-        }
-    }
 
     #[test]
     fn shell_words_are_quoted_only_if_they_must_be() {

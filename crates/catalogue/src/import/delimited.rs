@@ -8,7 +8,7 @@ use super::header::{Mapping, Target};
 use super::record::RawRecord;
 use super::source::Source;
 use super::{Format, MAX_RECORD_BYTES, Place, RecordReader, Reject, Step};
-use crate::Error;
+use crate::{Error, export};
 use csv_core::{ReadRecordResult, ReaderBuilder};
 use serde_json::Value;
 
@@ -24,6 +24,8 @@ pub(super) struct Reader<'a> {
     parser: csv_core::Reader,
     delimiter: u8,
     columns: Vec<(String, Target)>,
+    /// Whether libellus wrote the file.
+    as_written: bool,
     mapping: Mapping,
     row: Row,
     /// The row as it stands in the file.
@@ -87,6 +89,7 @@ impl<'a> Reader<'a> {
             parser: ReaderBuilder::new().delimiter(delimiter).build(),
             delimiter,
             columns: Vec::new(),
+            as_written: false,
             mapping: Mapping::default(),
             row: Row { text: vec![0; 4096], ends: vec![0; 64], fields: 0 },
             raw: Vec::new(),
@@ -111,6 +114,10 @@ impl<'a> Reader<'a> {
             }
         }
         let names: Vec<String> = self.row.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
+        self.as_written = names.iter().any(|name| name == export::csv::MARK);
+        if self.as_written {
+            names.iter().for_each(|name| self.mapping.as_written(name));
+        }
         self.mapping.look_at(names.iter().map(String::as_str));
         self.columns = names
             .into_iter()
@@ -249,6 +256,9 @@ impl<'a> Reader<'a> {
             );
             return Step::Rejected(self.reject(line, None, reason));
         }
+        if self.as_written {
+            return self.record_as_written(line, bytes);
+        }
         let mut record = RawRecord::new(Place::Line(line), bytes);
         for ((name, target), field) in self.columns.iter().zip(self.row.iter()) {
             match std::str::from_utf8(field) {
@@ -271,6 +281,23 @@ impl<'a> Reader<'a> {
             record.warn(None, reason);
         }
         Step::Record(record)
+    }
+
+    /// The row of a file that libellus wrote.
+    fn record_as_written(&self, line: u64, bytes: usize) -> Step {
+        if self.row.fields < self.columns.len() {
+            let reason = format!("{} fields, but the header has {}: it is cut", self.row.fields, self.columns.len());
+            return Step::Rejected(self.reject(line, None, reason));
+        }
+        let texts: Result<Vec<&str>, _> = self.row.iter().take(self.columns.len()).map(std::str::from_utf8).collect();
+        let book = match texts {
+            Ok(texts) => export::csv::book(self.columns.iter().map(|(name, _)| name.as_str()).zip(texts)),
+            Err(_) => Err("not valid UTF-8; save the file as UTF-8".to_owned()),
+        };
+        match RawRecord::as_written(Place::Line(line), bytes, book) {
+            Ok(record) => Step::Record(record),
+            Err(reject) => Step::Rejected(self.reject(line, None, reject.reason)),
+        }
     }
 
     fn reject(&self, line: u64, field: Option<String>, reason: String) -> Reject {

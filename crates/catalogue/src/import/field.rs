@@ -146,6 +146,12 @@ pub(super) fn language(text: &str) -> Option<String> {
     Some(tag)
 }
 
+/// MARC's code for a language by its tag in [`LANGUAGES`]: the bibliographic one, where ISO 639-2 has two.
+pub(crate) fn language_code(tag: &str) -> Option<&'static str> {
+    let (_, names) = LANGUAGES.iter().find(|(known, _)| *known == tag)?;
+    names.iter().take(2).rfind(|name| name.len() == 3 && name.is_ascii()).copied()
+}
+
 /// `adult`, `young adult` or `children` where the source plainly says so, else what it says.
 pub(super) fn audience(text: &str) -> String {
     let text = line(text);
@@ -210,6 +216,15 @@ const BODIES: &[&str] = &[
     "publishers", "royal", "school", "service", "services", "society", "sons", "staff", "university", "verlag",
 ];
 
+/// Whether the name has a word that only a body's has.
+pub(crate) fn is_body(name: &str) -> bool {
+    name.split_whitespace().any(|word| BODIES.contains(&bare_word(word).as_str()))
+}
+
+fn bare_word(word: &str) -> String {
+    word.trim_matches([',', '.', '(', ')']).to_lowercase()
+}
+
 /// Small words inside names.
 #[rustfmt::skip]
 const PARTICLES: &[&str] = &[
@@ -218,10 +233,10 @@ const PARTICLES: &[&str] = &[
 ];
 
 /// Whether this is plainly a person's full name: two to five words, with capitals where the script has them.
-fn is_person(name: &str) -> bool {
+pub(crate) fn is_person(name: &str) -> bool {
     let words: Vec<&str> = name.split_whitespace().collect();
     let word_is_fine = |word: &&str| {
-        let bare = word.trim_matches([',', '.', '(', ')']).to_lowercase();
+        let bare = bare_word(word);
         !BODIES.contains(&bare.as_str())
             && (PARTICLES.contains(&bare.as_str())
                 || word.chars().next().is_some_and(|c| c.is_alphabetic() && !c.is_lowercase()))

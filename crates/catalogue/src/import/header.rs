@@ -54,6 +54,8 @@ pub(super) enum Target {
     MoreAuthors,
     /// Kept under its own name.
     Extra,
+    /// Part of a record that libellus wrote, which is taken to the letter.
+    AsWritten,
     /// Personal data, left out.
     Personal,
 }
@@ -159,7 +161,7 @@ static TARGETS: LazyLock<HashMap<String, Target>> = LazyLock::new(|| {
 /// What is left of a name when case, accents, spaces and punctuation do not matter.
 ///
 /// Vowel signs of Indic scripts are marks like accents, but make another word of it when they go: they stay.
-fn key(name: &str) -> String {
+pub(crate) fn key(name: &str) -> String {
     name.nfkd()
         .filter(|c| !matches!(c, '\u{300}'..='\u{36f}' | '\u{200b}'..='\u{206f}' | '\u{feff}'))
         .filter(|c| !c.is_whitespace() && !c.is_ascii_punctuation() && !c.is_control())
@@ -201,6 +203,14 @@ impl Mapping {
         target
     }
 
+    /// Notes a name of a file that libellus wrote.
+    pub(super) fn as_written(&mut self, name: &str) {
+        if !self.seen.contains_key(name) && self.order.len() < MAX_NAMES {
+            self.seen.insert(name.to_owned(), Target::AsWritten);
+            self.order.push(name.to_owned());
+        }
+    }
+
     pub(super) fn is_known(name: &str) -> bool {
         lookup(name) != Target::Extra
     }
@@ -214,7 +224,9 @@ impl Mapping {
     }
 
     pub(super) fn has_title(&self) -> bool {
-        self.seen.values().any(|target| matches!(target, Target::Field { field: Field::Title, .. }))
+        let is_title =
+            |target: &Target| matches!(target, Target::Field { field: Field::Title, .. } | Target::AsWritten);
+        self.seen.values().any(is_title)
     }
 
     /// Name → field, in the order of the file, for people.
@@ -224,6 +236,7 @@ impl Mapping {
             Some(Target::Tags) => Field::Subjects.as_str().to_owned(),
             Some(Target::MoreAuthors) => Field::Authors.as_str().to_owned(),
             Some(Target::Personal) => "left out: personal data".to_owned(),
+            Some(Target::AsWritten) => "as libellus wrote it".to_owned(),
             Some(Target::Extra) | None => "extra".to_owned(),
         };
         self.order.iter().map(|name| (name.clone(), describe(name))).collect()

@@ -4,7 +4,7 @@ use super::header::Mapping;
 use super::record::RawRecord;
 use super::source::{Line, Source};
 use super::{MAX_RECORD_BYTES, Place, RecordReader, Reject, Step};
-use crate::Error;
+use crate::{Error, export};
 use serde_json::{Map, Value};
 
 pub(super) struct Reader<'a> {
@@ -21,6 +21,7 @@ impl<'a> Reader<'a> {
 
     fn parse(&mut self) -> Step {
         match serde_json::from_slice::<Map<String, Value>>(&self.buffer) {
+            Ok(object) if object.contains_key(export::jsonl::MARK) => self.as_written(object),
             Ok(object) => {
                 if !self.mapping.names_seen() {
                     self.mapping.look_at(object.keys().map(String::as_str));
@@ -33,6 +34,17 @@ impl<'a> Reader<'a> {
                 Step::Record(record)
             }
             Err(error) => Step::Rejected(self.explain(&error)),
+        }
+    }
+
+    /// A line that libellus wrote.
+    fn as_written(&mut self, object: Map<String, Value>) -> Step {
+        object.keys().for_each(|name| self.mapping.as_written(name));
+        let id = self.id_of(&object);
+        let place = Place::Line(self.line);
+        match RawRecord::as_written(place, self.buffer.len(), export::jsonl::book(object)) {
+            Ok(record) => Step::Record(record),
+            Err(reject) => Step::Rejected(Reject { id, ..reject }),
         }
     }
 

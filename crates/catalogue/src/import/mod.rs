@@ -8,6 +8,7 @@
 //! - `marc/`, and `xml.rs` for what is in XML: the same for MARC, whose fields are known without a header;
 //! - `header.rs`: names become fields of a book;
 //! - `record.rs`, with `field.rs` and `html.rs`: values become a [`Book`];
+//! - files that [`crate::export`] wrote are known by their mark, and come back to the letter;
 //! - here: books are written in batches, and everything odd on the way is reported.
 //!
 //! A record that cannot be used is *rejected*: reported with its place and left out, while the rest is loaded. A value
@@ -33,6 +34,8 @@ mod source;
 mod xml;
 
 pub use embeddings::{EmbeddingRow, each_embedding_row};
+pub(crate) use field::{is_body, is_person, language_code};
+pub(crate) use header::key as bare_name;
 
 use crate::{Book, Catalogue, Error, PassageCutter, WriteOutcome};
 use header::Mapping;

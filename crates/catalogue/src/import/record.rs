@@ -15,6 +15,8 @@ pub(super) struct RawRecord {
     /// Its length in the file.
     pub(super) bytes: usize,
     values: Vec<Named>,
+    /// A book that libellus wrote, instead of values that are to be made one.
+    as_written: Option<Box<Book>>,
     warnings: Vec<Warning>,
 }
 
@@ -36,7 +38,15 @@ pub(super) struct Accepted {
 
 impl RawRecord {
     pub(super) fn new(place: Place, bytes: usize) -> Self {
-        Self { place, bytes, values: Vec::new(), warnings: Vec::new() }
+        Self { place, bytes, values: Vec::new(), as_written: None, warnings: Vec::new() }
+    }
+
+    /// A record that libellus wrote, or a reject that says why it is none.
+    pub(super) fn as_written(place: Place, bytes: usize, book: Result<Book, String>) -> Result<Self, Reject> {
+        match book {
+            Ok(book) => Ok(Self { as_written: Some(Box::new(book)), ..Self::new(place, bytes) }),
+            Err(reason) => Err(Reject { place, id: None, field: None, reason }),
+        }
     }
 
     /// Adds a value; an empty one is none.
@@ -65,7 +75,10 @@ impl RawRecord {
 
     /// Makes a book of it; only a missing title is a reason not to.
     pub(super) fn into_book(self) -> Result<Accepted, Reject> {
-        let Self { place, mut values, warnings, .. } = self;
+        let Self { place, mut values, as_written, warnings, .. } = self;
+        if let Some(book) = as_written {
+            return Ok(Accepted { book: *book, warnings });
+        }
         // The best name for a field comes first, and wins.
         values.sort_by_key(|named| match named.target {
             Target::Field { rank, .. } => rank,
@@ -133,7 +146,7 @@ impl Builder {
             Target::Field { field: Field::Language, .. } => self.add_language(named),
             Target::Field { field, .. } => self.add_text(field, named),
             Target::Extra => self.keep_as_extra(named.name, named.value),
-            Target::Personal => {}
+            Target::Personal | Target::AsWritten => {}
         }
     }
 

@@ -3,23 +3,24 @@
 use crate::commands::{backfill, import_embeddings, search};
 use crate::database::DatabaseArgs;
 use crate::error::Error;
-use crate::files::{STANDARD, is_input, resolved, same_file, with_suffix};
+use crate::files::{STANDARD, is_input, output_name};
 use crate::input::Input;
 use crate::interrupt::Interrupt;
 use crate::model::ModelArgs;
 use crate::outcome::Outcome;
-use crate::output::{self, csv_field};
+use crate::output;
+use crate::output_file::OutputFile;
 use crate::progress;
 use crate::threads::ThreadsArgs;
 use clap::ValueEnum;
+use libellus_catalogue::Catalogue;
+use libellus_catalogue::export::{csv_field, guarded_cell};
 use libellus_catalogue::import::{Format, ImportOptions, ImportReport, Reject, import};
-use libellus_catalogue::{Catalogue, Location};
 use libellus_encoder::Encoder;
 use libellus_search::{BackfillReport, EncoderCutter, Library};
 use serde::Serialize;
 use std::fmt::Write as _;
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
@@ -215,18 +216,10 @@ fn check_rejects(args: &Args) -> Result<(), Error> {
     if rejects == Path::new(STANDARD) {
         return if args.json { Err(Error::RejectsAndJson) } else { Ok(()) };
     }
-    let name = || rejects.display().to_string();
-    // Even where no catalogue is opened: a dry run names one too. What is wrong with its name is said where it is used.
-    if let Ok(Location::Sqlite(database)) = args.database.location() {
-        // SQLite keeps the files beside the catalogue where the links end.
-        let database = resolved(&database);
-        let mut files = ["", "-wal", "-shm", "-journal"].into_iter().map(|suffix| with_suffix(&database, suffix));
-        if files.any(|file| same_file(&file, rejects)) {
-            return Err(Error::RejectsOverCatalogue { name: name() });
-        }
-    }
+    // Even where no catalogue is opened: a dry run names one too.
+    args.database.refuse_to_overwrite(rejects)?;
     if args.files.iter().any(|input| is_input(input, rejects)) {
-        return Err(Error::RejectsOverInput { name: name() });
+        return Err(Error::RejectsOverInput { name: output_name(rejects) });
     }
     Ok(())
 }
@@ -351,39 +344,12 @@ fn place_and_reason(file: &str, reject: &Reject) -> String {
     output::plain(&format!("{file}, {}{id}{field}: {}", reject.place, reject.reason))
 }
 
-/// Where `--rejects` goes. A file is written beside its place and moved there at the end, so that what was there
-/// before is kept until this is whole.
-struct RejectsFile {
-    name: String,
-    output: BufWriter<Box<dyn Write>>,
-    /// What is written and where it belongs; `None` for standard output, pipes and devices.
-    unfinished: Option<Unfinished>,
-}
-
-/// A file that is removed when dropped, unless it was put in its place before.
-struct Unfinished {
-    path: PathBuf,
-    place: PathBuf,
-}
+/// Where `--rejects` goes: a table for people, who will open it in a spreadsheet.
+struct RejectsFile(OutputFile);
 
 impl RejectsFile {
     fn create(path: &Path) -> Result<Self, Error> {
-        let is_standard = path == Path::new(STANDARD);
-        let name = if is_standard { "standard output".to_owned() } else { path.display().to_string() };
-        let failed = |source| Error::Output { name: name.clone(), source };
-        let (output, unfinished): (Box<dyn Write>, _) = if is_standard {
-            (Box::new(io::stdout()), None)
-        } else if path.is_dir() {
-            return Err(Error::IsADirectory { name });
-        } else if path.exists() && !path.is_file() {
-            (Box::new(File::options().write(true).open(path).map_err(failed)?), None)
-        } else {
-            let place = resolved(path);
-            let path = with_suffix(&place, format!(".{}.partial", std::process::id()));
-            let file = File::create_new(&path).map_err(failed)?;
-            (Box::new(file), Some(Unfinished { path, place }))
-        };
-        let mut rejects = Self { name, output: BufWriter::new(output), unfinished };
+        let mut rejects = Self(OutputFile::create(path)?);
         rejects.line(["file", "place", "id", "field", "reason"])?;
         Ok(rejects)
     }
@@ -396,24 +362,13 @@ impl RejectsFile {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<(), Error> {
-        let moved = self.output.flush().and_then(|()| match &self.unfinished {
-            Some(Unfinished { path, place }) => fs::rename(path, place),
-            None => Ok(()),
-        });
-        moved.map_err(|source| Error::Output { name: self.name, source })
+    fn finish(self) -> Result<(), Error> {
+        self.0.finish()
     }
 
     fn line(&mut self, fields: [&str; 5]) -> Result<(), Error> {
-        let line = fields.map(csv_field).join(",");
-        writeln!(self.output, "{line}").map_err(|source| Error::Output { name: self.name.clone(), source })
-    }
-}
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        // Once it was moved, there is nothing left here to remove.
-        let _ = fs::remove_file(&self.path);
+        let line = fields.map(|field| csv_field(&guarded_cell(field)).into_owned()).join(",");
+        writeln!(self.0, "{line}").map_err(|source| self.0.failed(source))
     }
 }
 

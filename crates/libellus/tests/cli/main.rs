@@ -7,6 +7,8 @@ mod config;
 mod database_server;
 mod documents;
 mod embed;
+#[cfg(feature = "chores")]
+mod export_books;
 mod health;
 mod help;
 #[cfg(feature = "chores")]

@@ -4,8 +4,8 @@
 
 use super::npy;
 use crate::error::Error;
-use crate::output::csv_field;
 use clap::ValueEnum;
+use libellus_catalogue::export::csv_field;
 use libellus_encoder::Encoded;
 use serde::Serialize;
 use serde_json::Value;

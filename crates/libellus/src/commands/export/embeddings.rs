@@ -6,40 +6,32 @@ use crate::database::DatabaseArgs;
 use crate::error::Error;
 use crate::model::ModelArgs;
 use crate::outcome::Outcome;
-use crate::output::csv_field;
+use crate::output_file::OutputFile;
 use clap::ValueEnum;
+use libellus_catalogue::export::csv_field;
 use libellus_catalogue::{Access, PlacedEmbedding};
 use std::fmt::Write as _;
-use std::io::{self, BufWriter, Write};
+use std::io::Write;
+use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
 Examples:
-  libellus export embeddings > embeddings.csv
+  libellus export embeddings --output embeddings.csv
   libellus export embeddings --format jsonl --db books.db | zstd > embeddings.jsonl.zst
 
 Every fresh embedding of the model, one a row: book_id, passage (from 1), text_hash, space,
 precision, embedding. `libellus import embeddings` reads both formats, and every bit comes back.";
 
-/// What can be typed after `export`.
+/// What can be typed after `export embeddings`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    #[command(subcommand)]
-    what: What,
-}
-
-#[derive(Debug, clap::Subcommand)]
-enum What {
-    /// Write every fresh embedding to standard output
-    Embeddings(EmbeddingsArgs),
-}
-
-#[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
-struct EmbeddingsArgs {
     /// How they are written
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    /// Where they go; `-` is standard output
+    #[arg(long, value_name = "FILE", default_value = "-")]
+    output: PathBuf,
     #[command(flatten)]
     database: DatabaseArgs,
     #[command(flatten)]
@@ -55,13 +47,13 @@ enum Format {
     Jsonl,
 }
 
-/// Writes them to standard output.
+/// Writes them.
 pub fn run(args: &Args) -> Result<Outcome, Error> {
-    let What::Embeddings(args) = &args.what;
+    args.database.refuse_to_overwrite(&args.output)?;
     let encoder = args.model.open()?;
     let catalogue = args.database.open_existing(Access::ReadOnly)?;
     let space = &encoder.info().fingerprint.space;
-    let mut output = BufWriter::new(io::stdout().lock());
+    let mut output = OutputFile::create(&args.output)?;
     let mut written = match args.format {
         Format::Csv => output.write_all(b"book_id,passage,text_hash,space,precision,embedding\n"),
         Format::Jsonl => Ok(()),
@@ -72,7 +64,8 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
             written = output.write_all(line(&embedding, space, args.format).as_bytes());
         }
     })?;
-    written.and_then(|()| output.flush()).map_err(Error::stdout)?;
+    written.map_err(|source| output.failed(source))?;
+    output.finish()?;
     Ok(Outcome::Done)
 }
 

@@ -1,0 +1,116 @@
+//! What a book's `extra` fields hold that other formats have a place for.
+//!
+//! They have the names of the file that the book came from: ours for MARC and ONIX, anything in a table. Letter case,
+//! spaces and punctuation do not matter.
+
+use crate::Book;
+use crate::import::bare_name;
+use serde_json::Value;
+
+/// Something that more than one format has a place for.
+#[derive(Clone, Copy)]
+pub(super) enum Known {
+    Edition,
+    Place,
+    Pages,
+    Extent,
+    Series,
+    Url,
+    Notes,
+    Contents,
+    Contributors,
+    OtherTitles,
+    Lccn,
+    Oclc,
+    Issn,
+    CallNumber,
+    Dewey,
+    OriginalLanguage,
+}
+
+impl Known {
+    /// The names that it may have, the best first.
+    fn names(self) -> &'static [&'static str] {
+        match self {
+            Known::Edition => &["edition", "edition statement"],
+            Known::Place => &["place of publication", "publisher place", "place"],
+            Known::Pages => &["pages", "number of pages", "page count", "num pages"],
+            Known::Extent => &["extent", "physical description"],
+            Known::Series => &["series"],
+            Known::Url => &["url", "link"],
+            Known::Notes => &["notes"],
+            Known::Contents => &["contents", "table of contents"],
+            Known::Contributors => &["contributors"],
+            Known::OtherTitles => &["alternative titles", "other titles"],
+            Known::Lccn => &["lccn"],
+            Known::Oclc => &["oclc"],
+            Known::Issn => &["issn"],
+            Known::CallNumber => &["call number", "lc classification"],
+            Known::Dewey => &["dewey", "dewey decimal", "ddc"],
+            Known::OriginalLanguage => &["original language"],
+        }
+    }
+
+    /// Its texts; none if the book has no such thing.
+    pub fn of(self, book: &Book) -> Vec<String> {
+        let found = self.names().iter().find_map(|name| {
+            let wanted = bare_name(name);
+            book.extra.iter().find(|(name, _)| bare_name(name) == wanted).map(|(_, value)| value)
+        });
+        match found {
+            Some(Value::Array(values)) => values.iter().filter_map(text).collect(),
+            Some(value) => text(value).into_iter().collect(),
+            None => Vec::new(),
+        }
+    }
+
+    /// The first of them.
+    pub fn first(self, book: &Book) -> Option<String> {
+        self.of(book).into_iter().next()
+    }
+}
+
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()).filter(|text| !text.trim().is_empty()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// The address, if it is one of the web.
+pub(super) fn url(book: &Book) -> Option<String> {
+    Known::Url.of(book).into_iter().find(|url| url.starts_with("http://") || url.starts_with("https://"))
+}
+
+/// The number of pages, if it is a number.
+pub(super) fn pages(book: &Book) -> Option<u32> {
+    Known::Pages.first(book)?.trim().trim_end_matches(".0").parse().ok()
+}
+
+/// A text on one line.
+pub(super) fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>().trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn names_are_recognised_in_any_spelling() {
+        let mut book = Book::default();
+        for (name, value) in [
+            ("Number of Pages", json!("412.0")),
+            ("Series", json!(["Dune ; 1", 2, null])),
+            ("URL", json!(["ftp://x", "https://example.org/1"])),
+        ] {
+            book.extra.insert(name.to_owned(), value);
+        }
+        assert_eq!(pages(&book), Some(412));
+        assert_eq!(Known::Series.of(&book), ["Dune ; 1", "2"]);
+        assert_eq!(url(&book).as_deref(), Some("https://example.org/1"));
+        assert!(Known::Edition.of(&book).is_empty());
+    }
+}
