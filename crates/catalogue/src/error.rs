@@ -279,6 +279,32 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// A restore would be into a catalogue that is used.
+    #[error(
+        "the catalogue `{location}` has {books} books already; restore into a new one, or replace them with `--replace`"
+    )]
+    NotEmpty {
+        /// The path or address.
+        location: String,
+        /// How many.
+        books: i64,
+    },
+    /// A snapshot that is none, or not whole.
+    #[error("cannot restore `{name}`: {reason}; nothing was changed")]
+    Snapshot {
+        /// The file.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file that cannot be written.
+    #[error("cannot write `{name}`")]
+    Output {
+        /// The file.
+        name: String,
+        /// What the system said.
+        source: io::Error,
+    },
     /// An import's input is a directory.
     #[error("`{name}` is a directory; give a file, e.g. CSV, JSONL or MARC")]
     InputIsDirectory {

@@ -2,10 +2,11 @@
 //!
 //! Data runs from top to bottom: [`import`] turns files into [`Book`]s, [`cut_passages`] cuts a book's text into
 //! pieces that a model reads whole, and the [`Catalogue`] keeps both, with the embeddings that were made from them.
-//! [`export`] writes books for other programs.
+//! [`export`] writes books for other programs, [`write_snapshot`] all of a catalogue, and [`check`] says whether it is whole.
 #![forbid(unsafe_code)]
 
 mod book;
+pub mod check;
 mod error;
 pub mod export;
 pub mod import;
@@ -13,12 +14,14 @@ pub mod isbn;
 mod location;
 mod passage;
 mod sentence;
+mod snapshot;
 mod store;
 
 pub use book::Book;
 pub use error::{DatabaseFault, Error};
 pub use location::Location;
 pub use passage::{Passage, PassageCutter, cut_passages};
+pub use snapshot::{SnapshotCounts, check_snapshot, restore_snapshot, write_snapshot};
 #[cfg(feature = "postgres")]
 pub use store::PostgresAddress;
 pub use store::{

@@ -45,6 +45,11 @@ impl VectorIndex {
         self.groups.len()
     }
 
+    /// The group of each row, ascending.
+    pub fn groups(&self) -> &[u32] {
+        &self.groups
+    }
+
     /// Whether there is no row.
     pub fn is_empty(&self) -> bool {
         self.groups.is_empty()

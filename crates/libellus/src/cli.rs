@@ -2,7 +2,9 @@
 
 #[cfg(feature = "lambda")]
 use crate::commands::lambda;
-use crate::commands::{backfill, config, embed, eval, export, health, import, model, search, serve};
+#[cfg(feature = "chores")]
+use crate::commands::snapshot;
+use crate::commands::{backfill, check, config, embed, eval, export, health, import, model, search, serve};
 use crate::error::Error;
 use crate::outcome::Outcome;
 use clap::{Parser, Subcommand, ValueEnum};
@@ -63,6 +65,14 @@ enum Command {
     Export(export::Args),
     /// Embed the passages that have no fresh embedding
     Backfill(backfill::Args),
+    /// Look whether the catalogue is whole, and mend it
+    Check(check::Args),
+    /// Write the whole catalogue to one file
+    #[cfg(feature = "chores")]
+    Snapshot(snapshot::SnapshotArgs),
+    /// Make a catalogue of a snapshot
+    #[cfg(feature = "chores")]
+    Restore(snapshot::RestoreArgs),
     /// Turn texts into vectors
     Embed(embed::Args),
     /// Look at models, fetch them, and pack them
@@ -97,6 +107,11 @@ impl Cli {
             Command::Import(args) => import::run(&args),
             Command::Export(args) => export::run(&args),
             Command::Backfill(args) => backfill::run(&args),
+            Command::Check(args) => check::run(&args),
+            #[cfg(feature = "chores")]
+            Command::Snapshot(args) => snapshot::run(&args),
+            #[cfg(feature = "chores")]
+            Command::Restore(args) => snapshot::restore(&args),
             Command::Embed(args) => embed::run(&args),
             Command::Model(args) => model::run(&args),
             Command::Eval(args) => eval::run(&args),

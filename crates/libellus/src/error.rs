@@ -302,7 +302,8 @@ impl Error {
                 Catalogue::UnknownScheme { .. }
                 | Catalogue::NotAFile { .. }
                 | Catalogue::BadAddress { .. }
-                | Catalogue::WithoutPostgres,
+                | Catalogue::WithoutPostgres
+                | Catalogue::Snapshot { .. },
             )
             | Error::NoSuchModel { .. }
             | Error::IsADirectory { .. }

@@ -13,6 +13,8 @@ pub enum Outcome {
     NothingUsable,
     /// Some of what should have been embedded could not be; it was said why.
     NotEmbedded,
+    /// A check found something wrong or missing; it was said what.
+    Faulty,
     /// Stopped by Ctrl-C or SIGTERM; what was finished is kept.
     Interrupted,
 }
@@ -21,7 +23,7 @@ impl From<Outcome> for ExitCode {
     fn from(outcome: Outcome) -> Self {
         ExitCode::from(match outcome {
             Outcome::Done => 0,
-            Outcome::WithRejects | Outcome::NotEmbedded => 1,
+            Outcome::WithRejects | Outcome::NotEmbedded | Outcome::Faulty => 1,
             Outcome::NothingUsable => 2,
             Outcome::Interrupted => crate::interrupt::EXIT_CODE,
         })

@@ -1,6 +1,7 @@
 //! The store: where a catalogue is kept, and what every such place promises.
 //!
 //! - `claim.rs`: what a worker asks for, and what became of passages that could not be embedded;
+//! - `dump.rs`: everything that a store holds, row by row;
 //! - `row.rs`: a book and its passages as every store keeps them;
 //! - `sqlite/`: one file, the default;
 //! - `postgres/`: a database on a server.
@@ -9,6 +10,7 @@
 //! one transaction, and raises the *revision* if something changed that a search could show.
 
 mod claim;
+mod dump;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod row;
@@ -20,9 +22,12 @@ pub use postgres::PostgresAddress;
 pub use claim::{Claim, FailedPassage, Failure, MAX_ATTEMPTS, QueueCounts};
 
 use crate::{Book, Error, Location, PassageCutter};
+pub(crate) use dump::{DumpRow, DumpedEmbedding, DumpedPassage};
+use dump::{NextRow, TakeRow};
 #[cfg(feature = "postgres")]
 use postgres::PostgresStore;
-use row::{CutBook, Written};
+use row::Written;
+pub(crate) use row::{BookRow, CutBook, PassageRow, text_hash};
 use sqlite::SqliteStore;
 use std::collections::HashMap;
 use std::fmt;
@@ -127,6 +132,15 @@ pub struct PlacedPassage {
     pub text_hash: [u8; 16],
 }
 
+/// Something that is wrong with the database itself.
+#[derive(Clone, Debug)]
+pub(crate) struct DatabaseFinding {
+    /// Whether it is a row whose book or passage is gone.
+    pub is_orphan: bool,
+    /// In words.
+    pub words: String,
+}
+
 /// A place where a catalogue is kept. Each method keeps the promise of [`Catalogue`]'s method of the same name.
 trait Store: fmt::Debug + Send + Sync {
     fn location(&self) -> &str;
@@ -153,6 +167,12 @@ trait Store: fmt::Debug + Send + Sync {
     fn failed_passages(&self, space: &str, limit: usize) -> Result<Vec<FailedPassage>, Error>;
     fn forget_failures(&self, space: &str) -> Result<u64, Error>;
     fn spaces(&self) -> Result<Vec<(String, u64)>, Error>;
+
+    fn dump(&self, take: TakeRow<'_>) -> Result<(), Error>;
+    fn restore(&self, replace: bool, next: NextRow<'_>) -> Result<(), Error>;
+    fn faults_of_database(&self) -> Result<Vec<DatabaseFinding>, Error>;
+    fn delete_orphans(&self) -> Result<u64, Error>;
+    fn delete_embeddings(&self, keys: &[(i64, &str)]) -> Result<u64, Error>;
 }
 
 /// A catalogue of books. Shared freely between threads.
@@ -397,6 +417,37 @@ impl Catalogue {
     /// As [`Catalogue::revision`].
     pub fn spaces(&self) -> Result<Vec<(String, u64)>, Error> {
         self.store.spaces()
+    }
+
+    /// Hands over every row as of one moment.
+    ///
+    /// # Errors
+    /// As [`Catalogue::each_book`], and what `take` fails with.
+    pub(crate) fn dump(&self, take: TakeRow<'_>) -> Result<(), Error> {
+        self.store.dump(take)
+    }
+
+    /// Puts rows in instead of all that is there, in one transaction.
+    ///
+    /// # Errors
+    /// [`Error::NotEmpty`], those of [`Catalogue::put_books`], and what `next` fails with; then nothing is changed.
+    pub(crate) fn restore(&self, replace: bool, next: NextRow<'_>) -> Result<(), Error> {
+        self.store.restore(replace, next)
+    }
+
+    /// What the database's own check of itself finds.
+    pub(crate) fn faults_of_database(&self) -> Result<Vec<DatabaseFinding>, Error> {
+        self.store.faults_of_database()
+    }
+
+    /// Deletes rows whose book or passage is gone; returns how many.
+    pub(crate) fn delete_orphans(&self) -> Result<u64, Error> {
+        self.store.delete_orphans()
+    }
+
+    /// Deletes embeddings, by passage and space; returns how many.
+    pub(crate) fn delete_embeddings(&self, keys: &[(i64, &str)]) -> Result<u64, Error> {
+        self.store.delete_embeddings(keys)
     }
 
     /// Fields of strings and of values that were read as JSON are always JSON again, so this is our own bug.

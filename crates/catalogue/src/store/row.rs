@@ -7,7 +7,7 @@ use crate::{Book, Passage, PassageCutter, cut_passages};
 use sha2::{Digest, Sha256};
 
 /// A book to write, cut into passages.
-pub(super) struct CutBook {
+pub(crate) struct CutBook {
     pub book: BookRow,
     pub passages: Vec<PassageRow>,
 }
@@ -21,7 +21,7 @@ impl CutBook {
 }
 
 /// A passage as the table holds it.
-pub(super) struct PassageRow {
+pub(crate) struct PassageRow {
     pub ordinal: u32,
     pub context: String,
     pub text: String,
@@ -38,7 +38,7 @@ impl PassageRow {
 }
 
 /// What tells whether an embedding was made from this text: the first half of its SHA-256.
-fn text_hash(embedding_text: &str) -> [u8; 16] {
+pub(crate) fn text_hash(embedding_text: &str) -> [u8; 16] {
     let digest = Sha256::digest(embedding_text.as_bytes());
     std::array::from_fn(|at| digest[at])
 }
@@ -49,7 +49,7 @@ pub(super) const BOOK_COLUMNS: &str =
 
 /// A book as the table holds it.
 #[derive(Clone, PartialEq)]
-pub(super) struct BookRow {
+pub(crate) struct BookRow {
     pub id: String,
     pub title: String,
     pub subtitle: Option<String>,

@@ -10,6 +10,7 @@ use crate::interrupt::Interrupt;
 use crate::model::ModelArgs;
 use crate::outcome::Outcome;
 use crate::output;
+use libellus_catalogue::check::checked_vector;
 use libellus_catalogue::import::{EmbeddingRow, Reject, each_embedding_row};
 use libellus_catalogue::{Access, Catalogue, NewEmbedding, PlacedPassage};
 use libellus_encoder::Fingerprint;
@@ -41,8 +42,6 @@ const BATCH: usize = 1000;
 /// Rejects shown on standard error, and kept for `--json`.
 const SHOWN: usize = 10;
 const KEPT: usize = 10_000;
-/// How far a vector's length may be from 1: what four decimals leave of a vector of our models.
-const LENGTH_TOLERANCE: f64 = 2e-3;
 
 /// What can be typed after `import embeddings`.
 #[derive(Debug, clap::Args)]
@@ -221,7 +220,7 @@ struct Checks<'a> {
 
 impl Checks<'_> {
     fn row(&self, row: EmbeddingRow) -> Result<EmbeddingRow, Reject> {
-        match self.origin(&row).and_then(|()| self.vector(&row.vector)) {
+        match self.origin(&row).and_then(|()| checked_vector(&row.vector, Some(self.dim))) {
             Ok(()) => Ok(row),
             Err(reason) => Err(reject(&row, reason)),
         }
@@ -241,20 +240,6 @@ impl Checks<'_> {
         let precision = precision_of(row);
         if !["f32", "int8", "int8-words4"].contains(&precision) {
             return Err(format!("the precision `{precision}` is not known"));
-        }
-        Ok(())
-    }
-
-    fn vector(&self, vector: &[f32]) -> Result<(), String> {
-        if vector.len() != self.dim {
-            return Err(format!("the vector has {} numbers, the model's have {}", vector.len(), self.dim));
-        }
-        if vector.iter().any(|number| !number.is_finite()) {
-            return Err("the vector has a number that is not finite".to_owned());
-        }
-        let length = vector.iter().map(|&number| f64::from(number).powi(2)).sum::<f64>().sqrt();
-        if (length - 1.0).abs() > LENGTH_TOLERANCE {
-            return Err(format!("the vector is not normalised: its length is {length:.4}, not 1"));
         }
         Ok(())
     }

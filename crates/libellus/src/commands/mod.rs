@@ -1,6 +1,7 @@
 //! One file per command: parse, call, print. Nothing here decides what a book, a vector or a rank is.
 
 pub mod backfill;
+pub mod check;
 pub mod config;
 pub mod embed;
 pub mod eval;
@@ -13,3 +14,5 @@ pub mod lambda;
 pub mod model;
 pub mod search;
 pub mod serve;
+#[cfg(feature = "chores")]
+pub mod snapshot;

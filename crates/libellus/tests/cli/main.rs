@@ -26,5 +26,7 @@ mod pull;
 mod runtime_api;
 mod service;
 mod signals;
+#[cfg(feature = "chores")]
+mod snapshot;
 mod support;
 mod workers;

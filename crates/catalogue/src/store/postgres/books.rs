@@ -120,6 +120,21 @@ async fn insert(client: &Client, pending: &mut [Pending<'_>]) -> Answer<()> {
     Ok(())
 }
 
+/// Adds books under numbers of the caller's choice.
+pub(super) async fn insert_with_numbers(client: &Client, books: &[(i64, Cow<'_, BookRow>)]) -> Answer<()> {
+    let pending: Vec<Pending<'_>> = books
+        .iter()
+        .map(|(rowid, row)| Pending { rowid: Some(*rowid), row: Cow::Borrowed(row), passages: &[], changed: true })
+        .collect();
+    let sql = format!(
+        "INSERT INTO libellus.books (book_rowid, id, title, subtitle, authors, isbns, publisher, year, language, \
+         subjects, audience, description, extra) OVERRIDING SYSTEM VALUE \
+         SELECT n.book_rowid, n.id, n.title, n.subtitle, n.authors::json, n.isbns::json, n.publisher, n.year, \
+         n.language, n.subjects::json, n.audience, n.description, n.extra::json {BATCH} ORDER BY n.place"
+    );
+    client.execute_typed(&sql, &Columns::of(&pending.iter().collect::<Vec<_>>()).parameters()).await.map(drop)
+}
+
 /// Makes the books' passages these; one that did not change is not touched. Returns how many did.
 async fn put_passages(client: &Client, pending: &[Pending<'_>]) -> Answer<u64> {
     let passages: Vec<(i64, &PassageRow)> = pending
@@ -148,7 +163,7 @@ async fn put_passages(client: &Client, pending: &[Pending<'_>]) -> Answer<u64> {
              AS n(book_rowid, ordinal, context, text, text_hash) ORDER BY n.book_rowid, n.ordinal \
              ON CONFLICT (book_rowid, ordinal) DO UPDATE \
              SET context = excluded.context, text = excluded.text, text_hash = excluded.text_hash \
-             WHERE p.text_hash <> excluded.text_hash OR p.text <> excluded.text",
+             WHERE p.text_hash <> excluded.text_hash OR p.text <> excluded.text OR p.context <> excluded.context",
             parameters,
         )
         .await

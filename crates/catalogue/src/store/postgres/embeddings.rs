@@ -121,6 +121,15 @@ pub(super) async fn put(
     Ok((stored, Changed::from(stored > 0)))
 }
 
+pub(super) async fn delete(client: &Client, keys: &[(i64, &str)]) -> Answer<(u64, Changed)> {
+    let (passage_ids, spaces): (Vec<i64>, Vec<&str>) = keys.iter().copied().unzip();
+    let parameters: &[Parameter<'_>] = &[(&passage_ids, Type::INT8_ARRAY), (&spaces, Type::TEXT_ARRAY)];
+    let sql = "DELETE FROM libellus.embeddings e USING unnest($1::int8[], $2::text[]) AS n(passage_id, space) \
+               WHERE e.passage_id = n.passage_id AND e.space = n.space";
+    let deleted = client.execute_typed(sql, parameters).await?;
+    Ok((deleted, Changed::from(deleted > 0)))
+}
+
 pub(super) async fn spaces(client: &Client) -> Answer<Vec<(String, u64)>> {
     let sql = "SELECT space, count(*) FROM libellus.embeddings GROUP BY space ORDER BY space COLLATE \"C\"";
     let rows = client.query_typed(sql, &[]).await?;

@@ -5,13 +5,14 @@
 //! - `pool.rs`: connections, transactions, and what happens when the server goes away;
 //! - `failure.rs`: what is wrong, in words;
 //! - `schema.rs`: the tables and their versions;
-//! - `books.rs`, `embeddings.rs`, `claims.rs`: the statements; `text.rs`: what text cannot hold.
+//! - `books.rs`, `embeddings.rs`, `claims.rs`, `dump.rs`: the statements; `text.rs`: what text cannot hold.
 //!
 //! Writers queue at the row that holds the revision, so that whoever sees a revision sees all that came before it.
 
 mod address;
 mod books;
 mod claims;
+mod dump;
 mod embeddings;
 mod failure;
 mod pool;
@@ -21,10 +22,11 @@ mod tls;
 
 pub use address::PostgresAddress;
 
+use super::dump::{NextRow, TakeRow};
 use super::row::{BookRow, CutBook};
 use super::{
-    Access, Claim, EmbeddedPassage, FailedPassage, NewEmbedding, PendingPassage, PlacedEmbedding, PlacedPassage,
-    QueueCounts, Statistics, Store, WriteOutcome,
+    Access, Claim, DatabaseFinding, EmbeddedPassage, FailedPassage, NewEmbedding, PendingPassage, PlacedEmbedding,
+    PlacedPassage, QueueCounts, Statistics, Store, WriteOutcome,
 };
 use crate::{Book, Error};
 use failure::{Failure, named};
@@ -139,19 +141,62 @@ impl PostgresStore {
         parameters: &[Parameter<'_>],
         visit: &mut dyn FnMut(&Row) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let named = self.named(action);
-        let client = self.pool.connect_apart().map_err(&named)?;
-        let library = |error| named(Failure::Library(error));
-        let begin = format!("BEGIN READ ONLY; {}", self.pool.limits(WALK_TIMEOUT));
-        block_on(client.batch_execute(&begin)).map_err(library)?;
+        let client = self.begin_apart(action, "READ ONLY")?;
+        self.stream(action, &client, sql, parameters, visit)?;
+        // A pooler would close the server's connection of a client that leaves within a transaction.
+        let _ = block_on(client.batch_execute("COMMIT"));
+        Ok(())
+    }
+
+    /// Begins a long transaction on a connection of its own.
+    fn begin_apart(&self, action: &'static str, mode: &str) -> Result<Client, Error> {
+        let client = self.pool.connect_apart().map_err(self.named(action))?;
+        let begin = format!("BEGIN {mode}; {}", self.pool.limits(WALK_TIMEOUT));
+        block_on(client.batch_execute(&begin)).map_err(|error| self.named(action)(Failure::Library(error)))?;
+        Ok(client)
+    }
+
+    /// Reads what a statement finds, row by row, inside a transaction.
+    fn stream(
+        &self,
+        action: &'static str,
+        client: &Client,
+        sql: &str,
+        parameters: &[Parameter<'_>],
+        visit: &mut dyn FnMut(&Row) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let library = |error| self.named(action)(Failure::Library(error));
         let parameters = parameters.iter().map(|(value, kind)| (*value, kind.clone()));
         let mut rows = pin!(block_on(client.query_typed_raw(sql, parameters)).map_err(library)?);
         while let Some(row) = block_on(rows.next()) {
             visit(&row.map_err(library)?)?;
         }
-        // A pooler would close the server's connection of a client that leaves within a transaction.
-        let _ = block_on(client.batch_execute("COMMIT"));
         Ok(())
+    }
+
+    /// Puts rows in instead of all that is there, inside a transaction.
+    fn replace_all(&self, client: &Client, replace: bool, next: NextRow<'_>) -> Result<(), Error> {
+        let library = |error| self.named("restoring")(Failure::Library(error));
+        let run = |sql| block_on(client.execute_typed(sql, &[])).map_err(library);
+        run("SELECT FROM libellus.meta WHERE key = 'revision' FOR UPDATE")?;
+        let count = block_on(client.query_typed_one("SELECT count(*) FROM libellus.books", &[])).map_err(library)?;
+        let books: i64 = count.try_get(0).map_err(library)?;
+        if books > 0 && !replace {
+            return Err(Error::NotEmpty { location: self.location.clone(), books });
+        }
+        let offsets = block_on(dump::highest(client)).map_err(library)?;
+        run("DELETE FROM libellus.books")?;
+        let mut batch = dump::Batch::default();
+        while let Some(row) = next()? {
+            batch.push(row);
+            if batch.is_full() {
+                block_on(batch.write(client, offsets, &self.vector_type)).map_err(library)?;
+            }
+        }
+        block_on(batch.write(client, offsets, &self.vector_type)).map_err(library)?;
+        block_on(dump::advance(client)).map_err(library)?;
+        run("UPDATE libellus.meta SET value = value + 1 WHERE key = 'revision'")?;
+        block_on(client.batch_execute("COMMIT")).map_err(library)
     }
 
     /// A row is a book again, unless someone wrote other JSON into the table.
@@ -289,5 +334,42 @@ impl Store for PostgresStore {
 
     fn spaces(&self) -> Result<Vec<(String, u64)>, Error> {
         self.read("reading the spaces", async |client| embeddings::spaces(client).await)
+    }
+
+    fn dump(&self, take: TakeRow<'_>) -> Result<(), Error> {
+        let action = "reading everything";
+        // All statements see the state that the first one sees.
+        let client = self.begin_apart(action, "ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
+        for (sql, read) in dump::tables() {
+            self.stream(action, &client, &sql, &[], &mut |row| {
+                take(read(row).map_err(|source| self.named(action)(source.into()))?)
+            })?;
+        }
+        let _ = block_on(client.batch_execute("COMMIT"));
+        Ok(())
+    }
+
+    // Not begun anew when the server goes away meanwhile: what was handed over cannot be had again.
+    fn restore(&self, replace: bool, next: NextRow<'_>) -> Result<(), Error> {
+        self.check_writable()?;
+        let client = self.begin_apart("restoring", "READ WRITE")?;
+        let restored = self.replace_all(&client, replace, next);
+        if restored.is_err() {
+            let _ = block_on(client.batch_execute("ROLLBACK"));
+        }
+        restored
+    }
+
+    // The server vouches for its files, and keeps rows from losing what they belong to.
+    fn faults_of_database(&self) -> Result<Vec<DatabaseFinding>, Error> {
+        Ok(Vec::new())
+    }
+
+    fn delete_orphans(&self) -> Result<u64, Error> {
+        Ok(0)
+    }
+
+    fn delete_embeddings(&self, keys: &[(i64, &str)]) -> Result<u64, Error> {
+        self.write("deleting embeddings", async |client| embeddings::delete(client, keys).await)
     }
 }

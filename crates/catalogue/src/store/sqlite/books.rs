@@ -86,7 +86,7 @@ fn put_passages(transaction: &Transaction<'_>, book_rowid: i64, passages: &[Pass
         "INSERT INTO passages (book_rowid, ordinal, context, text, text_hash) VALUES (?1, ?2, ?3, ?4, ?5) \
          ON CONFLICT (book_rowid, ordinal) DO UPDATE \
          SET context = excluded.context, text = excluded.text, text_hash = excluded.text_hash \
-         WHERE text_hash <> excluded.text_hash OR text <> excluded.text",
+         WHERE text_hash <> excluded.text_hash OR text <> excluded.text OR context <> excluded.context",
     )?;
     let mut changed = 0;
     for passage in passages {
@@ -99,7 +99,7 @@ fn put_passages(transaction: &Transaction<'_>, book_rowid: i64, passages: &[Pass
     Ok(changed > 0)
 }
 
-fn from_row(row: &Row<'_>, first: usize) -> rusqlite::Result<BookRow> {
+pub(super) fn from_row(row: &Row<'_>, first: usize) -> rusqlite::Result<BookRow> {
     Ok(BookRow {
         id: row.get(first)?,
         title: row.get(first + 1)?,
@@ -122,7 +122,7 @@ fn into_book(row: BookRow) -> rusqlite::Result<Book> {
 }
 
 /// Calls `execute` with the values in the order of [`BOOK_COLUMNS`].
-fn bind(
+pub(super) fn bind(
     book: &BookRow,
     execute: impl FnOnce(&[&dyn rusqlite::ToSql]) -> rusqlite::Result<usize>,
 ) -> rusqlite::Result<usize> {

@@ -81,6 +81,15 @@ pub(super) fn put(
     Ok((stored, Changed::from(stored > 0)))
 }
 
+pub(super) fn delete(transaction: &Transaction<'_>, keys: &[(i64, &str)]) -> rusqlite::Result<(u64, Changed)> {
+    let mut delete = transaction.prepare_cached("DELETE FROM embeddings WHERE passage_id = ?1 AND space = ?2")?;
+    let mut deleted = 0;
+    for key in keys {
+        deleted += delete.execute(params![key.0, key.1])? as u64;
+    }
+    Ok((deleted, Changed::from(deleted > 0)))
+}
+
 pub(super) fn each_placed(
     connection: &Connection,
     space: &str,

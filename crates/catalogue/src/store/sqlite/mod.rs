@@ -4,6 +4,7 @@
 //! - `schema.rs`: the tables and their versions;
 //! - `books.rs`: books and the passages cut from them;
 //! - `embeddings.rs`: vectors, and which passages still need one;
+//! - `dump.rs`: everything out and in again, and what is wrong with the file;
 //! - `claims.rs`: which passages a worker has in hand, and which failed.
 //!
 //! The file is in WAL mode: readers go on reading while one process writes. A write begins with the intention
@@ -13,14 +14,16 @@
 
 mod books;
 mod claims;
+mod dump;
 mod embeddings;
 mod open;
 mod schema;
 
+use super::dump::{NextRow, TakeRow};
 use super::row::{BOOK_COLUMNS, BookRow, CutBook, PassageRow, Written};
 use super::{
-    Access, Claim, EmbeddedPassage, FailedPassage, Failure, NewEmbedding, PendingPassage, PlacedEmbedding,
-    PlacedPassage, QueueCounts, Statistics, Store, WriteOutcome,
+    Access, Claim, DatabaseFinding, EmbeddedPassage, FailedPassage, Failure, NewEmbedding, PendingPassage,
+    PlacedEmbedding, PlacedPassage, QueueCounts, Statistics, Store, WriteOutcome,
 };
 use crate::{Book, Error};
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
@@ -101,20 +104,32 @@ impl SqliteStore {
         action: &'static str,
         write: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<(T, Changed)>,
     ) -> Result<T, Error> {
+        self.write_or_undo(action, |transaction| write(transaction).map(Ok))
+    }
+
+    /// The same for what may also fail for reasons that are not SQLite's; the transaction is then undone.
+    fn write_or_undo<T>(
+        &self,
+        action: &'static str,
+        write: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<Result<(T, Changed), Error>>,
+    ) -> Result<T, Error> {
         if let Place::File { access: Access::ReadOnly, .. } = self.place {
             return Err(Error::OpenedReadOnly { location: self.location.clone() });
         }
         let run = || {
             let mut connection = self.lock();
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let (value, changed) = write(&transaction)?;
+            let (value, changed) = match write(&transaction)? {
+                Ok(written) => written,
+                Err(error) => return Ok(Err(error)),
+            };
             if changed == Changed::Yes {
                 transaction.prepare_cached("UPDATE meta SET value = value + 1 WHERE key = 'revision'")?.execute([])?;
             }
             transaction.commit()?;
-            Ok(value)
+            Ok(Ok(value))
         };
-        run().map_err(self.failed(action))
+        run().map_err(self.failed(action))?
     }
 }
 
@@ -240,6 +255,42 @@ impl Store for SqliteStore {
 
     fn spaces(&self) -> Result<Vec<(String, u64)>, Error> {
         self.read("reading the spaces", embeddings::spaces)
+    }
+
+    fn dump(&self, take: TakeRow<'_>) -> Result<(), Error> {
+        let mut outcome = Ok(());
+        self.walk("reading everything", |connection| {
+            outcome = dump::dump(connection, take)?;
+            Ok(())
+        })?;
+        outcome
+    }
+
+    fn restore(&self, replace: bool, next: NextRow<'_>) -> Result<(), Error> {
+        self.write_or_undo("restoring", |transaction| {
+            let books = transaction.query_row("SELECT count(*) FROM books", [], |row| row.get(0))?;
+            if books > 0 && !replace {
+                return Ok(Err(Error::NotEmpty { location: self.location.clone(), books }));
+            }
+            Ok(dump::restore(transaction, next)?.map(|()| ((), Changed::Yes)))
+        })
+    }
+
+    fn faults_of_database(&self) -> Result<Vec<DatabaseFinding>, Error> {
+        let mut found = Vec::new();
+        self.walk("checking the database", |connection| {
+            found = dump::faults(connection)?;
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    fn delete_orphans(&self) -> Result<u64, Error> {
+        self.write("deleting what belongs to nothing", dump::delete_orphans)
+    }
+
+    fn delete_embeddings(&self, keys: &[(i64, &str)]) -> Result<u64, Error> {
+        self.write("deleting embeddings", |transaction| embeddings::delete(transaction, keys))
     }
 }
 

@@ -1,0 +1,121 @@
+//! `libellus check`: whether the catalogue is what it should be, and mending what can be made again.
+
+use crate::commands::backfill;
+use crate::database::DatabaseArgs;
+use crate::error::Error;
+use crate::model::ModelArgs;
+use crate::outcome::Outcome;
+use crate::output;
+use libellus_catalogue::Access;
+use libellus_catalogue::check::{CheckReport, EmbeddingCounts, Finding, Repaired};
+use libellus_search::Library;
+use serde::Serialize;
+use std::fmt::Write as _;
+
+const EXAMPLES: &str = "\
+Examples:
+  libellus check
+  libellus check --repair && libellus backfill
+  libellus check --json --db postgresql://…
+
+Reads everything once: the database's own structure; passages, which must be those of their book;
+hashes, which must be their texts'; vectors, which must have the model's width, be finite and of length
+1; and the indexes that searches use, which are made and compared. It writes nothing, and may run
+beside `serve` and imports.
+
+--repair deletes what belongs to nothing and vectors that cannot be searched, and cuts passages again.
+`libellus backfill` then makes the embeddings that are missing.
+
+Exit codes: 0 all is well, 1 something is wrong or not embedded.";
+
+/// Findings shown to people.
+const SHOWN: usize = 20;
+
+/// What can be typed after `check`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Mend what can be made again
+    #[arg(long)]
+    repair: bool,
+    /// Print JSON: counts, embeddings by space and precision, findings
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    database: DatabaseArgs,
+    #[command(flatten)]
+    model: ModelArgs,
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Report<'a> {
+    well: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    repaired: Option<Repaired>,
+    #[serde(flatten)]
+    report: &'a CheckReport,
+}
+
+/// Checks, and prints what was found.
+pub fn run(args: &Args) -> Result<Outcome, Error> {
+    let access = if args.repair { Access::ReadWrite } else { Access::ReadOnly };
+    let library = Library::new(args.model.open()?, args.database.open_existing(access)?);
+    let mut report = library.check()?;
+    let repaired = match args.repair && report.found > 0 {
+        true => Some(library.repair(&report)?),
+        false => None,
+    };
+    if repaired.is_some() {
+        library.catalogue().settle()?;
+        report = library.check()?;
+    }
+    let well = report.is_well();
+    if args.json {
+        output::print_json(&Report { well, repaired, report: &report })?;
+    } else {
+        let space = &library.encoder().info().fingerprint.space;
+        output::print(&for_people(args, library.catalogue().location(), space, repaired, &report))?;
+    }
+    Ok(if well { Outcome::Done } else { Outcome::Faulty })
+}
+
+fn for_people(args: &Args, place: &str, space: &str, repaired: Option<Repaired>, report: &CheckReport) -> String {
+    let CheckReport { books, passages, revision, embeddings, missing, findings, found, .. } = report;
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    if let Some(Repaired { orphans, embeddings, books }) = repaired {
+        let _ = writeln!(
+            text,
+            "repaired: {orphans} stray rows and {embeddings} embeddings deleted, {books} books cut again"
+        );
+    }
+    let _ = writeln!(text, "{place}: {books} books, {passages} passages, revision {revision}");
+    for EmbeddingCounts { space: its, precision, fresh, stale, wrong } in embeddings {
+        let whose = if its == space { "this model's" } else { "another model's" };
+        let _ = writeln!(
+            text,
+            "  embeddings in {precision}, {whose} space ({its}): {fresh} fresh, {stale} stale, {wrong} wrong"
+        );
+    }
+    for Finding { book_id, detail, .. } in findings.iter().take(SHOWN) {
+        let book = book_id.as_ref().map(|id| format!("book `{id}`: ")).unwrap_or_default();
+        let _ = writeln!(text, "wrong: {}", output::plain(&format!("{book}{detail}")));
+    }
+    if *found > SHOWN as u64 {
+        let _ = writeln!(text, "wrong: … and {} more; --json lists them", found - SHOWN as u64);
+    }
+    if *missing > 0 {
+        let backfill = backfill::command(&args.database, &args.model);
+        let _ = writeln!(text, "{missing} passages have no fresh embedding of this model; `{backfill}` makes them");
+    }
+    match (found, args.repair) {
+        (0, _) if *missing == 0 => text.push_str("all is well\n"),
+        (1.., false) => {
+            let (db, model) = (args.database.flag(), args.model.flag());
+            let _ = writeln!(text, "`libellus check --repair{db}{model}` mends what can be made again");
+        }
+        _ => {}
+    }
+    text
+}
