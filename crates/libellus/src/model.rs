@@ -15,6 +15,9 @@ use std::sync::Arc;
 /// The model inside the executable, by the name that `model info` shows.
 pub const BUILTIN: &str = "all-MiniLM-L6-v2";
 
+/// Threads that a question is split between at most. Its steps last microseconds, so more gain little.
+const QUESTION_THREADS: usize = 2;
+
 /// `--model`, for every command that encodes.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ModelArgs {
@@ -44,18 +47,27 @@ impl ModelArgs {
     pub fn open(&self) -> Result<Arc<Encoder>, Error> {
         open(&self.model)
     }
+
+    /// Opens the model for a service: up to `threads` threads, which wait for questions, split one between them.
+    pub fn open_to_serve(&self, threads: usize) -> Result<Arc<Encoder>, Error> {
+        Ok(Arc::new(open_encoder(&self.model)?.with_team(threads.min(QUESTION_THREADS))))
+    }
 }
 
 /// Opens a model by name or path. The names of built-in models win, then comes what is there as a path, then what was
 /// pulled; `./NAME` is always a path.
 pub fn open(model: &str) -> Result<Arc<Encoder>, Error> {
+    open_encoder(model).map(Arc::new)
+}
+
+fn open_encoder(model: &str) -> Result<Encoder, Error> {
     if is_builtin(model) {
-        return Ok(Arc::new(Encoder::builtin()));
+        return Ok(Encoder::builtin());
     }
     let path = PathBuf::from(model);
     let found = if path.exists() { Some(path) } else { pulled_directory(model) };
     match found {
-        Some(path) => Ok(Arc::new(Encoder::open(&path)?)),
+        Some(path) => Ok(Encoder::open(&path)?),
         None => Err(Error::NoSuchModel { model: model.to_owned() }),
     }
 }

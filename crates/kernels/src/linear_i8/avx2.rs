@@ -4,7 +4,7 @@
 //! takes over its signs for every row anew; `sign` is slow on AMD's processors, so that is slower than half as many
 //! products each (by a factor of 1.65 on Zen 3).
 
-use super::{DotProducts, PANEL, QUAD, Sums, quads};
+use super::{DotProducts, MAX_ROWS, PANEL, QUAD, Sums, quads};
 use crate::isa::Avx2;
 use crate::lanes::avx2::F32x16;
 use std::arch::x86_64::*;
@@ -15,23 +15,33 @@ const BLOCK: usize = 96;
 /// Outputs at a time: a register has two sums for each of four outputs, and 6 rows × 2 registers fit the 16 there are.
 const OUTPUTS: usize = 8;
 
+/// A block of each row of a tile, widened.
+pub(super) struct Wide([[i16; BLOCK * QUAD]; MAX_ROWS]);
+
+impl Default for Wide {
+    fn default() -> Self {
+        Self([[0; BLOCK * QUAD]; MAX_ROWS])
+    }
+}
+
 impl DotProducts for F32x16<Avx2> {
     /// A pair is at most `2 · 255 · 127` in magnitude: 32 bits hold the sums as they are.
     const SHIFT: i32 = 0;
+    type Scratch = Wide;
 
     #[inline(always)]
-    fn dot_products<const ROWS: usize>(_: Avx2, x: &[u8], panel: &[i8], sums: &mut Sums) {
+    fn dot_products<const ROWS: usize>(_: Avx2, x: &[u8], panel: &[i8], wide: &mut Wide, sums: &mut Sums) {
         let quads = quads::<ROWS>(x, panel);
-        let mut wide = [[0; BLOCK * QUAD]; ROWS];
+        let wide = wide.0.first_chunk_mut::<ROWS>().expect("tiles are 1 to 6 rows high");
         for first in (0..quads).step_by(BLOCK) {
             let block = BLOCK.min(quads - first);
-            for (x, wide) in x.chunks_exact(quads * QUAD).zip(&mut wide) {
+            for (x, wide) in x.chunks_exact(quads * QUAD).zip(wide.iter_mut()) {
                 let x = &x[first * QUAD..][..block * QUAD];
                 x.iter().zip(wide).for_each(|(&x, wide)| *wide = i16::from(x));
             }
             let weights = &panel[first * QUAD * PANEL..][..block * QUAD * PANEL];
             // SAFETY: the proof shows AVX2; `weights` are whole groups of four, at most as many as `wide` has.
-            unsafe { block_products(&wide, weights, first > 0, sums) };
+            unsafe { block_products(wide, weights, first > 0, sums) };
         }
     }
 }

@@ -134,10 +134,18 @@ type Sums = [[i32; PANEL]; MAX_ROWS];
 trait DotProducts: Lanes {
     /// What is taken off the bytes of `x` before they are multiplied.
     const SHIFT: i32;
+    /// Memory for one call after the other; what it holds means nothing.
+    type Scratch: Default;
 
     /// `sums[t][n] = Σ (x[t][k] - SHIFT) · w[k, n]` for the `ROWS` rows that `x` holds end to end and the 64
     /// outputs of a panel, exact.
-    fn dot_products<const ROWS: usize>(proof: Self::Proof, x: &[u8], panel: &[i8], sums: &mut Sums);
+    fn dot_products<const ROWS: usize>(
+        proof: Self::Proof,
+        x: &[u8],
+        panel: &[i8],
+        scratch: &mut Self::Scratch,
+        sums: &mut Sums,
+    );
 }
 
 /// The outputs of panel `p`, for all rows.
@@ -153,7 +161,7 @@ fn panel_generic<L: DotProducts>(
     let stride = x.stride();
     let panel = &layer.packed[p * stride * PANEL..][..stride * PANEL];
     let outputs = Outputs::new(layer, p);
-    let mut sums: Sums = [[0; PANEL]; MAX_ROWS];
+    let (mut sums, mut scratch): (Sums, _) = ([[0; PANEL]; MAX_ROWS], L::Scratch::default());
     let next = layer.packed[(p + 1) * stride * PANEL..].chunks(stride * PANEL).next().unwrap_or_default();
     let count = x.rows().div_ceil(MAX_ROWS);
     for (i, (row, height)) in tiles(x.rows(), MAX_ROWS).enumerate() {
@@ -161,7 +169,7 @@ fn panel_generic<L: DotProducts>(
         let bytes = &x.bytes()[row * stride..][..height * stride];
         macro_rules! dot_products {
             ($($rows:literal)*) => { match height {
-                $($rows => L::dot_products::<$rows>(proof, bytes, panel, &mut sums),)*
+                $($rows => L::dot_products::<$rows>(proof, bytes, panel, &mut scratch, &mut sums),)*
                 _ => unreachable!("tiles are 1 to 6 rows high"),
             }};
         }

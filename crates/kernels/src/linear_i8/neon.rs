@@ -9,10 +9,11 @@ use std::array::from_fn;
 impl DotProducts for F32x16<Neon> {
     /// Bytes are made signed, so that `|x|` is at most 128.
     const SHIFT: i32 = 128;
+    type Scratch = ();
 
     /// Two products of bytes are at most `2 · 128 · 127 = 32,512` in magnitude, so their sum fits an `i16`.
     #[inline(always)]
-    fn dot_products<const ROWS: usize>(_: Neon, x: &[u8], panel: &[i8], sums: &mut Sums) {
+    fn dot_products<const ROWS: usize>(_: Neon, x: &[u8], panel: &[i8], (): &mut (), sums: &mut Sums) {
         let quads = quads::<ROWS>(x, panel);
         let (x, stride, panel) = (x.as_ptr(), quads * QUAD, panel.as_ptr());
         const BLOCK: usize = 2; // registers of 4 outputs: 6 × 2 × 2 sums fit the 32 registers

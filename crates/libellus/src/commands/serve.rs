@@ -97,7 +97,7 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
 ///
 /// A catalogue that is there but cannot be written is served as it is.
 fn open_library(args: &ServiceArgs) -> Result<(Library, Access), Error> {
-    let encoder = args.model.open()?;
+    let encoder = args.model.open_to_serve(args.threads.count())?;
     let (catalogue, access) = args.database.open_to_serve()?;
     if args.sample && access == Access::ReadWrite {
         let books = catalogue.statistics(&encoder.info().fingerprint.space)?.books;
