@@ -233,7 +233,7 @@ fn many_open_quotation_marks_end_in_a_reject_and_not_in_endless_reading() {
 #[test]
 fn what_cannot_be_imported_says_what_to_do() {
     type IsExpected = fn(&Error) -> bool;
-    let cases: [(&[u8], &[&str], IsExpected); 9] = [
+    let cases: [(&[u8], &[&str], IsExpected); 8] = [
         (b"", &["has no records"], |error| matches!(error, Error::NoRecords { .. })),
         (b" \n\n", &["has no records"], |error| matches!(error, Error::NoRecords { .. })),
         (b"title,author\n", &["has no records"], |error| matches!(error, Error::NoRecords { .. })),
@@ -243,7 +243,6 @@ fn what_cannot_be_imported_says_what_to_do() {
         (b"{\"name\": \"Dune\"}\n", &["found `name`"], |error| matches!(error, Error::NoTitleColumn { .. })),
         (b"PK\x03\x04zip", &["spreadsheet", "CSV"], |error| matches!(error, Error::NotText { .. })),
         (b"\x7fELF\0\0\0", &["zero bytes"], |error| matches!(error, Error::NotText { .. })),
-        (b"[\n{\"title\": \"Dune\"}\n]", &["jq -c"], |error| matches!(error, Error::NotText { .. })),
         (b"\"title,author\nDune,Herbert\n", &["header", "quotation mark"], |error| {
             matches!(error, Error::NotText { .. })
         }),
@@ -418,5 +417,105 @@ proptest! {
         let expected: Vec<String> =
             titles.iter().map(|title| title.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
         prop_assert_eq!(found, expected);
+    }
+}
+
+#[test]
+fn one_list_of_objects_is_read_as_their_lines_would_be() {
+    let lines = "{\"id\":1,\"title\":\"A [x] \\\"{y}\\\\\"}\n{\"id\":2,\"title\":\"B\",\"tags\":[\"c\",\"d\"]}\n";
+    let expected = books_of(&import_new(lines.as_bytes()).expect("reads").0);
+    for text in [
+        format!("[{}]", lines.trim().replace('\n', ",")),
+        format!("\u{feff} [\n{} ]\n\n", lines.trim().replace('\n', "\n,\n")),
+        "[{\"id\" : 1 ,\n\"title\":\"A [x] \\\"{y}\\\\\"\n} , {\"id\":2,\"title\":\"B\",\"tags\":\n[\"c\",\"d\"]}\n]"
+            .to_owned(),
+    ] {
+        let (catalogue, report) = import_new(text.as_bytes()).expect("reads");
+        assert_eq!((report.format, report.outcome()), (Some(Format::Json), ImportOutcome::Clean), "{text}: {report:?}");
+        assert_eq!(books_of(&catalogue), expected, "{text}");
+    }
+    let bad = "[{\"title\":\"A\"},\n7,\n null, \"text\", [{\"title\":\"no\"}],\n{\"title\" \"B\"},{\"author\":\"C\"},\n{\"title\":\"D\"}] x";
+    let (catalogue, report) = import_new(bad.as_bytes()).expect("reads");
+    let titles: Vec<String> = books_of(&catalogue).into_iter().map(|book| book.title).collect();
+    assert_eq!(titles, ["A", "D"]);
+    let lines: Vec<Place> = report.rejects.iter().map(|reject| reject.place).collect();
+    assert_eq!(lines, [2, 3, 3, 3, 4, 4, 5].map(Place::Line), "{:#?}", report.rejects);
+    let (catalogue, report) = import_new(b"[{\"title\":\"A\"},{\"title\":\"B").expect("reads");
+    assert_eq!((books_of(&catalogue).len(), report.rejected), (1, 1));
+    assert!(report.rejects[0].reason.contains("the list is not closed"), "{:?}", report.rejects);
+    assert!(matches!(error_of(b"[ ]"), Error::NoRecords { .. }));
+    let long = format!("[{{\"title\":\"{}\"}},{{\"title\":\"B\"}}]", "x".repeat(17 << 20));
+    let (catalogue, report) = import_new(long.as_bytes()).expect("reads");
+    assert_eq!((books_of(&catalogue).len(), report.rejected), (1, 1));
+    assert!(report.rejects[0].reason.contains("longer than 16 MiB"), "{:?}", report.rejects);
+}
+
+#[test]
+fn librarythings_json_loads_without_what_is_the_readers() {
+    let text = r#"{"1001":{"books_id":"1001","title":"Dune","sortcharacter":"1","public":"true","primaryauthor":"Herbert, Frank",
+        "authors":[{"lf":"Herbert, Frank","fl":"Frank Herbert","role":"Author"}],"publication":"Ace (1990), 535 pages",
+        "date":"1965","isbn":{"0":"0441172717","2":"9780441172719"},"originalisbn":"0441172717","ean":["9780441172719"],
+        "language":["English"],"language_codeA":["eng"],"ddc":{"code":["813.54"],"wording":["American fiction"]},
+        "subject":{"0":["Fiction","Science Fiction"]},"genre":["Fiction"],"series":["Dune (1)"],"tags":["sf"],
+        "summary":"Dune by Frank Herbert (1965)","rating":5,"review":"mine","privatecomment":"lent to Ann",
+        "lendingpatron":"Ann","entrydate":"2020-01-01","collections":["Your library"],"fromwhere":"shop","pages":"535 "},
+      "1002" : {"books_id":"1002","title":"Anon","isbn":[],"authors":[],"date":""}}"#;
+    let (catalogue, report) = import_new(text.as_bytes()).expect("reads");
+    assert_eq!(
+        (report.format, report.outcome(), report.warned),
+        (Some(Format::Json), ImportOutcome::Clean, 0),
+        "{report:?}"
+    );
+    let books = books_of(&catalogue);
+    let dune = &books[0];
+    assert_eq!((dune.id.as_str(), dune.title.as_str(), dune.year), ("1001", "Dune", Some(1965)));
+    assert_eq!(dune.authors, ["Frank Herbert"]);
+    assert_eq!(dune.isbns, ["0441172717", "9780441172719"]);
+    assert_eq!(dune.language.as_deref(), Some("en"));
+    assert_eq!(dune.subjects, ["Fiction", "Science Fiction", "sf"]);
+    assert_eq!(dune.description, None, "made of title, author and year");
+    let kept = serde_json::to_string(&books).expect("JSON");
+    for private in ["mine", "Ann", "2020", "Your library", "shop", "rating"] {
+        assert!(!kept.contains(private), "{private}: {kept}");
+    }
+    assert_eq!(dune.extra["series"], "Dune (1)");
+    assert_eq!(books[1].title, "Anon");
+}
+
+#[test]
+fn storygraphs_table_loads_without_what_is_the_readers() {
+    let text = "Title,Authors,Contributors,ISBN/UID,Format,Read Status,Date Added,Last Date Read,Dates Read,Read Count,\
+        Moods,Pace,Character- or Plot-Driven?,Strong Character Development?,Loveable Characters?,Diverse Characters?,\
+        Flawed Characters?,Star Rating,Review,Content Warnings,Content Warning Description,Tags,Owned?\n\
+        Dune,Frank Herbert,,9780441013593,paperback,read,2020/05/01,2020/05/03,2020/05/01-2020/05/03,1,\
+        \"adventurous, dark\",slow,Plot,Yes,No,Yes,No,4.5,\"<div>mine</div>\",,,\"sf, classics\",Yes\n";
+    let (catalogue, report) = import_new(text.as_bytes()).expect("reads");
+    assert_eq!((report.outcome(), report.warned), (ImportOutcome::Clean, 0), "{report:?}");
+    let book = &books_of(&catalogue)[0];
+    assert_eq!((book.id.as_str(), book.authors.join("; ").as_str()), ("isbn-9780441013593", "Frank Herbert"));
+    assert_eq!(book.subjects, ["sf", "classics"]);
+    assert_eq!(Vec::from_iter(book.extra.keys()), ["Format"], "{:?}", book.extra);
+}
+
+#[test]
+fn calibres_table_loads_as_its_library_does() {
+    let text = "author_sort,authors,comments,cover,formats,id,identifiers,isbn,languages,library_name,pubdate,publisher,\
+        rating,series,series_index,size,tags,timestamp,title,title_sort,uuid\n\
+        \"Gaiman, Neil & Pratchett, Terry\",Neil Gaiman & Terry Pratchett,\"<p>An angel.</p><p>A demon.</p>\",\
+        /home/ann/cover.jpg,\"epub, mobi\",7,isbn:9780060853983,9780060853983,eng,Ann's books,2006-11-28T00:00:00+00:00,\
+        Harper,8,Omens,1.0,1234,\"Fantasy, Humour\",2020-01-01T10:00:00+00:00,Good Omens,Good Omens,0a1b-uuid\n\
+        \"Unknown\",Unknown,,,,8,,,eng,Ann's books,0101-01-01T00:00:00+00:00,,,,,,,2020-01-01T10:00:00+00:00,Undated,,0a1c\n";
+    let (catalogue, report) = import_new(text.as_bytes()).expect("reads");
+    assert_eq!(report.outcome(), ImportOutcome::Clean, "{report:?}");
+    let books = books_of(&catalogue);
+    let omens = &books[0];
+    assert_eq!((omens.id.as_str(), omens.title.as_str(), omens.year), ("0a1b-uuid", "Good Omens", Some(2006)));
+    assert_eq!(omens.authors, ["Neil Gaiman", "Terry Pratchett"]);
+    assert_eq!(omens.description.as_deref(), Some("An angel.\n\nA demon."));
+    assert_eq!(omens.subjects, ["Fantasy", "Humour"]);
+    assert_eq!(books[1].year, None, "the year 101 means that nobody knows");
+    let kept = serde_json::to_string(&books).expect("JSON");
+    for private in ["/home/ann", "Ann's books", "2020", "rating"] {
+        assert!(!kept.contains(private), "{private}: {kept}");
     }
 }

@@ -3,9 +3,11 @@
 mod common;
 
 use common::{books_of, import_into, import_new};
-use libellus_catalogue::import::{Format, Place};
+use libellus_catalogue::Catalogue;
+use libellus_catalogue::import::{AuthorNames, Format, ImportOptions, Place, is_dump_of_authors};
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 const ONIX: &str = "<?xml version=\"1.0\"?><ONIXMessage release=\"3.0\" xmlns=\"http://ns.editeur.org/onix/3.0/reference\">\
     <Product><RecordReference>com.example.1</RecordReference><NotificationType>03</NotificationType>\
@@ -23,6 +25,32 @@ const ONIX: &str = "<?xml version=\"1.0\"?><ONIXMessage release=\"3.0\" xmlns=\"
     <PublishingDetail><Publisher><PublisherName>Ace</PublisherName></Publisher><PublishingDate><PublishingDateRole>01</PublishingDateRole><Date>19650801</Date></PublishingDate></PublishingDetail>\
     <RelatedMaterial><RelatedProduct><ProductIdentifier><ProductIDType>15</ProductIDType><IDValue>9780000000002</IDValue></ProductIdentifier></RelatedProduct></RelatedMaterial>\
     </Product></ONIXMessage>";
+
+#[test]
+fn open_librarys_authors_are_named_if_their_dump_is_given() {
+    let authors = "/type/author\t/authors/OL1A\t1\t2020\t{\"key\":\"/authors/OL1A\",\"name\":\"Frank  Herbert\"}\n\
+        /type/redirect\t/authors/OL2A\t1\t2020\t{\"location\":\"/authors/OL1A\"}\n\
+        /type/author\t/authors/OL3A\t1\t2020\t{\"name\":\"\"}\n/type/author\t/authors/OL4A\t1\t2020\tnot JSON\n";
+    let works = "/type/work\t/works/OL9W\t1\t2020\t{\"title\":\"Dune\",\"authors\":[{\"author\":{\"key\":\"/authors/OL1A\"}},\
+        {\"author\":{\"key\":\"/authors/OL7A\"}}]}\n/type/edition\t/books/OL8M\t1\t2020\t{\"title\":\"Dune\",\
+        \"by_statement\":\"by F. Herbert\",\"authors\":[{\"key\":\"/authors/OL1A\"}]}\n";
+    assert!(is_dump_of_authors(&mut authors.as_bytes()).expect("reads"));
+    for other in [works, "title\nDune\n", ""] {
+        assert!(!is_dump_of_authors(&mut other.as_bytes()).expect("reads"), "{other}");
+    }
+    let names = AuthorNames::new().expect("room");
+    assert_eq!(names.load("authors", &mut authors.as_bytes()).expect("reads"), (1, false));
+    assert_eq!(names.load("both", &mut format!("{authors}{works}").as_bytes()).expect("reads"), (1, true));
+    let catalogue = Catalogue::in_memory().expect("memory");
+    let options = ImportOptions { authors: Some(Arc::new(names)), ..ImportOptions::default() };
+    import_into(&catalogue, works.as_bytes(), &options).expect("reads");
+    let books = books_of(&catalogue);
+    assert_eq!(books[0].authors, ["Frank Herbert"]);
+    assert_eq!(Value::from(books[0].extra.clone()), json!({"author keys": ["OL7A"]}));
+    assert_eq!(books[1].authors, ["Frank Herbert"]);
+    let (without, _) = import_new(works.as_bytes()).expect("reads");
+    assert_eq!(books_of(&without)[0].extra["author keys"], json!(["OL1A", "OL7A"]));
+}
 
 #[test]
 fn onix_with_either_kind_of_tags() {

@@ -6,15 +6,14 @@
 use super::header::{Field, Mapping, Target};
 use super::record::RawRecord;
 use super::source::Source;
+use super::temporary::TemporaryFile;
 use super::{Place, RecordReader, Step};
 use crate::Error;
 use rusqlite::{Connection, OpenFlags, Row};
 use serde_json::Value;
 use std::collections::VecDeque;
-use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::Path;
 
 /// Books read at a time.
 const PAGE: i64 = 500;
@@ -46,21 +45,11 @@ pub(super) struct Reader<'a> {
     waiting: VecDeque<RawRecord>,
 }
 
-/// Removed when dropped.
-struct TemporaryFile(PathBuf);
-
-impl Drop for TemporaryFile {
-    fn drop(&mut self) {
-        // Nobody could do anything about it.
-        let _ = fs::remove_file(&self.0);
-    }
-}
-
 impl<'a> Reader<'a> {
     /// Copies and opens the database.
     pub(super) fn new(mut source: Source<'a>) -> Result<Self, Error> {
         let copy = copy(&mut source)?;
-        let connection = open(&copy.0).map_err(|error| unusable(&source, &error))?;
+        let connection = open(copy.path()).map_err(|error| unusable(&source, &error))?;
         Ok(Self {
             source,
             mapping: Mapping::default(),
@@ -90,9 +79,7 @@ fn unusable(source: &Source<'_>, error: &rusqlite::Error) -> Error {
 }
 
 fn copy(source: &mut Source<'_>) -> Result<TemporaryFile, Error> {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let path = std::env::temp_dir().join(format!("libellus-{}-{number}.db", std::process::id()));
+    let path = TemporaryFile::name();
     let failed = |name: &str, error: io::Error| {
         let detail = format!(
             "it is a database, and copying it to `{}` failed: {error}; set TMPDIR to another directory",
@@ -100,8 +87,7 @@ fn copy(source: &mut Source<'_>) -> Result<TemporaryFile, Error> {
         );
         Error::NotText { name: name.to_owned(), detail }
     };
-    let mut file = create(&path).map_err(|error| failed(source.name(), error))?;
-    let copy = TemporaryFile(path.clone());
+    let (copy, mut file) = TemporaryFile::create(path.clone()).map_err(|error| failed(source.name(), error))?;
     loop {
         let bytes = source.fill()?;
         if bytes.is_empty() {
@@ -111,15 +97,6 @@ fn copy(source: &mut Source<'_>) -> Result<TemporaryFile, Error> {
         written.map_err(|error| failed(source.name(), error))?;
         source.consume(length);
     }
-}
-
-/// A file that only its owner may read, and that was not there.
-fn create(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
 }
 
 fn open(path: &Path) -> rusqlite::Result<Connection> {

@@ -116,7 +116,7 @@ impl<'a> Reader<'a> {
         let names: Vec<String> = self.row.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
         self.as_written = names.iter().any(|name| name == export::csv::MARK);
         if self.as_written {
-            names.iter().for_each(|name| self.mapping.as_written(name));
+            names.iter().for_each(|name| self.mapping.decided(name, Target::AsWritten));
         }
         self.mapping.look_at(names.iter().map(String::as_str));
         self.columns = names

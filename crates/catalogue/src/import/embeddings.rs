@@ -5,8 +5,9 @@
 
 use super::record::RawRecord;
 use super::source::Source;
-use super::{Format, Place, RecordReader, Reject, Step, delimited, jsonl};
+use super::{Format, Place, RecordReader, Reject, Step, delimited, json_list, jsonl};
 use crate::Error;
+use crate::npy::NpyReader;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::io::Read;
@@ -34,7 +35,8 @@ pub struct EmbeddingRow {
 /// Reads rows from `input`, called `name` in messages, and hands each to `take`, or why it is none, until `take` breaks.
 ///
 /// Columns are `book_id` (or `id`), `embedding` (or `vector`), and perhaps `passage` (from 1), `text_hash`, `space` and
-/// `precision`. A vector is written `[0.1,…]`, `{0.1,…}`, or `\x` and its little-endian floats in hexadecimal.
+/// `precision`. A vector is written `[0.1,…]`, `{0.1,…}`, or `\x` and its little-endian floats in hexadecimal; or it is
+/// the row's one of `vectors`, where the rows have none of their own.
 ///
 /// # Errors
 /// What keeps the file from being read ([`Error::InputIsDirectory`], [`Error::Input`], [`Error::NoRecords`],
@@ -42,11 +44,13 @@ pub struct EmbeddingRow {
 pub fn each_embedding_row<E: From<Error>>(
     name: &str,
     input: &mut dyn Read,
+    mut vectors: Option<NpyReader<'_>>,
     take: &mut dyn FnMut(Result<EmbeddingRow, Reject>) -> Result<ControlFlow<()>, E>,
 ) -> Result<(), E> {
     let source = Source::open(name, input, None)?;
     let mut reader: Box<dyn RecordReader<'_> + '_> = match source.format() {
         Format::Jsonl => Box::new(jsonl::Reader::new(source)),
+        Format::Json => Box::new(json_list::Reader::new(source)),
         Format::Csv | Format::Tsv => Box::new(delimited::Reader::new(source)?),
         _ => {
             let detail = "embeddings are read from CSV, TSV and JSON Lines".to_owned();
@@ -54,8 +58,14 @@ pub fn each_embedding_row<E: From<Error>>(
         }
     };
     loop {
-        let row = match reader.next()? {
-            Step::Record(record) => row(record),
+        let step = reader.next()?;
+        // A row that cannot be read has its vector too.
+        let vector = match (&mut vectors, &step) {
+            (Some(vectors), Step::Record(_) | Step::Rejected(_)) => Some(vectors.next_row()?),
+            _ => None,
+        };
+        let row = match step {
+            Step::Record(record) => row(record, vector.flatten()),
             Step::Rejected(reject) => Err(reject),
             Step::Deleted(_) => continue,
             Step::End => return Ok(()),
@@ -66,7 +76,7 @@ pub fn each_embedding_row<E: From<Error>>(
     }
 }
 
-fn row(record: RawRecord) -> Result<EmbeddingRow, Reject> {
+fn row(record: RawRecord, given: Option<Vec<f32>>) -> Result<EmbeddingRow, Reject> {
     let place = record.place;
     let reject = |id: Option<&str>, reason| Reject { place, id: id.map(str::to_owned), field: None, reason };
     let (values, odd) = record.into_values();
@@ -84,7 +94,10 @@ fn row(record: RawRecord) -> Result<EmbeddingRow, Reject> {
     let parsed = || -> Result<EmbeddingRow, String> {
         let ordinal = get(&["passage"]).map(|text| ordinal(text)).transpose()?;
         let text_hash = get(&["text_hash"]).map(|text| hash(text)).transpose()?;
-        let vector = vector(get(&["embedding", "vector"]).ok_or("no embedding")?)?;
+        let vector = match &given {
+            Some(given) => given.clone(),
+            None => vector(get(&["embedding", "vector"]).ok_or("no embedding")?)?,
+        };
         let (space, precision) = (get(&["space"]).cloned(), get(&["precision"]).cloned());
         Ok(EmbeddingRow { place, book_id: book_id.clone(), ordinal, text_hash, space, precision, vector })
     };
@@ -153,7 +166,7 @@ mod tests {
         let json = "\n{\"book_id\":\"a \\\"b\\\"\",\"passage\":2,\"precision\":\"int8\",\"embedding\":[0.5,-2]}\n";
         for text in [csv.to_owned(), csv.replace(',', "\t").replace("0.5\t", "0.5,"), json.to_owned()] {
             let mut rows = Vec::new();
-            each_embedding_row("a file", &mut text.as_bytes(), &mut |row| {
+            each_embedding_row("a file", &mut text.as_bytes(), None, &mut |row| {
                 rows.push(row);
                 Ok::<_, Error>(ControlFlow::Continue(()))
             })
@@ -165,7 +178,7 @@ mod tests {
 
     #[test]
     fn what_holds_no_rows_is_refused() {
-        let error = each_embedding_row("a file", &mut &b"9780140449136\n9780451524935\n"[..], &mut |_| {
+        let error = each_embedding_row("a file", &mut &b"9780140449136\n9780451524935\n"[..], None, &mut |_| {
             Ok::<_, Error>(ControlFlow::Continue(()))
         });
         assert!(error.expect_err("a list of ISBNs").to_string().contains("CSV, TSV and JSON Lines"));

@@ -60,31 +60,40 @@ pub(super) enum Target {
     Personal,
 }
 
-/// Names by field, the best first, apart by commas; English, German, French, Spanish, Hindi.
+/// Names by field, the best first, apart by commas: English, German, French, Spanish, Hindi, Italian, Portuguese,
+/// Dutch, Polish, Swedish, Russian, Chinese.
 const NAMES: &[(Field, &str)] = &[
     (
         Field::Id,
         "id, book id, source id, record id, catalogue id, catalog id, bib id, biblionumber, record number, control \
          number, identifier, Kennung, Datensatznummer, Katalognummer, identifiant, identificador, आईडी, पहचान, \
-         पुस्तक आईडी",
+         पुस्तक आईडी, identificativo, identificatore, kenmerk, identyfikator, идентификатор, 编号",
     ),
     (
         Field::Title,
         "title, book title, main title, full title, book name, Titel, Haupttitel, Buchtitel, titre, título, शीर्षक, \
-         पुस्तक का नाम, किताब का नाम",
+         पुस्तक का नाम, किताब का नाम, titolo, titolo del libro, título do livro, boektitel, tytuł, tytuł książki, \
+         bokens titel, название, заглавие, 书名, 書名, 题名",
     ),
-    (Field::Subtitle, "subtitle, sub title, title remainder, Untertitel, Titelzusatz, sous-titre, subtítulo, उपशीर्षक"),
+    (
+        Field::Subtitle,
+        "subtitle, sub title, title remainder, Untertitel, Titelzusatz, sous-titre, subtítulo, उपशीर्षक, \
+         sottotitolo, ondertitel, podtytuł, undertitel, подзаголовок, 副标题, 副題",
+    ),
     (
         Field::Authors,
         "authors, author, author(s), author name, author names, book author, primary author, writer, writers, \
          written by, creator, creators, Autor, Autoren, Autorin, Autor(en), Autor/in, Verfasser, Verfasserin, \
-         auteur, auteurs, auteur(s), autrice, autora, autores, autor(es), लेखक, लेखिका, रचनाकार, कवि",
+         auteur, auteurs, auteur(s), autrice, autora, autores, autor(es), लेखक, लेखिका, रचनाकार, कवि, \
+         autore, autori, autrici, autore/i, auteur(s), schrijver, schrijvers, autorzy, autor/autorzy, författare, автор, \
+         авторы, 作者, 著者",
     ),
-    (Field::Isbns, "isbns, isbn, isbn13, isbn10, isbn(s), isbn/ean, ean, ean13, gtin, gtin13, आईएसबीएन"),
+    (Field::Isbns, "isbns, isbn, isbn13, isbn10, isbn(s), isbn/ean, isbn/uid, ean, ean13, gtin, gtin13, आईएसबीएन"),
     (
         Field::Publisher,
         "publisher, publishers, publisher name, publishing house, Verlag, éditeur, maison d'édition, editorial, \
-         प्रकाशक, प्रकाशन",
+         प्रकाशक, प्रकाशन, editore, casa editrice, editora, uitgever, uitgeverij, wydawnictwo, wydawca, förlag, \
+         издательство, издатель, 出版社, 出版者",
     ),
     (
         Field::Year,
@@ -92,28 +101,37 @@ const NAMES: &[(Field, &str)] = &[
          published date, date published, publish date, pub date, date of publication, published, original \
          publication year, first published, Jahr, Erscheinungsjahr, Veröffentlichungsjahr, Erscheinungsdatum, \
          année, année de publication, année de parution, date de publication, date de parution, año, año de \
-         publicación, fecha de publicación, वर्ष, प्रकाशन वर्ष, date",
+         publicación, fecha de publicación, वर्ष, प्रकाशन वर्ष, anno, anno di pubblicazione, anno di edizione, \
+         data di pubblicazione, ano, ano de publicação, data de publicação, jaar, jaar van uitgave, jaar van publicatie, \
+         publicatiejaar, verschijningsjaar, publicatiedatum, rok, rok wydania, rok publikacji, data wydania, \
+         utgivningsår, år, год, год издания, дата публикации, 出版年, 出版日期, 出版年份, date",
     ),
     (
         Field::Language,
         "language, languages, lang, language code, Sprache, Sprachen, langue, langues, idioma, idiomas, lengua, \
-         भाषा",
+         भाषा, lingua, lingue, língua, línguas, taal, talen, język, języki, språk, язык, языки, 语言, 語言, 言語",
     ),
     (
         Field::Subjects,
         "subjects, subject, subject heading, subject headings, subject terms, Schlagwort, Schlagwörter, \
-         Schlagworte, Sachgebiet, sujet, sujets, vedettes-matière, materia, materias, विषय",
+         Schlagworte, Sachgebiet, sujet, sujets, vedettes-matière, materia, materias, विषय, \
+         soggetto, soggetti, assunto, assuntos, matéria, onderwerp, onderwerpen, temat, tematy, hasło przedmiotowe, \
+         ämnesord, ämne, предметные рубрики, 主题, 主題, 件名",
     ),
     (
         Field::Audience,
         "audience, target audience, intended audience, age group, age range, reading age, Zielgruppe, Altersgruppe, \
-         Lesealter, public, public cible, público, público objetivo, पाठक वर्ग, आयु वर्ग",
+         Lesealter, public, public cible, público, público objetivo, पाठक वर्ग, आयु वर्ग, pubblico, \
+         destinatari, fascia d'età, público-alvo, faixa etária, doelgroep, leeftijd, leeftijdsgroep, odbiorcy, \
+         grupa wiekowa, målgrupp, возраст, 读者对象",
     ),
     (
         Field::Description,
         "description, book description, long description, summary, abstract, blurb, synopsis, annotation, overview, \
          plot, about, short description, Beschreibung, Inhaltsangabe, Zusammenfassung, Klappentext, Inhalt, résumé, \
-         quatrième de couverture, descripción, resumen, sinopsis, विवरण, सारांश, text",
+         quatrième de couverture, descripción, resumen, sinopsis, विवरण, सारांश, descrizione, \
+         riassunto, trama, sinossi, descrição, resumo, sinopse, beschrijving, omschrijving, samenvatting, korte inhoud, \
+         opis, streszczenie, beskrivning, sammanfattning, описание, аннотация, 简介, 内容简介, 簡介, 内容紹介, text",
     ),
 ];
 
@@ -122,7 +140,9 @@ const NAMES: &[(Field, &str)] = &[
 const TAGS: &str = "genre, genres, category, categories, tag, tags, keyword, keywords, topic, topics, theme, themes, Kategorie, \
      Kategorien, Stichwort, Stichwörter, Stichworte, Thema, Themen, catégorie, catégories, mots-clés, thème, \
      thèmes, género, géneros, categoría, categorías, etiquetas, palabras clave, tema, temas, विधा, शैली, श्रेणी, \
-     टैग";
+     टैग, genere, generi, categorie, parole chiave, etichette, argomento, argomenti, gênero, gêneros, categorias, \
+     palavras-chave, tópicos, trefwoord, trefwoorden, gatunek, gatunki, kategoria, kategorie, słowa kluczowe, nyckelord, \
+     жанр, жанры, теги, ключевые слова, 类别, 标签, 分类";
 
 /// Names of authors behind the first; Goodreads separates them by commas (`Neil Gaiman, Terry Pratchett`).
 const MORE_AUTHORS: &str = "additional authors, secondary author, secondary authors";
@@ -131,17 +151,34 @@ const MORE_AUTHORS: &str = "additional authors, secondary author, secondary auth
 /// lent, and when.
 const PERSONAL: &str = "private notes, private note, private comment, private comments, my review, review, my rating, my notes, \
      comment, comments, spoiler, lending patron, lending status, lending start, lending end, borrower, borrowed by, \
-     lent to, patron, patron name, date read, date started, read count, owned copies, bookshelves, bookshelves with \
+     lent to, patron, patron name, date read, dates read, last date read, date started, read status, star \
+     rating, read count, owned copies, bookshelves, bookshelves with \
      positions, exclusive shelf, original purchase date, original purchase location, purchase price, acquired, date \
      acquired, entry date, from where, bcid";
 
 /// Names that say nothing about anyone in a library's own file (`rating`, `barcode`), but do in a reader's.
-const PERSONAL_OF_READERS: &str =
-    "rating, barcode, collections, date added, recommended for, recommended by, condition description";
+const PERSONAL_OF_READERS: &str = "rating, barcode, collections, date added, recommended for, recommended by, condition description, moods, pace, \
+     character- or plot-driven?, strong character development?, loveable characters?, diverse characters?, flawed \
+     characters?, content warnings, content warning description, owned?";
 
-/// Names that only a reader's export from Goodreads or LibraryThing has.
+/// Names that only a reader's export from Goodreads, LibraryThing or The StoryGraph has.
 const MARKS_OF_READERS: &str = "my rating, my review, exclusive shelf, bookshelves with positions, sort character, \
-     private comment, lending patron, work id, bcid";
+     private comment, lending patron, work id, bcid, star rating, read status, dates read";
+
+/// Names that together only Calibre's own tables have. There, comments are what the book is about, ratings are the
+/// owner's, and files and covers are paths on a disk.
+const MARKS_OF_CALIBRE: &[&str] = &["author_sort", "title", "timestamp", "uuid"];
+const OF_CALIBRE: &[(&str, Target)] = &[
+    ("comments", Target::Field { field: Field::Description, rank: 0 }),
+    ("uuid", Target::Field { field: Field::Id, rank: 0 }),
+    ("id", Target::Extra),
+    ("pubdate", Target::Field { field: Field::Year, rank: 0 }),
+    ("rating", Target::Personal),
+    ("cover", Target::Personal),
+    ("formats", Target::Personal),
+    ("library_name", Target::Personal),
+    ("timestamp", Target::Personal),
+];
 
 static TARGETS: LazyLock<HashMap<String, Target>> = LazyLock::new(|| {
     let fields = NAMES.iter().flat_map(|&(field, names)| {
@@ -177,14 +214,17 @@ const MAX_NAMES: usize = 4096;
 pub(super) struct Mapping {
     /// Whether this is one reader's own list, from another system.
     is_of_a_reader: bool,
+    /// Whether this is Calibre's.
+    is_of_calibre: bool,
     seen: HashMap<String, Target>,
     order: Vec<String>,
 }
 
 impl Mapping {
     /// Looks at the names of the header, or of the first record, together; before they are asked for one by one.
-    pub(super) fn look_at<'n>(&mut self, mut names: impl Iterator<Item = &'n str>) {
-        self.is_of_a_reader |= names.any(|name| has(MARKS_OF_READERS, name));
+    pub(super) fn look_at<'n>(&mut self, names: impl Iterator<Item = &'n str> + Clone) {
+        self.is_of_a_reader |= names.clone().any(|name| has(MARKS_OF_READERS, name));
+        self.is_of_calibre |= MARKS_OF_CALIBRE.iter().all(|mark| names.clone().any(|name| name == *mark));
     }
 
     /// Where values of this name go.
@@ -192,7 +232,9 @@ impl Mapping {
         if let Some(target) = self.seen.get(name) {
             return *target;
         }
+        let of_calibre = OF_CALIBRE.iter().find(|(known, _)| self.is_of_calibre && *known == name);
         let target = match lookup(name) {
+            _ if of_calibre.is_some() => of_calibre.map_or(Target::Extra, |(_, target)| *target),
             Target::Extra if self.is_of_a_reader && has(PERSONAL_OF_READERS, name) => Target::Personal,
             target => target,
         };
@@ -203,10 +245,10 @@ impl Mapping {
         target
     }
 
-    /// Notes a name of a file that libellus wrote.
-    pub(super) fn as_written(&mut self, name: &str) {
+    /// Notes where values of a name go, in a file whose names mean one thing only.
+    pub(super) fn decided(&mut self, name: &str, target: Target) {
         if !self.seen.contains_key(name) && self.order.len() < MAX_NAMES {
-            self.seen.insert(name.to_owned(), Target::AsWritten);
+            self.seen.insert(name.to_owned(), target);
             self.order.push(name.to_owned());
         }
     }
@@ -276,7 +318,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_in_five_languages() {
+    fn names_in_a_dozen_languages() {
         for (name, expected) in [
             ("Title", "title"),
             (" TITEL ", "title"),
@@ -304,6 +346,33 @@ mod tests {
             ("Average Rating", "extra"),
             ("Additional Authors", "authors"),
             ("Secondary Author", "authors"),
+            ("ISBN/UID", "isbns"),
+            ("Titolo", "title"),
+            ("Tytuł", "title"),
+            ("書名", "title"),
+            ("Ondertitel", "subtitle"),
+            ("Autore", "authors"),
+            ("Författare", "authors"),
+            ("Casa editrice", "publisher"),
+            ("Editora", "publisher"),
+            ("Wydawnictwo", "publisher"),
+            ("Ano de publicação", "year"),
+            ("Rok wydania", "year"),
+            ("Jaar van uitgave", "year"),
+            ("Год издания", "year"),
+            ("Lingua", "language"),
+            ("Taal", "language"),
+            ("Język", "language"),
+            ("Soggetti", "subjects"),
+            ("Assunto", "subjects"),
+            ("Słowa kluczowe", "subjects"),
+            ("Trefwoorden", "subjects"),
+            ("Doelgroep", "audience"),
+            ("Faixa etária", "audience"),
+            ("Descrizione", "description"),
+            ("Samenvatting", "description"),
+            ("Opis", "description"),
+            ("简介", "description"),
         ] {
             let mut mapping = Mapping::default();
             mapping.target(name);

@@ -1,9 +1,9 @@
 //! JSONL: one JSON object a line.
 
-use super::header::Mapping;
+use super::header::{Mapping, Target};
 use super::record::RawRecord;
 use super::source::{Line, Source};
-use super::{MAX_RECORD_BYTES, Place, RecordReader, Reject, Step};
+use super::{MAX_RECORD_BYTES, Place, RecordReader, Reject, Step, librarything};
 use crate::{Error, export};
 use serde_json::{Map, Value};
 
@@ -18,59 +18,62 @@ impl<'a> Reader<'a> {
     pub(super) fn new(source: Source<'a>) -> Self {
         Self { source, mapping: Mapping::default(), buffer: Vec::new(), line: 0 }
     }
+}
 
-    fn parse(&mut self) -> Step {
-        match serde_json::from_slice::<Map<String, Value>>(&self.buffer) {
-            Ok(object) if object.contains_key(export::jsonl::MARK) => self.as_written(object),
-            Ok(object) => {
-                if !self.mapping.names_seen() {
-                    self.mapping.look_at(object.keys().map(String::as_str));
-                }
-                let mut record = RawRecord::new(Place::Line(self.line), self.buffer.len());
-                for (name, value) in object {
-                    let target = self.mapping.target(&name);
-                    record.push(name, target, value);
-                }
-                Step::Record(record)
+/// What one object in JSON says of a book; `line` is where it begins.
+pub(super) fn step(json: &[u8], line: u64, mapping: &mut Mapping) -> Step {
+    let place = Place::Line(line);
+    match serde_json::from_slice::<Map<String, Value>>(json) {
+        Ok(object) if object.contains_key(export::jsonl::MARK) => as_written(object, place, json.len(), mapping),
+        Ok(object) if librarything::is_book(&object) => {
+            Step::Record(librarything::record(object, place, json.len(), mapping))
+        }
+        Ok(object) => {
+            if !mapping.names_seen() {
+                mapping.look_at(object.keys().map(String::as_str));
             }
-            Err(error) => Step::Rejected(self.explain(&error)),
+            let mut record = RawRecord::new(place, json.len());
+            for (name, value) in object {
+                let target = mapping.target(&name);
+                record.push(name, target, value);
+            }
+            Step::Record(record)
+        }
+        Err(error) => Step::Rejected(explain(json, place, &error)),
+    }
+}
+
+/// An object that libellus wrote.
+fn as_written(object: Map<String, Value>, place: Place, bytes: usize, mapping: &mut Mapping) -> Step {
+    object.keys().for_each(|name| mapping.decided(name, Target::AsWritten));
+    let id = id_of(&object);
+    match RawRecord::as_written(place, bytes, export::jsonl::book(object)) {
+        Ok(record) => Step::Record(record),
+        Err(reject) => Step::Rejected(Reject { id, ..reject }),
+    }
+}
+
+fn explain(json: &[u8], place: Place, error: &serde_json::Error) -> Reject {
+    match std::str::from_utf8(json) {
+        Err(fault) => {
+            // Readable but for the broken characters, most often: then the field can be named.
+            let repaired = String::from_utf8_lossy(json);
+            let object: Map<String, Value> = serde_json::from_str(&repaired).unwrap_or_default();
+            let field = object.iter().find(|(_, value)| value.to_string().contains('\u{fffd}'));
+            let reason =
+                format!("not valid UTF-8 at byte {} of the line; save the file as UTF-8", fault.valid_up_to() + 1);
+            Reject { place, id: id_of(&object), field: field.map(|(name, _)| name.clone()), reason }
+        }
+        Ok(_) => {
+            let reason = format!("not a JSON object on one line: {}", fault(error));
+            Reject { place, id: None, field: None, reason }
         }
     }
+}
 
-    /// A line that libellus wrote.
-    fn as_written(&mut self, object: Map<String, Value>) -> Step {
-        object.keys().for_each(|name| self.mapping.as_written(name));
-        let id = self.id_of(&object);
-        let place = Place::Line(self.line);
-        match RawRecord::as_written(place, self.buffer.len(), export::jsonl::book(object)) {
-            Ok(record) => Step::Record(record),
-            Err(reject) => Step::Rejected(Reject { id, ..reject }),
-        }
-    }
-
-    fn explain(&self, error: &serde_json::Error) -> Reject {
-        let place = Place::Line(self.line);
-        match std::str::from_utf8(&self.buffer) {
-            Err(fault) => {
-                // Readable but for the broken characters, most often: then the field can be named.
-                let repaired = String::from_utf8_lossy(&self.buffer);
-                let object: Map<String, Value> = serde_json::from_str(&repaired).unwrap_or_default();
-                let field = object.iter().find(|(_, value)| value.to_string().contains('\u{fffd}'));
-                let reason =
-                    format!("not valid UTF-8 at byte {} of the line; save the file as UTF-8", fault.valid_up_to() + 1);
-                Reject { place, id: self.id_of(&object), field: field.map(|(name, _)| name.clone()), reason }
-            }
-            Ok(_) => {
-                let reason = format!("not a JSON object on one line: {}", fault(error));
-                Reject { place, id: None, field: None, reason }
-            }
-        }
-    }
-
-    fn id_of(&self, object: &Map<String, Value>) -> Option<String> {
-        let (_, id) = object.iter().find(|(name, _)| Mapping::is_id(name))?;
-        id.as_str().map(str::to_owned).or_else(|| id.is_number().then(|| id.to_string()))
-    }
+fn id_of(object: &Map<String, Value>) -> Option<String> {
+    let (_, id) = object.iter().find(|(name, _)| Mapping::is_id(name))?;
+    id.as_str().map(str::to_owned).or_else(|| id.is_number().then(|| id.to_string()))
 }
 
 /// What is wrong with one line of JSON, and in which column of it.
@@ -92,7 +95,7 @@ impl<'a> RecordReader<'a> for Reader<'a> {
                     return Ok(Step::Rejected(Reject { place: Place::Line(self.line), id: None, field: None, reason }));
                 }
                 Line::Read if self.buffer.iter().all(u8::is_ascii_whitespace) => {}
-                Line::Read => return Ok(self.parse()),
+                Line::Read => return Ok(step(&self.buffer, self.line, &mut self.mapping)),
             }
         }
     }

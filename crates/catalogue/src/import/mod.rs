@@ -3,8 +3,8 @@
 //! The path of a record, in the order of the modules:
 //! - `compressed.rs`: packed bytes are unpacked;
 //! - `source.rs`: bytes become text; encoding and format are found out;
-//! - `delimited.rs` (CSV, TSV) and `jsonl.rs`: text becomes records of named values, one at a time;
-//! - `isbn_list.rs`, `open_library.rs`, `onix.rs` and `calibre.rs`: the same for formats of their own;
+//! - `delimited.rs` (CSV, TSV), `jsonl.rs` and `json_list.rs`: text becomes records of named values, one at a time;
+//! - `librarything.rs`, `isbn_list.rs`, `open_library.rs`, `onix.rs` and `calibre.rs`: the same for formats of their own;
 //! - `marc/`, and `xml.rs` for what is in XML: the same for MARC, whose fields are known without a header;
 //! - `header.rs`: names become fields of a book;
 //! - `record.rs`, with `field.rs` and `html.rs`: values become a [`Book`];
@@ -25,17 +25,21 @@ mod field;
 mod header;
 mod html;
 mod isbn_list;
+mod json_list;
 mod jsonl;
+mod librarything;
 mod marc;
 mod onix;
 mod open_library;
 mod record;
 mod source;
+mod temporary;
 mod xml;
 
 pub use embeddings::{EmbeddingRow, each_embedding_row};
 pub(crate) use field::{is_body, is_person, language_code};
 pub(crate) use header::key as bare_name;
+pub use open_library::{AuthorNames, is_dump_of_authors};
 
 use crate::{Book, Catalogue, Error, PassageCutter, WriteOutcome};
 use header::Mapping;
@@ -46,6 +50,7 @@ use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{ErrorKind, Read};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 /// A file's format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -57,6 +62,8 @@ pub enum Format {
     Tsv,
     /// One JSON object a line.
     Jsonl,
+    /// One list of JSON objects, or one object that holds them by number.
+    Json,
     /// MARC 21, binary (ISO 2709).
     Marc,
     /// MARC 21 in XML.
@@ -78,6 +85,8 @@ pub struct ImportOptions {
     pub format: Option<Format>,
     /// Read and report, but write nothing.
     pub dry_run: bool,
+    /// The names of the authors that Open Library's works and editions have the keys of.
+    pub authors: Option<Arc<AuthorNames>>,
 }
 
 /// A place in a file.
@@ -256,10 +265,11 @@ pub fn import(
     let source = Source::open(name, input, options.format)?;
     let mut reader: Box<dyn RecordReader<'_> + '_> = match source.format() {
         Format::Jsonl => Box::new(jsonl::Reader::new(source)),
+        Format::Json => Box::new(json_list::Reader::new(source)),
         Format::Marc => Box::new(marc::Reader::new(source)),
         Format::MarcXml => Box::new(xml::Reader::new(source, &["record"], marc::xml_record)),
         Format::Onix => Box::new(xml::Reader::new(source, &["Product", "product"], onix::record)),
-        Format::OpenLibrary => Box::new(open_library::Reader::new(source)),
+        Format::OpenLibrary => Box::new(open_library::Reader::new(source, options.authors.clone())),
         Format::Calibre => Box::new(calibre::Reader::new(source)?),
         Format::Isbns => Box::new(isbn_list::Reader::new(source)),
         Format::Csv | Format::Tsv => {

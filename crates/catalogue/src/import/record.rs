@@ -212,6 +212,10 @@ impl Builder {
 
     fn add_year(&mut self, named: Named) {
         let text = text(&named.value).unwrap_or_default();
+        // Calibre's way to say that nobody knows.
+        if text.starts_with("0101-01-01") {
+            return;
+        }
         match (field::year(&text), self.book.year) {
             (year @ Some(_), None) => self.book.year = year,
             (Some(_), Some(_)) => self.keep_as_extra(named.name, named.value),

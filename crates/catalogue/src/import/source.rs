@@ -7,7 +7,7 @@
 use super::compressed::Unpacked;
 use super::marc::is_marc;
 use super::onix::is_onix;
-use super::{Format, MAX_RECORD_BYTES, isbn_list, open_library};
+use super::{Format, MAX_RECORD_BYTES, isbn_list, json_list, open_library};
 use crate::Error;
 use encoding_rs::{CoderResult, Decoder, Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 use std::io::{ErrorKind, Read};
@@ -214,12 +214,11 @@ impl<'a> Source<'a> {
         self.decode(window);
 
         let first = self.text.iter().copied().find(|byte| !byte.is_ascii_whitespace());
-        if first == Some(b'[') && format.is_none_or(|format| format == Format::Jsonl) {
-            return self.not_text(
-                "it begins with `[`, like one JSON array; expected one JSON object a line (`jq -c '.[]'` makes that)",
-            );
-        }
+        // Whoever says JSON Lines of a list means that it is JSON.
+        let is_list = json_list::is_list(&self.text);
+        let format = if is_list { format.filter(|format| *format != Format::Jsonl) } else { format };
         self.format = format.unwrap_or(match first {
+            Some(b'[' | b'{') if is_list => Format::Json,
             Some(b'{') => Format::Jsonl,
             Some(b'<') if is_onix(&self.text) => Format::Onix,
             Some(b'<') => Format::MarcXml,
@@ -227,8 +226,9 @@ impl<'a> Source<'a> {
             _ if isbn_list::is_list(&self.text, !self.ended) => Format::Isbns,
             _ => Format::Csv,
         });
-        let may_guess =
-            mark.is_none() && self.decoder.is_none() && !matches!(self.format, Format::Jsonl | Format::OpenLibrary);
+        let may_guess = mark.is_none()
+            && self.decoder.is_none()
+            && !matches!(self.format, Format::Jsonl | Format::Json | Format::OpenLibrary);
         if may_guess && !mostly_utf8(&self.text, !self.ended) {
             self.encoding = WINDOWS_1252;
             self.decoder = Some(WINDOWS_1252.new_decoder_without_bom_handling());
@@ -358,12 +358,9 @@ mod tests {
 
     #[test]
     fn what_is_not_text_says_what_to_do() {
-        for (bytes, part) in [
-            (&b"PK\x03\x04\x14\0"[..], "export it as CSV"),
-            (b"BZh91AY", "bunzip2"),
-            (b"title\0author", "zero bytes"),
-            (b" [{\"title\": \"Dune\"}]", "jq"),
-        ] {
+        for (bytes, part) in
+            [(&b"PK\x03\x04\x14\0"[..], "export it as CSV"), (b"BZh91AY", "bunzip2"), (b"title\0author", "zero bytes")]
+        {
             let mut input = bytes;
             let error = Source::open("books", &mut input, None).err().expect(part).to_string();
             assert!(error.contains("`books`") && error.contains(part), "{error}");

@@ -15,19 +15,23 @@ use crate::threads::ThreadsArgs;
 use clap::ValueEnum;
 use libellus_catalogue::Catalogue;
 use libellus_catalogue::export::{csv_field, guarded_cell};
-use libellus_catalogue::import::{Format, ImportOptions, ImportReport, Reject, import};
+use libellus_catalogue::import::{
+    AuthorNames, Format, ImportOptions, ImportReport, Reject, import, is_dump_of_authors,
+};
 use libellus_encoder::Encoder;
 use libellus_search::{BackfillReport, EncoderCutter, Library};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 const EXAMPLES: &str = "\
 Examples:
   libellus import books.csv
   libellus import --dry-run books.csv              show which column becomes what, write nothing
   libellus import --rejects rejected.csv *.jsonl
+  libellus import ol_dump_authors.txt.gz ol_dump_works.txt.gz    works with the names of their authors
   libellus import export.mrc.gz                    MARC, compressed: found out from the content
   libellus import embeddings embeddings.csv        see `libellus import embeddings --help`
 
@@ -90,6 +94,8 @@ enum FormatArg {
     Tsv,
     /// One JSON object a line
     Jsonl,
+    /// One list of JSON objects, or LibraryThing's JSON
+    Json,
     /// MARC 21, binary (ISO 2709), in UTF-8 or MARC-8
     Marc,
     /// MARC 21 in XML
@@ -112,6 +118,7 @@ impl From<FormatArg> for Option<Format> {
             FormatArg::Csv => Some(Format::Csv),
             FormatArg::Tsv => Some(Format::Tsv),
             FormatArg::Jsonl => Some(Format::Jsonl),
+            FormatArg::Json => Some(Format::Json),
             FormatArg::Marc => Some(Format::Marc),
             FormatArg::MarcXml => Some(Format::MarcXml),
             FormatArg::Onix => Some(Format::Onix),
@@ -158,7 +165,8 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
     check_rejects(args)?;
     let encoder = args.model.open()?;
     let mut report = Report { dry_run: args.dry_run, ..Report::default() };
-    let inputs = open_inputs(&args.files, &mut report);
+    let (files, authors) = load_authors(args)?;
+    let inputs = open_inputs(&files, &mut report);
     if inputs.is_empty() {
         // Nor is a catalogue made for nothing.
         if args.json {
@@ -171,7 +179,7 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
 
     for input in inputs {
         let name = input.name.clone();
-        let file = match import_file(args, input, &catalogue, &encoder, &interrupt) {
+        let file = match import_file(args, input, authors.clone(), &catalogue, &encoder, &interrupt) {
             Err(error) if error.is_about_the_input() => {
                 error.report();
                 report.unusable.push(UnusableFile { file: name, reason: error.to_string() });
@@ -224,6 +232,31 @@ fn check_rejects(args: &Args) -> Result<(), Error> {
     Ok(())
 }
 
+/// Reads Open Library's names of authors, wherever they are among the files; gives the files that hold books.
+fn load_authors(args: &Args) -> Result<(Vec<PathBuf>, Option<Arc<AuthorNames>>), Error> {
+    let (mut files, mut authors) = (Vec::new(), None);
+    for file in &args.files {
+        // What cannot be opened is reported with the others.
+        let is_of_authors = file != Path::new(STANDARD)
+            && Input::open(file).is_ok_and(|mut input| is_dump_of_authors(&mut input.reader).unwrap_or_default());
+        if !is_of_authors {
+            files.push(file.clone());
+            continue;
+        }
+        let authors = match &authors {
+            Some(authors) => authors,
+            None => authors.insert(Arc::new(AuthorNames::new()?)),
+        };
+        let mut input = Input::open(file)?;
+        let (names, has_books) = authors.load(&input.name, &mut input.reader)?;
+        eprintln!("note: {}: the names of {names} authors", output::plain(&input.name));
+        if has_books {
+            files.push(file.clone());
+        }
+    }
+    Ok((files, authors))
+}
+
 /// Opens what can be opened; the rest is reported, and does not keep the others out.
 fn open_inputs(files: &[PathBuf], report: &mut Report) -> Vec<Input> {
     let mut inputs = Vec::new();
@@ -251,11 +284,12 @@ fn say(args: &Args, text: &str) -> Result<(), Error> {
 fn import_file(
     args: &Args,
     mut input: Input,
+    authors: Option<Arc<AuthorNames>>,
     catalogue: &Catalogue,
     encoder: &Encoder,
     interrupt: &Interrupt,
 ) -> Result<FileReport, Error> {
-    let options = ImportOptions { format: args.format.into(), dry_run: args.dry_run };
+    let options = ImportOptions { format: args.format.into(), dry_run: args.dry_run, authors };
     let bar = progress::bytes(input.name.clone(), input.size_bytes);
     let report =
         import(&input.name, &mut input.reader, catalogue, &EncoderCutter(encoder), &options, &mut |progress| {
