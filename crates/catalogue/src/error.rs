@@ -337,6 +337,14 @@ pub enum Error {
         /// What it is, and what to do.
         detail: String,
     },
+    /// A file of vectors that cannot be read as one.
+    #[error("`{name}` cannot be read as vectors: {detail}")]
+    NotVectors {
+        /// The file.
+        name: String,
+        /// What it is, and what to do.
+        detail: String,
+    },
     /// An import's input has no column that could be the title.
     #[error(
         "`{name}` has no title column; found {found}; recognised as the title: {known} (letter case, accents and punctuation do not matter)"

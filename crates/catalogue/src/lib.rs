@@ -12,6 +12,7 @@ pub mod export;
 pub mod import;
 pub mod isbn;
 mod location;
+pub mod npy;
 mod passage;
 mod sentence;
 mod snapshot;

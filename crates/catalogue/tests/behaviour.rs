@@ -25,6 +25,7 @@ const CASES: &[Case] = &[
     ("a changed text makes its embedding stale", a_changed_text_makes_its_embedding_stale_and_no_other),
     ("embeddings come in order", embeddings_come_in_order_and_only_for_the_text_they_were_made_from),
     ("vectors come back to the last bit", vectors_come_back_to_the_last_bit),
+    ("many embeddings at once are stored as few are", many_embeddings_at_once_are_stored_as_few_are),
     ("deleting a book deletes what hangs on it", deleting_a_book_deletes_what_hangs_on_it),
     ("an id that comes twice in a batch", of_an_id_that_comes_twice_in_a_batch_the_last_stays),
     ("odd texts come back", odd_texts_come_back),
@@ -277,6 +278,42 @@ fn a_file_is_imported_and_updated(fresh: Fresh<'_>) {
     let books = books_of(&catalogue);
     assert_eq!(books.len(), 2500);
     assert!(books.iter().enumerate().all(|(n, book)| book.id == n.to_string()), "in the order of the records");
+}
+
+fn many_embeddings_at_once_are_stored_as_few_are(fresh: Fresh<'_>) {
+    let catalogue = open(&fresh());
+    let books: Vec<_> = (0..700).map(|n| book(&format!("b{n}"), "Text.")).collect();
+    catalogue.put_books(&books, &Words).expect("writes");
+    let pending = catalogue.pending_passages("s", 0, usize::MAX).expect("reads");
+    let vectors: Vec<[f32; 3]> = (0..700u16).map(|n| [f32::from(n), -0.0, f32::MIN_POSITIVE]).collect();
+    let mut new: Vec<NewEmbedding<'_>> = pending
+        .iter()
+        .zip(&vectors)
+        .map(|(passage, vector)| NewEmbedding { passage_id: passage.passage_id, text_hash: passage.text_hash, vector })
+        .collect();
+    // One of another text, one of a passage that is gone, and one that comes twice.
+    new[1].text_hash = [1; 16];
+    new[2].passage_id = i64::MAX;
+    new.push(NewEmbedding { vector: &vectors[699], ..new[0] });
+    assert!(catalogue.queue_counts("s").is_ok_and(|counts| counts.claimed == 0));
+    catalogue
+        .claim_passages("s", &Claim { after: 0, limit: 5, lease: Duration::from_secs(60), suspects: false })
+        .expect("claims");
+    let revision = catalogue.revision().expect("reads");
+    let stored = catalogue.put_embeddings("s", "f32", &new).expect("stores");
+    assert!((698..=699).contains(&stored), "{stored}: the one that comes twice may count twice");
+    assert_eq!(catalogue.revision().expect("reads"), revision + 1, "one transaction");
+    let mut found = Vec::new();
+    catalogue
+        .each_embedding("s", &mut |passage| found.push(passage.vector.iter().map(|n| n.to_bits()).collect::<Vec<_>>()))
+        .expect("reads");
+    let mut expected: Vec<Vec<u32>> =
+        vectors.iter().map(|vector| vector.iter().map(|n| n.to_bits()).collect()).collect();
+    expected[0] = expected[699].clone();
+    expected.drain(1..3);
+    assert_eq!(found, expected);
+    assert_eq!(catalogue.queue_counts("s").expect("counts").claimed, 2, "claims on what was stored are settled");
+    assert_eq!(catalogue.put_embeddings("s", "int8", &new[3..]).expect("stores again"), 698);
 }
 
 fn deleting_a_book_deletes_what_hangs_on_it(fresh: Fresh<'_>) {

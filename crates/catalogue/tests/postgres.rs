@@ -340,6 +340,19 @@ fn a_transaction_pooler_is_enough() {
     let mut seen = 0;
     catalogue.each_embedding("s", &mut |_| seen += 1).expect("reads");
     assert_eq!(seen, 120);
+    // So many at once are copied, by several clients of the pooler at a time.
+    let more: Vec<Book> = (0..900).map(|n| book(&format!("more-{n}"), "Text.")).collect();
+    catalogue.put_books(&more, &Words).expect("writes");
+    thread::scope(|scope| {
+        for catalogue in &catalogues {
+            scope
+                .spawn(move || (0..3).for_each(|n| assert_eq!(embed_pending(catalogue, &format!("copied {n}")), 1020)));
+        }
+    });
+    for n in 0..3 {
+        let embedded = catalogue.statistics(&format!("copied {n}")).expect("counts").embedded;
+        assert_eq!(embedded, 1020);
+    }
     let log = pooler.log();
     assert!(!log.contains("prepared statement"), "{log}");
 }

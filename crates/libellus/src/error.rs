@@ -118,6 +118,26 @@ pub enum Error {
     /// Two things for standard output.
     #[error("standard output cannot hold both the report of `--json` and the rejected records of `--rejects -`")]
     RejectsAndJson,
+    /// Two files for one standard output.
+    #[error(
+        "`--format npy` writes two files, the vectors and what they belong to; name the first with `--output FILE`"
+    )]
+    NpyNeedsAFile,
+    /// Vectors and what they belong to do not fit.
+    #[error(
+        "`{vectors}` holds {rows} vectors, but `{ids}` has {listed} rows: which belongs to which cannot be told; \
+         nothing was stored"
+    )]
+    IdsDoNotFit {
+        /// The file of vectors.
+        vectors: String,
+        /// How many it holds.
+        rows: u64,
+        /// The table.
+        ids: String,
+        /// How many rows it has.
+        listed: u64,
+    },
     /// An output that cannot be made or written.
     #[error("cannot write `{name}`")]
     Output {
@@ -311,6 +331,8 @@ impl Error {
             | Error::OverCatalogue { .. }
             | Error::RejectsOverInput { .. }
             | Error::RejectsAndJson
+            | Error::NpyNeedsAFile
+            | Error::IdsDoNotFit { .. }
             | Error::MemoryTooSmall { .. }
             | Error::WithoutSample
             | Error::Port { .. }
@@ -351,6 +373,7 @@ impl Error {
                 Catalogue::InputIsDirectory { .. }
                     | Catalogue::NoRecords { .. }
                     | Catalogue::NotText { .. }
+                    | Catalogue::NotVectors { .. }
                     | Catalogue::NoTitleColumn { .. }
             )
         )

@@ -17,6 +17,16 @@ pub struct Input {
 }
 
 impl Input {
+    /// Whether the input begins with these bytes; it is read from its beginning all the same.
+    pub fn starts_with(&mut self, mark: &[u8]) -> io::Result<bool> {
+        let mut start = Vec::new();
+        self.reader.by_ref().take(mark.len() as u64).read_to_end(&mut start)?;
+        let is_so = start == mark;
+        let rest = std::mem::replace(&mut self.reader, Box::new(io::empty()));
+        self.reader = Box::new(io::Cursor::new(start).chain(rest));
+        Ok(is_so)
+    }
+
     /// Opens a file, or standard input if `path` is `-`.
     pub fn open(path: &Path) -> Result<Self, Error> {
         if path == Path::new(STANDARD) {

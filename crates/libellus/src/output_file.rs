@@ -6,7 +6,7 @@
 use crate::error::Error;
 use crate::files::{STANDARD, output_name, resolved, with_suffix};
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// What a command writes: standard output, or a file.
@@ -51,6 +51,18 @@ impl OutputFile {
     /// Gives an error of writing the file's name.
     pub fn failed(&self, source: io::Error) -> Error {
         Error::Output { name: self.name.clone(), source }
+    }
+
+    /// Writes the first bytes once more; what was written before must have been to a file.
+    pub fn rewrite_start(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.output.flush()?;
+        match self.output.get_mut() {
+            Sink::File(file) => {
+                file.seek(SeekFrom::Start(0))?;
+                file.write_all(bytes)
+            }
+            Sink::Stdout(_) => Err(io::ErrorKind::NotSeekable.into()),
+        }
     }
 
     /// Makes sure that all of it is there, and puts it in its place.

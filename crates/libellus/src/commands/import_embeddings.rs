@@ -3,6 +3,7 @@
 //! A vector is taken only for the text that it was made from, and only by this model: a row tells both, or the user
 //! vouches for them with `--trust`. Each row that cannot be used is reported; the rest is stored, batch by batch.
 
+use crate::commands::export::embeddings::ids_beside;
 use crate::database::DatabaseArgs;
 use crate::error::Error;
 use crate::input::Input;
@@ -12,13 +13,14 @@ use crate::outcome::Outcome;
 use crate::output;
 use libellus_catalogue::check::checked_vector;
 use libellus_catalogue::import::{EmbeddingRow, Reject, each_embedding_row};
+use libellus_catalogue::npy::{self, NpyReader};
 use libellus_catalogue::{Access, Catalogue, NewEmbedding, PlacedPassage};
 use libellus_encoder::Fingerprint;
 use serde::Serialize;
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::panic::resume_unwind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -27,10 +29,12 @@ const EXAMPLES: &str = "\
 Examples:
   libellus import embeddings embeddings.csv
   libellus import embeddings --trust book_embeddings.csv    what COPY … TO … CSV HEADER wrote
+  libellus import embeddings vectors.npy                    with vectors.ids.csv beside it
 
 CSV or TSV with a header, or JSON Lines, compressed or not; columns book_id (or id), embedding (or vector), and perhaps passage
 (from 1), text_hash, space and precision, as `libellus export embeddings` writes them. A vector may be
-written [0.1,…], {0.1,…}, or \\x and the bytes of little-endian floats in hexadecimal.
+written [0.1,…], {0.1,…}, or \\x and the bytes of little-endian floats in hexadecimal. The rows for an
+array of NumPy (.npy, float32 or float64, one vector a row) are in a table of their own, without vectors.
 
 A row without text_hash or space does not say which text and which model its vector was made from:
 it is taken only with --trust. Rows that do not fit are reported with line and reason.
@@ -50,6 +54,9 @@ pub struct Args {
     /// The file; `-` is standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
+    /// What the rows of a .npy file belong to: CSV or JSON Lines [default: its name with .ids.csv]
+    #[arg(long, value_name = "FILE")]
+    ids: Option<PathBuf>,
     /// Take rows that do not say so to be made from the present texts by this model
     #[arg(long)]
     trust: bool,
@@ -75,12 +82,19 @@ struct Report {
 /// Loads, and prints what was done.
 pub fn run(args: &Args) -> Result<Outcome, Error> {
     let interrupt = Interrupt::listen()?;
-    let input = Input::open(&args.file)?;
+    let mut input = Input::open(&args.file)?;
+    let mut array = None;
+    if input.starts_with(npy::MAGIC).map_err(|source| Error::Input { name: input.name.clone(), source })? {
+        let ids = args.ids.clone().unwrap_or_else(|| ids_beside(&args.file));
+        check_count(&args.file, &ids)?;
+        array = Some(std::mem::replace(&mut input, Input::open(&ids)?));
+    }
     let encoder = args.model.open()?;
     let catalogue = args.database.open_existing(Access::ReadWrite)?;
     let info = encoder.info();
     let checks = Checks { fingerprint: &info.fingerprint, dim: info.dim, trust: args.trust };
-    let mut input = input;
+    let mut array = array;
+    let vectors = array.as_mut().map(|array| NpyReader::open(&array.name, &mut array.reader)).transpose()?;
     let report = Mutex::new(Report::default());
     let (send, receive) = mpsc::sync_channel(1);
     // One thread reads while another stores: each takes as long as the other.
@@ -91,7 +105,7 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
             batches.iter().try_for_each(|batch| store(&catalogue, &checks, &batch, &input.name, &report))
         });
         let mut batch = Vec::with_capacity(BATCH);
-        let read = each_embedding_row(&input.name, &mut input.reader, &mut |row| {
+        let read = each_embedding_row(&input.name, &mut input.reader, vectors, &mut |row| {
             let row = row.and_then(|row| checks.row(row));
             let mut report = lock(&report);
             report.rows += 1;
@@ -129,6 +143,21 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
         Report { rejected: 0, .. } => Outcome::Done,
         _ => Outcome::WithRejects,
     })
+}
+
+/// Counts vectors and rows: one too few, and all behind it would belong to another.
+fn check_count(vectors: &Path, ids: &Path) -> Result<(), Error> {
+    let (mut array, mut table) = (Input::open(vectors)?, Input::open(ids)?);
+    let rows = NpyReader::open(&array.name, &mut array.reader)?.rows();
+    let mut listed = 0;
+    each_embedding_row(&table.name, &mut table.reader, None, &mut |_| {
+        listed += 1;
+        Ok::<_, Error>(ControlFlow::Continue(()))
+    })?;
+    if rows == listed {
+        return Ok(());
+    }
+    Err(Error::IdsDoNotFit { vectors: array.name, rows, ids: table.name, listed })
 }
 
 impl Report {

@@ -50,6 +50,38 @@ fn what_is_exported_is_imported_to_the_last_bit() {
 }
 
 #[test]
+fn an_array_of_numpy_and_its_table_come_back_to_the_last_bit() {
+    let sandbox = Sandbox::new();
+    sandbox.file("books.csv", FEW_BOOKS);
+    sandbox.run(&["import", "books.csv"]).expect_code(0);
+    let exported = sandbox.run(&["export", "embeddings"]).expect_code(0).stdout;
+    sandbox.run(&["export", "embeddings", "--format", "npy", "--output", "v.npy"]).expect_code(0);
+    let array = std::fs::read(sandbox.path("v.npy")).expect("is there");
+    let table = std::fs::read_to_string(sandbox.path("v.ids.csv")).expect("is there");
+    assert_eq!((array.len(), table.lines().count()), (128 + 3 * 384 * 4, 4));
+    assert!(String::from_utf8_lossy(&array[..128]).contains("'shape': (3, 384)"), "{table}");
+    let import = |arguments: &[&str]| {
+        let _ = std::fs::remove_file(sandbox.path("other.db"));
+        sandbox.run(&["import", "--no-embed", "--db", "other.db", "books.csv"]).expect_code(0);
+        sandbox.run(&[&["import", "embeddings", "--db", "other.db"], arguments].concat())
+    };
+    import(&["v.npy"]).expect_code(0);
+    assert_eq!(sandbox.run(&["export", "embeddings", "--db", "other.db"]).expect_code(0).stdout, exported);
+    // Another program's: a table of ids in another order of columns, and nothing that tells text and model.
+    sandbox.file("ids.csv", "title,id\nx,metamorphosis\nx,nobody\nx,origin\n");
+    let finished = import(&["v.npy", "--ids", "ids.csv", "--trust"]).expect_code(1);
+    assert!(
+        finished.stderr.contains("there is no book `nobody`") && finished.stdout.contains("2 stored"),
+        "{finished:#?}"
+    );
+    sandbox.file("few.csv", "id\nmetamorphosis\n");
+    import(&["v.npy", "--ids", "few.csv"]).expect_error(2, &["`v.npy` holds 3 vectors, but `few.csv` has 1 rows"]);
+    sandbox.file("cut.npy", &array[..array.len() - 1]);
+    import(&["cut.npy", "--ids", "v.ids.csv"]).expect_error(2, &["`cut.npy`", "it is cut: 2 of 3"]);
+    sandbox.run(&["export", "embeddings", "--format", "npy"]).expect_error(2, &["--output FILE"]);
+}
+
+#[test]
 fn rows_that_do_not_fit_are_reported_and_the_rest_is_stored() {
     let sandbox = Sandbox::new();
     let long = "A sentence about a ship that sails far away over the wide sea. ".repeat(60);

@@ -3,8 +3,8 @@
 //! A vector travels as an array of `real` either way; `vector_type` is what the table keeps it as.
 
 use super::Changed;
-use super::claims;
 use super::pool::{Answer, Parameter};
+use super::{claims, copy};
 use crate::store::{NewEmbedding, PendingPassage, PlacedEmbedding, PlacedPassage, Statistics};
 use std::collections::HashMap;
 use tokio_postgres::types::Type;
@@ -79,6 +79,9 @@ pub(super) fn passage_from(row: &Row) -> Answer<PendingPassage> {
     Ok(PendingPassage { passage_id: row.try_get(0)?, embedding_text: row.try_get(1)?, text_hash })
 }
 
+/// From so many embeddings on they are copied rather than sent with a statement.
+const COPY_FROM: usize = 200;
+
 pub(super) async fn put(
     client: &Client,
     vector_type: &str,
@@ -89,12 +92,36 @@ pub(super) async fn put(
     // One statement may write a row once; as if one after the other, the last stays.
     let last: HashMap<i64, &NewEmbedding<'_>> =
         embeddings.iter().map(|embedding| (embedding.passage_id, embedding)).collect();
+    let (passage_ids, hashes): (Vec<i64>, Vec<&[u8]>) =
+        last.values().map(|embedding| (embedding.passage_id, &embedding.text_hash[..])).unzip();
+    let stored = if last.len() >= COPY_FROM && may_make_temporary_tables(client).await? {
+        copy::put(client, vector_type, space, precision, last.values().copied()).await?
+    } else {
+        put_as_arrays(client, vector_type, space, precision, last.values().copied()).await?
+    };
+    claims::settle(client, space, &passage_ids, &hashes).await?;
+    Ok((stored, Changed::from(stored > 0)))
+}
+
+async fn may_make_temporary_tables(client: &Client) -> Answer<bool> {
+    let sql = "SELECT has_database_privilege(current_database(), 'TEMPORARY')";
+    client.query_typed_one(sql, &[]).await?.try_get(0)
+}
+
+/// Stores them in one statement that carries them as arrays; returns how many.
+async fn put_as_arrays<'e>(
+    client: &Client,
+    vector_type: &str,
+    space: &str,
+    precision: &str,
+    embeddings: impl Iterator<Item = &'e NewEmbedding<'e>>,
+) -> Answer<u64> {
     let (mut passage_ids, mut hashes): (Vec<i64>, Vec<&[u8]>) = Default::default();
     // The vectors lie end to end; each is the piece from its first to its last number, counted from 1.
     let (mut numbers, mut firsts, mut lasts): (Vec<f32>, Vec<i32>, Vec<i32>) = Default::default();
-    for embedding in last.values() {
+    for embedding in embeddings {
         passage_ids.push(embedding.passage_id);
-        hashes.push(&embedding.text_hash);
+        hashes.push(&embedding.text_hash[..]);
         firsts.push(numbers.len() as i32 + 1);
         numbers.extend_from_slice(embedding.vector);
         lasts.push(numbers.len() as i32);
@@ -116,9 +143,7 @@ pub(super) async fn put(
          ON CONFLICT (passage_id, space) DO UPDATE \
          SET precision = excluded.precision, text_hash = excluded.text_hash, vector = excluded.vector"
     );
-    let stored = client.execute_typed(&sql, parameters).await?;
-    claims::settle(client, space, &passage_ids, &hashes).await?;
-    Ok((stored, Changed::from(stored > 0)))
+    client.execute_typed(&sql, parameters).await
 }
 
 pub(super) async fn delete(client: &Client, keys: &[(i64, &str)]) -> Answer<(u64, Changed)> {

@@ -5,13 +5,14 @@
 //! - `pool.rs`: connections, transactions, and what happens when the server goes away;
 //! - `failure.rs`: what is wrong, in words;
 //! - `schema.rs`: the tables and their versions;
-//! - `books.rs`, `embeddings.rs`, `claims.rs`, `dump.rs`: the statements; `text.rs`: what text cannot hold.
+//! - `books.rs`, `embeddings.rs`, `claims.rs`, `dump.rs`, `copy.rs`: the statements; `text.rs`: what text cannot hold.
 //!
 //! Writers queue at the row that holds the revision, so that whoever sees a revision sees all that came before it.
 
 mod address;
 mod books;
 mod claims;
+mod copy;
 mod dump;
 mod embeddings;
 mod failure;

@@ -3,7 +3,6 @@
 //! [`texts`] reads batches, the encoder turns each into vectors, [`vectors`] writes them; the loop in
 //! [`run`] is all there is between them.
 
-mod npy;
 mod texts;
 mod vectors;
 

@@ -2,10 +2,10 @@
 //!
 //! Floats are written in the shortest form that reads back as the same float.
 
-use super::npy;
 use crate::error::Error;
 use clap::ValueEnum;
 use libellus_catalogue::export::csv_field;
+use libellus_catalogue::npy;
 use libellus_encoder::Encoded;
 use serde::Serialize;
 use serde_json::Value;

@@ -2,7 +2,7 @@
 
 #[cfg(feature = "chores")]
 mod books;
-mod embeddings;
+pub mod embeddings;
 
 use crate::error::Error;
 use crate::outcome::Outcome;
