@@ -273,7 +273,7 @@ fn a_directory_is_no_file() {
 #[test]
 fn a_forced_format_is_obeyed() {
     let catalogue = Catalogue::in_memory().expect("opens");
-    let options = |format| ImportOptions { format: Some(format), dry_run: false };
+    let options = |format| ImportOptions { format: Some(format), ..ImportOptions::default() };
     let report = import_into(&catalogue, b"title\nA; B, C\n", &options(Format::Tsv)).expect("reads");
     assert_eq!((report.format, report.written.added), (Some(Format::Tsv), 1));
     let error = import_into(&catalogue, b"title,author\nDune,Herbert\n", &options(Format::Tsv)).expect_err("no tabs");

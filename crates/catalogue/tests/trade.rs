@@ -157,8 +157,8 @@ fn lists_of_isbns() {
         let ids: Vec<String> = books_of(&catalogue).into_iter().map(|book| book.id).collect();
         assert_eq!(ids, ["isbn-9780441013593", "isbn-9780441478125"], "{list}");
     }
-    let options = libellus_catalogue::import::ImportOptions { format: Some(Format::Isbns), dry_run: false };
-    let catalogue = libellus_catalogue::Catalogue::in_memory().expect("opens");
+    let options = ImportOptions { format: Some(Format::Isbns), ..ImportOptions::default() };
+    let catalogue = Catalogue::in_memory().expect("opens");
     let report = import_into(&catalogue, b"9780441013593\nDune\n", &options).expect("reads");
     assert_eq!((report.records, report.rejects[0].place), (2, Place::Line(2)));
 }

@@ -167,44 +167,22 @@ mod tests {
         assert!(TABLE.values().all(|&(character, _)| character != LOST));
     }
 
-    /// What `mrrc` makes of the bytes, with tables and code that are not ours. It leaves combining marks in front of their
-    /// letters, where Unicode has them behind: so letters are compared in their order, and marks whatever theirs.
-    fn by_mrrc(bytes: &[u8]) -> (String, Vec<char>) {
-        use mrrc::encoding::{MarcEncoding, decode_bytes};
-        letters_and_marks(&decode_bytes(bytes, MarcEncoding::Marc8).expect("it decodes whatever there is"))
-    }
-
-    fn letters_and_marks(text: &str) -> (String, Vec<char>) {
-        let is_mark = |c: &char| unicode_normalization::char::is_combining_mark(*c);
-        let mut marks: Vec<char> = text.nfd().filter(is_mark).collect();
-        marks.sort_unstable();
-        (text.nfd().filter(|c| !is_mark(c)).collect(), marks)
-    }
-
-    /// A code of a set, as text of its own.
-    fn alone(set: u8, code: u32) -> Vec<u8> {
-        let bytes = code.to_be_bytes();
-        match set {
-            EXTENDED_LATIN => vec![bytes[3]],
-            EACC => [&b"\x1b$1"[..], &bytes[1..]].concat(),
-            b'b' | b'g' | b'p' => vec![ESCAPE, set, bytes[3]],
-            _ if code < 0x80 => vec![ESCAPE, b'(', set, bytes[3]],
-            _ => vec![ESCAPE, b')', set, bytes[3]],
-        }
-    }
-
+    /// The East Asian set, 15,739 characters and almost all of the tables, against `mrrc`, whose tables are not ours.
+    ///
+    /// The other sets are not compared: version 0.9 of it has a part of extended Latin one place off (0xAB, ±, is ® to
+    /// it), and leaves combining marks in front of their letters.
     #[test]
-    fn every_character_is_what_it_is_to_mrrc() {
-        let mut differing = Vec::new();
-        for &key in TABLE.keys() {
-            let (set, code) = ((key >> 24) as u8, key & 0xff_ffff);
-            let bytes = alone(set, code);
-            let (ours, theirs) = (letters_and_marks(&decode(&bytes)), by_mrrc(&bytes));
-            if ours != theirs {
-                differing.push(format!("{} {code:x}: {ours:?}, to mrrc {theirs:?}", char::from(set)));
-            }
+    fn every_east_asian_character_is_what_it_is_to_mrrc() {
+        use mrrc::encoding::{MarcEncoding, decode_bytes};
+        let mut compared = 0;
+        for &key in TABLE.keys().filter(|&&key| key >> 24 == u32::from(EACC)) {
+            let bytes = [&b"\x1b$1"[..], &key.to_be_bytes()[1..], b"\x1b(B."].concat();
+            let theirs = decode_bytes(&bytes, MarcEncoding::Marc8).expect("it decodes whatever there is");
+            let is_combining = TABLE.get(&key).is_some_and(|(_, combines)| *combines);
+            let theirs = if is_combining { theirs.chars().rev().collect() } else { theirs };
+            assert_eq!(decode(&bytes), theirs, "{key:x}");
+            compared += 1;
         }
-        differing.sort();
-        assert_eq!(differing.len(), 0, "{differing:#?}");
+        assert_eq!(compared, 15_739);
     }
 }
