@@ -32,11 +32,15 @@ fn what_is_exported_is_imported_to_the_last_bit() {
     sandbox.run(&["import", "embeddings", "--db", &url, "none.csv"]).expect_error(1, &["cannot read `none.csv`"]);
     let exported = sandbox.run(&["export", "embeddings", "--db", "laptop.db"]).expect_code(0).stdout;
     sandbox.run_with_input(&["import", "embeddings", "--db", &url, "-"], &exported).expect_code(0);
-    for kind in ["vector", "real[]", "double precision[]"] {
+    // Bytes, as `struct.pack` and NumPy make them: the low one first.
+    let bytes = "(SELECT string_agg(decode(substr(h, 7, 2) || substr(h, 5, 2) || substr(h, 3, 2) || substr(h, 1, 2), \
+                 'hex'), ''::bytea ORDER BY place) FROM (SELECT encode(float4send(x), 'hex') AS h, place \
+                 FROM unnest(v) WITH ORDINALITY AS n(x, place)) AS numbers)";
+    for kind in ["v::vector", "v", "v::double precision[]", "to_json(v)::text", "to_jsonb(v)", bytes] {
         let copy = format!(
-            "COPY (SELECT b.id AS book_id, e.vector::real[]::{kind} AS embedding FROM libellus.books b \
-             JOIN libellus.passages USING (book_rowid) JOIN libellus.embeddings e USING (passage_id) \
-             ORDER BY b.book_rowid) TO STDOUT CSV HEADER"
+            "COPY (SELECT book_id, {kind} AS embedding FROM (SELECT b.id AS book_id, e.vector::real[] AS v \
+             FROM libellus.books b JOIN libellus.passages USING (book_rowid) \
+             JOIN libellus.embeddings e USING (passage_id) ORDER BY b.book_rowid) AS theirs) TO STDOUT CSV HEADER"
         );
         let theirs = server.sql("postgres", &copy) + "\n";
         sandbox.run(&["import", "--no-embed", "--db", "third.db", "books.csv"]).expect_code(0);

@@ -33,6 +33,24 @@ fn ctrl_c_in_an_import_keeps_whole_batches_and_the_next_run_does_the_rest() {
 }
 
 #[test]
+fn a_killed_import_keeps_whole_batches_and_the_next_run_does_the_rest() {
+    let sandbox = Sandbox::new();
+    let database = sandbox.path("libellus.db");
+    let mut command = sandbox.command(&["import", "--no-embed", "-"]);
+    let mut process = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("it starts");
+    let mut stdin = process.stdin.take().expect("piped");
+    stdin.write_all(numbered_books(0..5000).as_bytes()).expect("it reads");
+    wait_until("a batch is committed", || books_in(&database) > 0);
+    process.kill().expect("it runs");
+    process.wait().expect("it ended");
+    let kept = books_in(&database);
+    assert!(kept > 0 && kept.is_multiple_of(1000), "{kept}: whole batches");
+    let rest = sandbox.run_with_input(&["import", "--no-embed", "--json", "-"], numbered_books(0..20_000));
+    let written = rest.expect_code(0).json()["files"][0]["written"].clone();
+    assert_eq!((&written["unchanged"], &written["added"]), (&kept.into(), &(20_000 - kept).into()));
+}
+
+#[test]
 fn ctrl_c_while_waiting_for_input_ends_embed() {
     let sandbox = Sandbox::new();
     let mut command = sandbox.command(&["embed"]);
