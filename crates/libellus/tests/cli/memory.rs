@@ -218,17 +218,18 @@ fn half_a_core_is_one_thread() {
 fn page_faults(mut command: Command) -> u64 {
     let mut process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
     let stat = format!("/proc/{}/stat", process.id());
-    loop {
+    let faults = loop {
         // A process that has ended keeps its figures until somebody asks how. After the name: the state, …, faults that
         // the disk was not needed for, those of children, faults that it was needed for.
         let text = fs::read_to_string(&stat).expect("a child that nobody has waited for");
         let fields: Vec<&str> = text.rsplit(')').next().expect("a field").split_whitespace().collect();
         if fields[0] == "Z" {
-            assert!(process.wait().expect("a child").success(), "the command succeeds");
-            return fields[7].parse::<u64>().expect("a count") + fields[9].parse::<u64>().expect("a count");
+            break fields[7].parse::<u64>().expect("a count") + fields[9].parse::<u64>().expect("a count");
         }
         thread::sleep(Duration::from_millis(1));
-    }
+    };
+    assert!(process.wait().expect("a child").success(), "the command succeeds");
+    faults
 }
 
 /// Nothing is copied, parsed or allocated in proportion to the model: its 23.8 MB are 5,800 pages, of which the layers'
