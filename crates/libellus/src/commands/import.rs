@@ -169,6 +169,9 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
     let inputs = open_inputs(&files, &mut report);
     if inputs.is_empty() {
         // Nor is a catalogue made for nothing.
+        if authors.is_some() {
+            eprintln!("note: names of authors are no books; give a dump of works or editions with them");
+        }
         if args.json {
             output::print_json(&report)?;
         }

@@ -211,3 +211,19 @@ fn evaluation_measures_a_judged_set() {
     assert!(!sandbox.path("libellus.db").exists(), "an evaluation leaves no catalogue behind");
     sandbox.run(&["eval", "/"]).expect_error(2, &["corpus.jsonl"]);
 }
+
+#[test]
+fn open_librarys_authors_are_named_wherever_their_dump_stands() {
+    let sandbox = Sandbox::new();
+    sandbox.file("authors.txt", "/type/author\t/authors/OL1A\t1\t2020\t{\"name\":\"Frank Herbert\"}\n");
+    let work = "{\"title\":\"Dune\",\"authors\":[{\"author\":{\"key\":\"/authors/OL1A\"}}]}";
+    sandbox.file("works.txt", format!("/type/work\t/works/OL9W\t1\t2020\t{work}\n"));
+    let imported = sandbox.run(&["import", "--no-embed", "works.txt", "authors.txt"]).expect_code(0);
+    assert!(imported.stderr.contains("authors.txt: the names of 1 authors"), "{imported:#?}");
+    let found = sandbox.run(&["search", "--mode", "keyword", "Herbert"]).expect_code(0).stdout;
+    assert!(found.contains("Dune"), "{found}");
+    // Names alone are no books.
+    let nothing = sandbox.run(&["import", "--db", "new.db", "authors.txt"]).expect_code(2);
+    assert!(nothing.stderr.contains("give a dump of works or editions with them"), "{nothing:#?}");
+    assert!(!sandbox.path("new.db").exists());
+}
