@@ -271,6 +271,51 @@ pub enum Error {
         /// Why, and what to do.
         reason: String,
     },
+    /// Only tables of a PostgreSQL database can be adopted.
+    #[error(
+        "`{location}` is a file, and only tables of a PostgreSQL database can be adopted; name one, as in \
+         `postgresql://USER:PASSWORD@HOST/DATABASE`, or load an export of the books with `libellus import FILE`"
+    )]
+    NothingToAdopt {
+        /// The path.
+        location: String,
+    },
+    /// There is no such table to adopt.
+    #[error("{wanted} in `{location}`; name one of its tables with {option}: {found}")]
+    NoSuchTable {
+        /// The address.
+        location: String,
+        /// What was looked for.
+        wanted: String,
+        /// The tables there are.
+        found: String,
+        /// The option that names one.
+        option: &'static str,
+    },
+    /// Several tables could be meant.
+    #[error("several tables in `{location}` could be meant; name one of them with {option}: {found}")]
+    SeveralTables {
+        /// The address.
+        location: String,
+        /// The tables.
+        found: String,
+        /// The option that names one.
+        option: &'static str,
+    },
+    /// A table cannot be adopted, or not in the way that was asked.
+    #[error("cannot adopt `{table}`: {reason}")]
+    Unadoptable {
+        /// The table.
+        table: String,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// Nothing was adopted here.
+    #[error("no table was adopted in `{location}`; `libellus adopt` shows what there is to adopt")]
+    NotAdopted {
+        /// The address.
+        location: String,
+    },
     /// The threads for a database's connections cannot be started.
     #[error("cannot start the threads for `{location}`; the limits on processes and open files may be too low")]
     Threads {

@@ -5,6 +5,7 @@
 //! [`export`] writes books for other programs, [`write_snapshot`] all of a catalogue, and [`check`] says whether it is whole.
 #![forbid(unsafe_code)]
 
+pub mod adopt;
 mod book;
 pub mod check;
 mod error;

@@ -1,5 +1,7 @@
 //! What can be typed: the commands and what all of them share.
 
+#[cfg(all(feature = "chores", feature = "postgres"))]
+use crate::commands::adopt;
 #[cfg(feature = "lambda")]
 use crate::commands::lambda;
 #[cfg(feature = "chores")]
@@ -61,6 +63,9 @@ enum Command {
     Search(search::Args),
     /// Load books from CSV, TSV or JSON Lines files
     Import(import::Args),
+    /// Take over the books that another program keeps in PostgreSQL
+    #[cfg(all(feature = "chores", feature = "postgres"))]
+    Adopt(adopt::Args),
     /// Write books or embeddings to a file, for another catalogue or other programs
     Export(export::Args),
     /// Embed the passages that have no fresh embedding
@@ -105,6 +110,8 @@ impl Cli {
             Command::Lambda(args) => lambda::run(&args),
             Command::Search(args) => search::run(&args),
             Command::Import(args) => import::run(&args),
+            #[cfg(all(feature = "chores", feature = "postgres"))]
+            Command::Adopt(args) => adopt::run(&args),
             Command::Export(args) => export::run(&args),
             Command::Backfill(args) => backfill::run(&args),
             Command::Check(args) => check::run(&args),

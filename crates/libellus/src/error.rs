@@ -323,7 +323,11 @@ impl Error {
                 | Catalogue::NotAFile { .. }
                 | Catalogue::BadAddress { .. }
                 | Catalogue::WithoutPostgres
-                | Catalogue::Snapshot { .. },
+                | Catalogue::Snapshot { .. }
+                | Catalogue::NothingToAdopt { .. }
+                | Catalogue::NoSuchTable { .. }
+                | Catalogue::SeveralTables { .. }
+                | Catalogue::Unadoptable { .. },
             )
             | Error::NoSuchModel { .. }
             | Error::IsADirectory { .. }

@@ -18,6 +18,7 @@ mod outcome;
 mod output;
 mod output_file;
 mod progress;
+mod rejects;
 mod sample;
 mod settings;
 mod threads;

@@ -6,7 +6,7 @@
 //!
 //! A passage that fails is noted with the reason and tried again later; the others do not wait for it.
 
-use crate::Error;
+use crate::{EncoderCutter, Error};
 use libellus_catalogue::{Catalogue, Claim, Failure, NewEmbedding, PendingPassage};
 use libellus_encoder::{Encoded, Encoder};
 use std::cmp::Reverse;
@@ -68,6 +68,10 @@ pub struct BackfillReport {
     pub truncated: u64,
     /// Passages that could not be embedded, now or before: to be tried again, or given up.
     pub failed: u64,
+    /// Changes of an adopted table that were dealt with first.
+    pub changes: u64,
+    /// Of the rows that changed, those that cannot be books (any more).
+    pub rejected_rows: u64,
     /// Whether the caller stopped it.
     pub interrupted: bool,
 }
@@ -125,6 +129,11 @@ impl<'a> Worker<'a> {
         loop {
             // Read before the look, so that what comes in during it is seen by the next.
             let revision = self.catalogue.revision()?;
+            // If the adopted table cannot be read, what is there is embedded all the same, and then it is said.
+            let followed = self.take_changes();
+            if let Ok(true) = followed {
+                self.count_left()?;
+            }
             while let Some(mut batch) = self.claim()? {
                 let begin = Instant::now();
                 self.embed(&mut batch)?;
@@ -136,6 +145,7 @@ impl<'a> Worker<'a> {
                     return Ok(ControlFlow::Break(()));
                 }
             }
+            followed?;
             if !self.options.watch && self.catalogue.queue_counts(self.space())?.claimed == 0 {
                 return Ok(ControlFlow::Continue(()));
             }
@@ -143,6 +153,19 @@ impl<'a> Worker<'a> {
                 return Ok(ControlFlow::Break(()));
             }
             self.count_left()?;
+        }
+    }
+
+    /// Brings the books up to date with a table that was adopted and is followed; says whether there was anything to do.
+    fn take_changes(&mut self) -> Result<bool, Error> {
+        let before = self.report.changes;
+        loop {
+            let taken = self.catalogue.take_changes(&EncoderCutter(self.encoder))?;
+            if taken.changes == 0 {
+                return Ok(self.report.changes > before);
+            }
+            self.report.changes += taken.changes;
+            self.report.rejected_rows += taken.rejects.len() as u64;
         }
     }
 
@@ -178,7 +201,7 @@ impl<'a> Worker<'a> {
 
     /// Waits until there may be something to do again.
     fn wait(
-        &self,
+        &mut self,
         revision: i64,
         progress: &mut dyn FnMut(BackfillProgress) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, Error> {
@@ -188,7 +211,7 @@ impl<'a> Worker<'a> {
                 return Ok(ControlFlow::Break(()));
             }
             thread::sleep(NAP);
-            if self.catalogue.revision()? != revision {
+            if self.take_changes()? || self.catalogue.revision()? != revision {
                 break;
             }
         }

@@ -2,9 +2,12 @@
 //!
 //! [`Library`] joins a catalogue (the truth), an encoder (text to vectors) and the indexes derived from both. To follow
 //! a question, read `library.rs` from [`Library::search`] down; `snapshot.rs` says what an index is made of, `fresh.rs`
-//! when it is made again. [`Library::backfill`] embeds what is new, [`Library::check`] says whether all is well, and [`evaluate`] measures how good the answers are.
+//! when it is made again. [`Library::backfill`] embeds what is new, [`Library::check`] says whether all is well,
+//! [`evaluate`] measures how good the answers are, and `adopt` compares another program's vectors with ours.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "postgres")]
+pub mod adopt;
 mod backfill;
 mod check;
 mod cutter;

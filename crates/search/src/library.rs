@@ -9,6 +9,7 @@ use crate::snapshot::{Embeddings, Words, normalize};
 use crate::{
     BackfillOptions, BackfillProgress, BackfillReport, Error, Hit, Mode, SearchRequest, SearchResponse, Timings,
 };
+use libellus_catalogue::adopt::StoredPrecision;
 use libellus_catalogue::{Book, Catalogue, Statistics};
 use libellus_encoder::Encoder;
 use libellus_index::{fold, words};
@@ -30,6 +31,9 @@ pub struct Readiness {
     pub fingerprint: String,
     /// Counts.
     pub catalogue: Statistics,
+    /// The embeddings by the precision of the models that made them. Those of another precision than the model's are
+    /// searched, too; where they were taken over from another program, what was measured of them stands beside.
+    pub precisions: Vec<StoredPrecision>,
 }
 
 /// A catalogue, an encoder, and the indexes between them. Shared freely between threads.
@@ -41,12 +45,13 @@ pub struct Library {
     catalogue: Catalogue,
     embeddings: Fresh<Embeddings>,
     words: Fresh<Words>,
+    precisions: Fresh<Vec<StoredPrecision>>,
 }
 
 impl Library {
     /// Joins a catalogue and an encoder. The index is built when first needed.
     pub fn new(encoder: Arc<Encoder>, catalogue: Catalogue) -> Self {
-        Self { encoder, catalogue, embeddings: Fresh::new(), words: Fresh::new() }
+        Self { encoder, catalogue, embeddings: Fresh::new(), words: Fresh::new(), precisions: Fresh::new() }
     }
 
     /// The encoder.
@@ -216,13 +221,17 @@ impl Library {
     /// Whether questions can be answered, and from how much.
     pub fn readiness(&self) -> Result<Readiness, Error> {
         let model = self.encoder.info();
-        let counts = self.catalogue.statistics(&model.fingerprint.space)?;
+        let space = &model.fingerprint.space;
+        // Counted once for each state: it takes a look at every embedding, and platforms ask every few seconds.
+        let precisions = self.precisions.get(self.catalogue.revision()?, || self.catalogue.precisions(space))?;
+        let counts = self.catalogue.statistics(space)?;
         Ok(Readiness {
             ready: counts.embedded > 0 || counts.passages == 0,
             reason: missing(&counts, &model.name),
             model: model.name.clone(),
             fingerprint: model.fingerprint.to_string(),
             catalogue: counts,
+            precisions: precisions.to_vec(),
         })
     }
 }

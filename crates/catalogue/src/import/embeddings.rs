@@ -116,7 +116,7 @@ fn hash(text: &str) -> Result<[u8; 16], String> {
 }
 
 /// A vector in any of its notations.
-fn vector(text: &str) -> Result<Vec<f32>, String> {
+pub(crate) fn vector(text: &str) -> Result<Vec<f32>, String> {
     if let Some(digits) = text.strip_prefix("\\x") {
         let bytes = hexadecimal(digits).ok_or("the embedding is not hexadecimal")?;
         let (numbers, []) = bytes.as_chunks::<4>() else {

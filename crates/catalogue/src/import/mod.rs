@@ -6,7 +6,7 @@
 //! - `delimited.rs` (CSV, TSV), `jsonl.rs` and `json_list.rs`: text becomes records of named values, one at a time;
 //! - `librarything.rs`, `isbn_list.rs`, `open_library.rs`, `onix.rs` and `calibre.rs`: the same for formats of their own;
 //! - `marc/`, and `xml.rs` for what is in XML: the same for MARC, whose fields are known without a header;
-//! - `header.rs`: names become fields of a book;
+//! - `header.rs`: names become fields of a book; `table_row.rs`: those of another program's table, too;
 //! - `record.rs`, with `field.rs` and `html.rs`: values become a [`Book`];
 //! - files that [`crate::export`] wrote are known by their mark, and come back to the letter;
 //! - here: books are written in batches, and everything odd on the way is reported.
@@ -33,6 +33,8 @@ mod onix;
 mod open_library;
 mod record;
 mod source;
+#[cfg(feature = "postgres")]
+mod table_row;
 mod temporary;
 mod xml;
 
@@ -40,6 +42,11 @@ pub use embeddings::{EmbeddingRow, each_embedding_row};
 pub(crate) use field::{is_body, is_person, language_code};
 pub(crate) use header::key as bare_name;
 pub use open_library::{AuthorNames, is_dump_of_authors};
+#[cfg(feature = "postgres")]
+pub(crate) use {
+    embeddings::vector,
+    table_row::{ColumnUse, Oddity, book_of_row, no_title},
+};
 
 use crate::{Book, Catalogue, Error, PassageCutter, WriteOutcome};
 use header::Mapping;

@@ -17,10 +17,11 @@ mod row;
 mod sqlite;
 
 #[cfg(feature = "postgres")]
-pub use postgres::PostgresAddress;
+pub use postgres::{Adopted, Adoption, CopyStep, Counts, Following, ForeignTables, PostgresAddress, Undone};
 
 pub use claim::{Claim, FailedPassage, Failure, MAX_ATTEMPTS, QueueCounts};
 
+use crate::adopt::{ChangesTaken, StoredPrecision};
 use crate::{Book, Error, Location, PassageCutter};
 pub(crate) use dump::{DumpRow, DumpedEmbedding, DumpedPassage};
 use dump::{NextRow, TakeRow};
@@ -167,12 +168,18 @@ trait Store: fmt::Debug + Send + Sync {
     fn failed_passages(&self, space: &str, limit: usize) -> Result<Vec<FailedPassage>, Error>;
     fn forget_failures(&self, space: &str) -> Result<u64, Error>;
     fn spaces(&self) -> Result<Vec<(String, u64)>, Error>;
+    fn precisions(&self, space: &str) -> Result<Vec<StoredPrecision>, Error>;
 
     fn dump(&self, take: TakeRow<'_>) -> Result<(), Error>;
     fn restore(&self, replace: bool, next: NextRow<'_>) -> Result<(), Error>;
     fn faults_of_database(&self) -> Result<Vec<DatabaseFinding>, Error>;
     fn delete_orphans(&self) -> Result<u64, Error>;
     fn delete_embeddings(&self, keys: &[(i64, &str)]) -> Result<u64, Error>;
+
+    /// Only a table of a database can be adopted.
+    fn take_changes(&self, _cutter: &dyn PassageCutter) -> Result<ChangesTaken, Error> {
+        Ok(ChangesTaken::default())
+    }
 }
 
 /// A catalogue of books. Shared freely between threads.
@@ -448,6 +455,24 @@ impl Catalogue {
     /// Deletes embeddings, by passage and space; returns how many.
     pub(crate) fn delete_embeddings(&self, keys: &[(i64, &str)]) -> Result<u64, Error> {
         self.store.delete_embeddings(keys)
+    }
+
+    /// The embeddings in `space` by the precision of the models that made them, with what `libellus adopt` measured of
+    /// those that it kept of another program's.
+    ///
+    /// # Errors
+    /// As [`Catalogue::revision`].
+    pub fn precisions(&self, space: &str) -> Result<Vec<StoredPrecision>, Error> {
+        self.store.precisions(space)
+    }
+
+    /// Deals with changes in a table that was adopted and is followed, in one transaction: rows that changed are read
+    /// again, and become books as they are now. An empty account says that no change waits.
+    ///
+    /// # Errors
+    /// As [`Catalogue::put_books`], and what keeps the table from being read; then the changes wait on.
+    pub fn take_changes(&self, cutter: &dyn PassageCutter) -> Result<ChangesTaken, Error> {
+        self.store.take_changes(cutter)
     }
 
     /// Fields of strings and of values that were read as JSON are always JSON again, so this is our own bug.

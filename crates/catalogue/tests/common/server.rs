@@ -169,6 +169,18 @@ impl Server {
         psql
     }
 
+    /// A database as SQL, by `pg_dump` with these options. What differs between two dumps of one state is left out.
+    pub fn dump(&self, database: &str, options: &[&str]) -> String {
+        let mut dump = Command::new(self.bin.join("pg_dump"));
+        dump.args(["-U", "postgres", "-d", database, "-p", &self.port.to_string(), "-h"]).arg(self.folder.path());
+        let output = dump.args(options).output().expect("pg_dump runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let dump = String::from_utf8_lossy(&output.stdout).into_owned();
+        // A word against injection, new in each dump of newer versions.
+        let is_kept = |line: &&str| !line.starts_with("\\restrict ") && !line.starts_with("\\unrestrict ");
+        dump.lines().filter(is_kept).map(|line| format!("{line}\n")).collect()
+    }
+
     /// A new, empty database.
     pub fn database(&self, name: &str) -> Location {
         self.sql("postgres", &format!("CREATE DATABASE \"{name}\""));

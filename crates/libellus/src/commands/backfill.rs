@@ -157,13 +157,18 @@ pub(super) fn with_progress(
 /// How far it is, how fast, and how long it will take.
 fn progress_line(done: u64, total: u64, elapsed: Duration) -> String {
     let rate = done as f64 / elapsed.as_secs_f64().max(0.001);
-    let left_seconds = (total.saturating_sub(done) as f64 / rate.max(0.001)).round() as u64;
-    let left = match left_seconds {
-        0..100 => format!("{left_seconds} s"),
-        100..6000 => format!("{} min", left_seconds.div_ceil(60)),
-        _ => format!("{} h", left_seconds.div_ceil(3600)),
-    };
+    let left = duration(Duration::from_secs_f64(total.saturating_sub(done) as f64 / rate.max(0.001)));
     format!("embedded {done} of {total} passages, {rate:.0} a second, {left} left")
+}
+
+/// A span of time, roughly.
+pub(super) fn duration(span: Duration) -> String {
+    let seconds = span.as_secs_f64().round() as u64;
+    match seconds {
+        0..100 => format!("{seconds} s"),
+        100..6000 => format!("{} min", seconds.div_ceil(60)),
+        _ => format!("{} h", seconds.div_ceil(3600)),
+    }
 }
 
 /// The command that embeds the rest, with the catalogue and the model that were named.
@@ -173,7 +178,15 @@ pub(super) fn command(database: &DatabaseArgs, model: &ModelArgs) -> String {
 
 /// The report in a line or two; `command` does the rest.
 pub(super) fn for_people(report: &BackfillReport, command: &str) -> String {
-    let mut text = match report.embedded {
+    let mut text = String::new();
+    if report.changes > 0 {
+        text += &format!("dealt with {} changes of the adopted table\n", report.changes);
+    }
+    if report.rejected_rows > 0 {
+        text +=
+            &format!("{} rows that changed cannot be books; `libellus adopt --copy` says why\n", report.rejected_rows);
+    }
+    text += &match report.embedded {
         0 if !report.interrupted && report.failed == 0 => "every passage has a fresh embedding already\n".to_owned(),
         embedded => format!("embedded {embedded} passages ({} tokens)\n", report.tokens),
     };

@@ -7,6 +7,7 @@ use crate::model::ModelArgs;
 use crate::outcome::Outcome;
 use crate::output;
 use libellus_catalogue::Access;
+use libellus_catalogue::adopt::Agreement;
 use libellus_catalogue::check::{CheckReport, EmbeddingCounts, Finding, Repaired};
 use libellus_search::Library;
 use serde::Serialize;
@@ -55,6 +56,8 @@ struct Report<'a> {
     repaired: Option<Repaired>,
     #[serde(flatten)]
     report: &'a CheckReport,
+    /// What was measured of vectors of this space that were kept from another program.
+    agreements: &'a [Agreement],
 }
 
 /// Checks, and prints what was found.
@@ -71,13 +74,25 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
         report = library.check()?;
     }
     let well = report.is_well();
+    let space = &library.encoder().info().fingerprint.space;
+    let precisions = library.catalogue().precisions(space)?;
+    let agreements: Vec<Agreement> = precisions.into_iter().filter_map(|stored| stored.agreement).collect();
     if args.json {
-        output::print_json(&Report { well, repaired, report: &report })?;
+        output::print_json(&Report { well, repaired, report: &report, agreements: &agreements })?;
     } else {
-        let space = &library.encoder().info().fingerprint.space;
-        output::print(&for_people(args, library.catalogue().location(), space, repaired, &report))?;
+        let seen = for_people(args, library.catalogue().location(), space, repaired, &report);
+        output::print(&(agreements.iter().map(kept).collect::<String>() + &seen))?;
     }
     Ok(if well { Outcome::Done } else { Outcome::Faulty })
+}
+
+/// What was measured when vectors of another program were kept.
+fn kept(agreement: &Agreement) -> String {
+    let Agreement { precision, compared_with, sampled, of, least, mean, .. } = agreement;
+    format!(
+        "embeddings in {precision} were taken over by `libellus adopt`: of {of}, {sampled} were compared with \
+         {compared_with}; cosine at least {least:.4}, on average {mean:.4}\n"
+    )
 }
 
 fn for_people(args: &Args, place: &str, space: &str, repaired: Option<Repaired>, report: &CheckReport) -> String {

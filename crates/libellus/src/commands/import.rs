@@ -9,20 +9,16 @@ use crate::interrupt::Interrupt;
 use crate::model::ModelArgs;
 use crate::outcome::Outcome;
 use crate::output;
-use crate::output_file::OutputFile;
 use crate::progress;
+use crate::rejects::{self, RejectsFile};
 use crate::threads::ThreadsArgs;
 use clap::ValueEnum;
 use libellus_catalogue::Catalogue;
-use libellus_catalogue::export::{csv_field, guarded_cell};
-use libellus_catalogue::import::{
-    AuthorNames, Format, ImportOptions, ImportReport, Reject, import, is_dump_of_authors,
-};
+use libellus_catalogue::import::{AuthorNames, Format, ImportOptions, ImportReport, import, is_dump_of_authors};
 use libellus_encoder::Encoder;
 use libellus_search::{BackfillReport, EncoderCutter, Library};
 use serde::Serialize;
 use std::fmt::Write as _;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -39,9 +35,6 @@ A record with an id that is in the catalogue already is updated. A record that c
 reported with its place and left out; the rest is loaded.
 
 Exit codes: 0 all loaded, 1 loaded but some records were rejected, 2 nothing usable, 130 stopped.";
-
-/// Rejects and warnings shown on standard error.
-const SHOWN: usize = 10;
 
 /// What can be typed after `import`.
 #[derive(Debug, clap::Args)]
@@ -190,9 +183,10 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
             }
             result => result?,
         };
-        print_rejects(&file);
+        rejects::show("rejected", &file.file, &file.report.rejects, file.report.rejected);
+        rejects::show("warning", &file.file, &file.report.warnings, file.report.warned);
         if let Some(rejects) = &mut rejects {
-            rejects.write(&file)?;
+            rejects.write(&file.file, &file.report.rejects)?;
         }
         if !args.json {
             say(args, &for_people(&file, args.dry_run))?;
@@ -358,55 +352,6 @@ fn preview(report: &ImportReport) -> String {
             writeln!(text, "  {}: {} ({})", output::plain(&book.id), output::plain(&book.title), search::byline(book));
     }
     text
-}
-
-/// Shows the first rejects and warnings on standard error, each with its place.
-fn print_rejects(file: &FileReport) {
-    let report = &file.report;
-    for (kind, shown, all) in
-        [("rejected", &report.rejects, report.rejected), ("warning", &report.warnings, report.warned)]
-    {
-        for reject in shown.iter().take(SHOWN) {
-            eprintln!("{kind}: {}", place_and_reason(&file.file, reject));
-        }
-        if all > SHOWN as u64 {
-            eprintln!("{kind}: … and {} more", all - SHOWN as u64);
-        }
-    }
-}
-
-fn place_and_reason(file: &str, reject: &Reject) -> String {
-    let id = reject.id.as_ref().map(|id| format!(", record `{id}`")).unwrap_or_default();
-    let field = reject.field.as_ref().map(|field| format!(", field `{field}`")).unwrap_or_default();
-    output::plain(&format!("{file}, {}{id}{field}: {}", reject.place, reject.reason))
-}
-
-/// Where `--rejects` goes: a table for people, who will open it in a spreadsheet.
-struct RejectsFile(OutputFile);
-
-impl RejectsFile {
-    fn create(path: &Path) -> Result<Self, Error> {
-        let mut rejects = Self(OutputFile::create(path)?);
-        rejects.line(["file", "place", "id", "field", "reason"])?;
-        Ok(rejects)
-    }
-
-    fn write(&mut self, file: &FileReport) -> Result<(), Error> {
-        for reject in &file.report.rejects {
-            let (id, field) = (reject.id.as_deref().unwrap_or(""), reject.field.as_deref().unwrap_or(""));
-            self.line([&file.file, &reject.place.to_string(), id, field, &reject.reason])?;
-        }
-        Ok(())
-    }
-
-    fn finish(self) -> Result<(), Error> {
-        self.0.finish()
-    }
-
-    fn line(&mut self, fields: [&str; 5]) -> Result<(), Error> {
-        let line = fields.map(|field| csv_field(&guarded_cell(field)).into_owned()).join(",");
-        writeln!(self.0, "{line}").map_err(|source| self.0.failed(source))
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! One file per command: parse, call, print. Nothing here decides what a book, a vector or a rank is.
 
+#[cfg(all(feature = "chores", feature = "postgres"))]
+pub mod adopt;
 pub mod backfill;
 pub mod check;
 pub mod config;

@@ -1,5 +1,7 @@
 //! The whole program: the real executable in a temporary folder, its output, errors and exit codes.
 
+#[cfg(all(feature = "chores", feature = "postgres"))]
+mod adopt;
 mod bad_input;
 mod catalogue;
 mod config;

@@ -5,11 +5,13 @@
 //! - `pool.rs`: connections, transactions, and what happens when the server goes away;
 //! - `failure.rs`: what is wrong, in words;
 //! - `schema.rs`: the tables and their versions;
-//! - `books.rs`, `embeddings.rs`, `claims.rs`, `dump.rs`, `copy.rs`: the statements; `text.rs`: what text cannot hold.
+//! - `books.rs`, `embeddings.rs`, `claims.rs`, `dump.rs`, `copy.rs`: the statements; `text.rs`: what text cannot hold;
+//! - `adopt/`: tables of another program in the same database.
 //!
 //! Writers queue at the row that holds the revision, so that whoever sees a revision sees all that came before it.
 
 mod address;
+mod adopt;
 mod books;
 mod claims;
 mod copy;
@@ -22,6 +24,7 @@ mod text;
 mod tls;
 
 pub use address::PostgresAddress;
+pub use adopt::{Adopted, Adoption, CopyStep, Counts, Following, ForeignTables, Undone};
 
 use super::dump::{NextRow, TakeRow};
 use super::row::{BookRow, CutBook};
@@ -29,7 +32,8 @@ use super::{
     Access, Claim, DatabaseFinding, EmbeddedPassage, FailedPassage, NewEmbedding, PendingPassage, PlacedEmbedding,
     PlacedPassage, QueueCounts, Statistics, Store, WriteOutcome,
 };
-use crate::{Book, Error};
+use crate::adopt::{ChangesTaken, StoredPrecision};
+use crate::{Book, Error, PassageCutter};
 use failure::{Failure, named};
 use futures_util::StreamExt;
 use pool::{Answer, OPENING_PATIENCE, Parameter, Pool, WALK_TIMEOUT, block_on};
@@ -107,16 +111,7 @@ impl PostgresStore {
     /// Runs `write` in one transaction and raises the revision if it says that it changed something.
     fn write<T>(&self, action: &'static str, write: impl AsyncFn(&Client) -> Answer<(T, Changed)>) -> Result<T, Error> {
         self.check_writable()?;
-        let write = async |client: &Client| {
-            client.execute_typed("SELECT FROM libellus.meta WHERE key = 'revision' FOR UPDATE", &[]).await?;
-            let (value, changed) = write(client).await?;
-            if changed == Changed::Yes {
-                let raise = "UPDATE libellus.meta SET value = value + 1 WHERE key = 'revision'";
-                client.execute_typed(raise, &[]).await?;
-            }
-            Ok(value)
-        };
-        self.pool.write(write).map_err(self.named(action))
+        self.pool.write(raising_revision(write)).map_err(self.named(action))
     }
 
     /// Runs `write` in one transaction of its own, beside other writers: for what no search shows.
@@ -207,6 +202,19 @@ impl PostgresStore {
             location: self.location.clone(),
             detail: format!("the record of the book `{id}` cannot be read: {source}"),
         })
+    }
+}
+
+/// Has other writers wait, runs `write`, and raises the revision if it says that it changed something.
+fn raising_revision<T>(write: impl AsyncFn(&Client) -> Answer<(T, Changed)>) -> impl AsyncFn(&Client) -> Answer<T> {
+    async move |client: &Client| {
+        client.execute_typed("SELECT FROM libellus.meta WHERE key = 'revision' FOR UPDATE", &[]).await?;
+        let (value, changed) = write(client).await?;
+        if changed == Changed::Yes {
+            let raise = "UPDATE libellus.meta SET value = value + 1 WHERE key = 'revision'";
+            client.execute_typed(raise, &[]).await?;
+        }
+        Ok(value)
     }
 }
 
@@ -372,5 +380,18 @@ impl Store for PostgresStore {
 
     fn delete_embeddings(&self, keys: &[(i64, &str)]) -> Result<u64, Error> {
         self.write("deleting embeddings", async |client| embeddings::delete(client, keys).await)
+    }
+
+    fn precisions(&self, space: &str) -> Result<Vec<StoredPrecision>, Error> {
+        let count = |measured| self.read("counting", async |client| adopt::precisions(client, space, measured).await);
+        match count(true) {
+            // A reader who was given the tables that there were before this one is not kept from `/ready`.
+            Err(Error::MissingRights { .. }) => count(false),
+            counted => counted,
+        }
+    }
+
+    fn take_changes(&self, cutter: &dyn PassageCutter) -> Result<ChangesTaken, Error> {
+        adopt::take_changes(self, cutter)
     }
 }

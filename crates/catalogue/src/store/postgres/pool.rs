@@ -126,6 +126,26 @@ impl Pool {
         })
     }
 
+    /// Runs statements in one transaction that only reads and sees one state, and again if the server went away.
+    pub fn look<T>(&self, look: impl AsyncFn(&Client) -> Answer<T>) -> Result<T, Failure> {
+        let begin = format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {}", self.limits(WALK_TIMEOUT));
+        patiently(PATIENCE, || {
+            let answer = self.with_client(|client| {
+                block_on(async {
+                    let answer = async {
+                        client.batch_execute(&begin).await?;
+                        look(client).await
+                    };
+                    let answer = answer.await;
+                    // Nothing was written, so there is nothing to commit.
+                    let is_clean = client.batch_execute("ROLLBACK").await.is_ok();
+                    (answer, is_clean)
+                })
+            })?;
+            Ok(answer?)
+        })
+    }
+
     /// Runs `write` in one transaction, and again if it was undone by what cut it short.
     ///
     /// If the connection is lost during the commit, the server is asked what became of the transaction.

@@ -22,6 +22,8 @@ const MIGRATION_LOCK: i64 = 0x6c69_6265_6c6c_7573;
 ///    uncompressed, which they are by themselves with pgvector: their digits are noise, and trying costs time. The
 ///    index answers what is fresh without reading the vectors.
 /// 2. Which passages a worker has in hand, and which could not be embedded: see `claims.rs`.
+/// 3. What was adopted of another program's tables, which of our books came from there, and which of its rows changed:
+///    see `adopt/`. The changes have no constraint but their number, so that whoever notes one waits for nobody.
 const MIGRATIONS: &[&str] = &[
     "
 CREATE TABLE libellus.meta (
@@ -79,7 +81,34 @@ CREATE TABLE libellus.claims (
     PRIMARY KEY (passage_id, space)
 );
 ",
+    "
+CREATE TABLE libellus.adoption (
+    only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),
+    mapping json NOT NULL,
+    copied_to text,
+    is_copied boolean NOT NULL DEFAULT false
+);
+CREATE TABLE libellus.adopted_books (
+    book_rowid bigint PRIMARY KEY REFERENCES libellus.books ON DELETE CASCADE
+);
+CREATE TABLE libellus.changes (
+    change_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    key text
+);
+CREATE TABLE libellus.agreements (
+    space text NOT NULL,
+    precision text NOT NULL,
+    measured json NOT NULL,
+    PRIMARY KEY (space, precision)
+);
+",
 ];
+
+/// What this program made besides the tables, for an administrator may have: keys in `libellus.meta`.
+pub(super) const MADE_SCHEMA: &str = "made schema";
+pub(super) const MADE_EXTENSION: &str = "made extension";
+/// That a table was adopted here once, and so that the catalogue is copies of it, or was.
+pub(super) const HAS_COPIES: &str = "has copies";
 
 /// What a database holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -156,20 +185,22 @@ pub(super) fn migrate(pool: &Pool) -> Result<(), Error> {
     pool.write(async |client| {
         let parameters: &[Parameter<'_>] = &[(&MIGRATION_LOCK, Type::INT8)];
         client.execute_typed("SELECT pg_catalog.pg_advisory_xact_lock($1)", parameters).await?;
-        let done = match inspect(client).await? {
-            State::Catalogue { version, .. } => version,
+        let (done, vector, made) = match inspect(client).await? {
+            State::Catalogue { version, .. } if version >= VERSION => return Ok(()),
+            State::Catalogue { version, vector, .. } => (version, vector, Vec::new()),
             State::Foreign => return Ok(()),
             State::Empty => {
-                make_schema(client).await?;
-                0
+                let made_schema = make_schema(client).await?;
+                let (vector, made_extension) = vector_type(client).await?;
+                (0, vector, vec![(MADE_SCHEMA, made_schema), (MADE_EXTENSION, made_extension)])
             }
         };
-        if done >= VERSION {
-            return Ok(());
-        }
-        let vector = vector_type(client).await?;
         for migration in MIGRATIONS.iter().skip(usize::try_from(done).unwrap_or(0)) {
             client.batch_execute(&migration.replace("VECTOR", &vector)).await?;
+        }
+        for (what, made) in made {
+            let parameters: &[Parameter<'_>] = &[(&what, Type::TEXT), (&i64::from(made), Type::INT8)];
+            client.execute_typed("INSERT INTO libellus.meta VALUES ($1, $2)", parameters).await?;
         }
         let parameters: &[Parameter<'_>] = &[(&VERSION, Type::INT8)];
         client.execute_typed("UPDATE libellus.meta SET value = $1 WHERE key = 'schema'", parameters).await?;
@@ -178,29 +209,37 @@ pub(super) fn migrate(pool: &Pool) -> Result<(), Error> {
     .map_err(|failure| may_not_migrate(pool, failure))
 }
 
-/// An administrator may have made the schema for a role that may not make one.
-async fn make_schema(client: &Client) -> Answer<()> {
-    let row = client.query_typed_one("SELECT to_regnamespace('libellus') IS NULL", &[]).await?;
-    if row.try_get(0)? {
-        client.batch_execute("CREATE SCHEMA libellus").await?;
-    }
-    Ok(())
+/// Whether something was noted in `libellus.meta`.
+pub(super) async fn is_noted(client: &Client, what: &str) -> Answer<bool> {
+    let parameters: &[Parameter<'_>] = &[(&what, Type::TEXT)];
+    let noted = client.query_typed_opt("SELECT value = 1 FROM libellus.meta WHERE key = $1", parameters).await?;
+    noted.map_or(Ok(false), |row| row.try_get(0))
 }
 
-/// pgvector's type where it is installed, or can be; else an array.
-async fn vector_type(client: &Client) -> Answer<String> {
+/// Makes the schema, and says whether it did: an administrator may have, for a role that may not.
+async fn make_schema(client: &Client) -> Answer<bool> {
+    let row = client.query_typed_one("SELECT to_regnamespace('libellus') IS NULL", &[]).await?;
+    let is_missing = row.try_get(0)?;
+    if is_missing {
+        client.batch_execute("CREATE SCHEMA libellus").await?;
+    }
+    Ok(is_missing)
+}
+
+/// pgvector's type where it is installed, or can be; else an array. And whether pgvector was installed for it.
+async fn vector_type(client: &Client) -> Answer<(String, bool)> {
     let installed = "SELECT pg_catalog.quote_ident(n.nspname) || '.vector' FROM pg_catalog.pg_extension e \
                      JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'vector'";
     if let Some(row) = client.query_typed_opt(installed, &[]).await? {
-        return row.try_get(0);
+        return Ok((row.try_get(0)?, false));
     }
     // Whether this role may install it is known only by trying.
     client.batch_execute("SAVEPOINT before_vector").await?;
     if client.batch_execute("CREATE EXTENSION vector").await.is_err() {
         client.batch_execute("ROLLBACK TO SAVEPOINT before_vector").await?;
-        return Ok("real[]".to_owned());
+        return Ok(("real[]".to_owned(), false));
     }
-    client.query_typed_one(installed, &[]).await?.try_get(0)
+    Ok((client.query_typed_one(installed, &[]).await?.try_get(0)?, true))
 }
 
 /// A right that is missing to make the tables has its own cure.

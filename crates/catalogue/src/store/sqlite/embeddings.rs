@@ -4,6 +4,7 @@
 //! passage's text; only fresh ones are ever shown, stale ones are replaced by the next backfill.
 
 use super::{Changed, EmbeddedPassage, NewEmbedding, PendingPassage, PlacedEmbedding, PlacedPassage};
+use crate::adopt::StoredPrecision;
 use rusqlite::{Connection, Transaction, params};
 use std::collections::HashMap;
 
@@ -142,5 +143,15 @@ pub(super) fn spaces(connection: &Connection) -> rusqlite::Result<Vec<(String, u
     let mut select =
         connection.prepare_cached("SELECT space, count(*) FROM embeddings GROUP BY space ORDER BY space")?;
     let rows = select.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned())))?;
+    rows.collect()
+}
+
+pub(super) fn precisions(connection: &Connection, space: &str) -> rusqlite::Result<Vec<StoredPrecision>> {
+    let sql = "SELECT precision, count(*) FROM embeddings WHERE space = ?1 GROUP BY precision ORDER BY precision";
+    let mut select = connection.prepare_cached(sql)?;
+    let rows = select.query_map([space], |row| {
+        let (precision, embeddings) = (row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned());
+        Ok(StoredPrecision { precision, embeddings, agreement: None })
+    })?;
     rows.collect()
 }

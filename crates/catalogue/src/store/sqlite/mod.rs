@@ -25,6 +25,7 @@ use super::{
     Access, Claim, DatabaseFinding, EmbeddedPassage, FailedPassage, Failure, NewEmbedding, PendingPassage,
     PlacedEmbedding, PlacedPassage, QueueCounts, Statistics, Store, WriteOutcome,
 };
+use crate::adopt::StoredPrecision;
 use crate::{Book, Error};
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 use std::collections::HashMap;
@@ -291,6 +292,10 @@ impl Store for SqliteStore {
 
     fn delete_embeddings(&self, keys: &[(i64, &str)]) -> Result<u64, Error> {
         self.write("deleting embeddings", |transaction| embeddings::delete(transaction, keys))
+    }
+
+    fn precisions(&self, space: &str) -> Result<Vec<StoredPrecision>, Error> {
+        self.read("counting", |connection| embeddings::precisions(connection, space))
     }
 }
 

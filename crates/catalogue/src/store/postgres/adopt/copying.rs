@@ -1,0 +1,275 @@
+//! Books of another program's table taken into our own, batch by batch.
+//!
+//! A batch is read and written in one transaction, which holds the revision's row first: what another worker writes of
+//! the same rows was read before or after, never in between, and so an older state cannot win over a newer one. How far
+//! the walk is, is written with each batch: a walk that was stopped, or killed, goes on from there.
+
+use super::super::pool::{Answer, Parameter, WALK_TIMEOUT};
+use super::super::schema::HAS_COPIES;
+use super::super::{Changed, books, embeddings, raising_revision};
+use super::{Adoption, adopted, json, rows};
+use crate::adopt::{Agreement, Mapping, SourceRow, Template, VectorFault, quoted};
+use crate::import::{Place, Reject};
+use crate::store::row::CutBook;
+use crate::store::{NewEmbedding, WriteOutcome};
+use crate::{Error, PassageCutter};
+use std::collections::{BTreeMap, HashMap};
+use tokio_postgres::Client;
+use tokio_postgres::types::Type;
+
+/// Rows in a batch: one transaction.
+const BATCH: usize = 500;
+
+/// What a batch did.
+#[derive(Clone, Debug, Default)]
+pub struct CopyStep {
+    /// Rows read.
+    pub rows: u64,
+    /// What became of them.
+    pub written: WriteOutcome,
+    /// Books deleted, because their rows are gone or cannot be books any more.
+    pub deleted: u64,
+    /// Rows that cannot be books.
+    pub rejects: Vec<Reject>,
+    /// What is odd about rows that can.
+    pub warnings: Vec<Reject>,
+    /// Vectors kept.
+    pub kept: u64,
+    /// Why others were not, and how many.
+    pub not_kept: BTreeMap<VectorFault, u64>,
+    /// Whether it was the last.
+    pub is_last: bool,
+}
+
+/// Rows turned into books.
+#[derive(Default)]
+pub(super) struct Taken {
+    pub books: Vec<CutBook>,
+    /// The rows of the books.
+    pub rows: Vec<SourceRow>,
+    pub rejects: Vec<Reject>,
+    pub warnings: Vec<Reject>,
+}
+
+/// Makes books of rows, and cuts them; rows are numbered from `first`.
+pub(super) fn take(found: Vec<SourceRow>, first: u64, cutter: &dyn PassageCutter) -> Taken {
+    let mut taken = Taken::default();
+    for (row, number) in found.into_iter().zip(first..) {
+        let reject = |field, reason| Reject { place: Place::Row(number), id: Some(row.key.clone()), field, reason };
+        let cut = row.book(number).and_then(|(book, odd)| {
+            let cut = CutBook::new(&book, cutter).map_err(|error| reject(None, error.to_string()))?;
+            Ok((cut, odd))
+        });
+        match cut {
+            Ok((book, odd)) => {
+                taken.warnings.extend(odd.into_iter().map(|(field, reason)| reject(field, reason)));
+                taken.books.push(book);
+                taken.rows.push(row);
+            }
+            Err(rejected) => taken.rejects.push(rejected),
+        }
+    }
+    taken
+}
+
+/// Writes books, and notes that they came from the adopted table.
+pub(super) async fn put(client: &Client, taken: &[CutBook]) -> Answer<(WriteOutcome, Changed)> {
+    if taken.is_empty() {
+        return Ok((WriteOutcome::default(), Changed::No));
+    }
+    let put = books::put(client, taken).await?;
+    let ids: Vec<&str> = taken.iter().map(|book| book.book.id.as_str()).collect();
+    let parameters: &[Parameter<'_>] = &[(&ids, Type::TEXT_ARRAY)];
+    let sql = "INSERT INTO libellus.adopted_books (book_rowid) SELECT book_rowid FROM libellus.books \
+               WHERE id = ANY($1) ON CONFLICT DO NOTHING";
+    client.execute_typed(sql, parameters).await?;
+    Ok(put)
+}
+
+/// Deletes the adopted books of these ids; books that came from elsewhere stay. Returns how many.
+pub(super) async fn delete(client: &Client, ids: &[&str]) -> Answer<u64> {
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    let parameters: &[Parameter<'_>] = &[(&ids, Type::TEXT_ARRAY)];
+    let sql = "DELETE FROM libellus.books b USING libellus.adopted_books a \
+               WHERE a.book_rowid = b.book_rowid AND b.id = ANY($1)";
+    client.execute_typed(sql, parameters).await
+}
+
+/// Deletes the adopted books whose rows are gone. Returns how many.
+pub(super) async fn prune(client: &Client, mapping: &Mapping) -> Answer<u64> {
+    // All keys are compared, which may take longer than a batch.
+    client.batch_execute(&format!("SET LOCAL statement_timeout = {}", WALK_TIMEOUT.as_millis())).await?;
+    let sql = format!(
+        "DELETE FROM libellus.books b USING libellus.adopted_books a WHERE a.book_rowid = b.book_rowid \
+         AND NOT EXISTS (SELECT FROM {} t WHERE t.{}::text = b.id)",
+        mapping.books.sql(),
+        quoted(&mapping.key)
+    );
+    client.execute_typed(&sql, &[]).await
+}
+
+impl Adoption {
+    /// Notes what is to be adopted, and what was measured of its vectors; returns the key behind which a copy that was
+    /// stopped goes on.
+    ///
+    /// # Errors
+    /// [`Error::Unadoptable`] if another table is adopted already; those of writing.
+    pub fn begin(&self, mapping: &Mapping, agreement: Option<&Agreement>) -> Result<Option<String>, Error> {
+        let (new, agreement) = (json(mapping), agreement.map(|agreement| (agreement, json(agreement))));
+        let begun = self.store.write_aside("noting what is adopted", async |client| {
+            // Nobody else begins meanwhile.
+            client.batch_execute("LOCK TABLE libellus.adoption IN SHARE ROW EXCLUSIVE MODE").await?;
+            let before = adopted(client).await?;
+            if let Some(before) = before.as_ref().filter(|before| !before.is_about_the_books_of(mapping)) {
+                return Ok(Err(before.clone()));
+            }
+            let parameters: &[Parameter<'_>] = &[(&HAS_COPIES, Type::TEXT)];
+            let mark = "INSERT INTO libellus.meta VALUES ($1, 1) ON CONFLICT DO NOTHING";
+            client.execute_typed(mark, parameters).await?;
+            if let Some((Agreement { space, precision, .. }, measured)) = &agreement {
+                let parameters: &[Parameter<'_>] =
+                    &[(space, Type::TEXT), (precision, Type::TEXT), (measured, Type::TEXT)];
+                let sql = "INSERT INTO libellus.agreements (space, precision, measured) VALUES ($1, $2, $3::json) \
+                           ON CONFLICT (space, precision) DO UPDATE SET measured = excluded.measured";
+                client.execute_typed(sql, parameters).await?;
+            }
+            let unfinished = "SELECT copied_to FROM libellus.adoption WHERE NOT is_copied";
+            let unfinished: Option<String> = match client.query_typed_opt(unfinished, &[]).await? {
+                Some(row) if before.as_ref() == Some(mapping) => row.try_get(0)?,
+                _ => None,
+            };
+            let parameters: &[Parameter<'_>] = &[(&new, Type::TEXT), (&unfinished, Type::TEXT)];
+            let sql = "INSERT INTO libellus.adoption (mapping, copied_to) VALUES ($1::json, $2) \
+                       ON CONFLICT (only_one) DO UPDATE \
+                       SET mapping = excluded.mapping, copied_to = excluded.copied_to, is_copied = false";
+            client.execute_typed(sql, parameters).await?;
+            Ok(Ok(unfinished))
+        })?;
+        begun.map_err(|before| Error::Unadoptable {
+            table: mapping.books.to_string(),
+            reason: format!(
+                "`{}` (by its column `{}`) is adopted in this database already; undo that first, with \
+                 `libellus adopt --undo`",
+                before.books, before.key
+            ),
+        })
+    }
+
+    /// Copies the next batch. Vectors are kept as far as `agreement` says that they are safe, and each is of the one
+    /// passage of its book; `dim` is the length that they must have. `read` rows were read before.
+    ///
+    /// # Errors
+    /// [`Error::NotAdopted`] if nothing was begun; those of reading and writing: then the batch is undone as a whole.
+    pub fn copy_batch(
+        &self,
+        cutter: &dyn PassageCutter,
+        agreement: Option<&Agreement>,
+        dim: usize,
+        read: u64,
+    ) -> Result<CopyStep, Error> {
+        let Some(mapping) = self.mapping()? else {
+            return Err(Error::NotAdopted { location: self.store.location.clone() });
+        };
+        let template = agreement.filter(|agreement| agreement.is_safe());
+        let keep = template.map(|agreement| Keep {
+            agreement,
+            template: Template::parse(&agreement.template),
+            dim,
+            vector_type: &self.store.vector_type,
+        });
+        let batch = async |client: &Client| copy_batch(client, &mapping, cutter, keep.as_ref(), read + 1).await;
+        let copied = self.store.pool.write(raising_revision(batch));
+        copied.map_err(|failure| self.named_for(&mapping.books, "copying books", failure))
+    }
+}
+
+/// How vectors are kept.
+struct Keep<'a> {
+    agreement: &'a Agreement,
+    /// `None` if the other program embedded what libellus does.
+    template: Option<Template>,
+    dim: usize,
+    vector_type: &'a str,
+}
+
+async fn copy_batch(
+    client: &Client,
+    mapping: &Mapping,
+    cutter: &dyn PassageCutter,
+    keep: Option<&Keep<'_>>,
+    first: u64,
+) -> Answer<(CopyStep, Changed)> {
+    let far = "SELECT copied_to FROM libellus.adoption FOR UPDATE";
+    let after: Option<String> = match client.query_typed_opt(far, &[]).await? {
+        Some(row) => row.try_get(0)?,
+        None => None,
+    };
+    let mut found = rows::page(client, mapping, after.as_deref(), BATCH).await?;
+    if keep.is_some() && !found.is_empty() {
+        rows::add_vectors(client, mapping, &mut found).await?;
+    }
+    let mut step = CopyStep { rows: found.len() as u64, is_last: found.len() < BATCH, ..CopyStep::default() };
+    let last = found.last().map(|row| row.key.clone()).or(after);
+    let Taken { books, rows, rejects, warnings } = take(found, first, cutter);
+    let (written, changed) = put(client, &books).await?;
+    let unusable: Vec<&str> = rejects.iter().filter_map(|reject| reject.id.as_deref()).collect();
+    step.deleted = delete(client, &unusable).await?;
+    if let Some(keep) = keep {
+        keep_vectors(client, keep, &books, &rows, &mut step).await?;
+    }
+    if step.is_last {
+        step.deleted += prune(client, mapping).await?;
+    }
+    let parameters: &[Parameter<'_>] = &[(&last, Type::TEXT), (&step.is_last, Type::BOOL)];
+    client.execute_typed("UPDATE libellus.adoption SET copied_to = $1, is_copied = $2", parameters).await?;
+    let has_changed = changed == Changed::Yes || step.deleted + step.kept > 0;
+    Ok((CopyStep { written, rejects, warnings, ..step }, Changed::from(has_changed)))
+}
+
+/// Keeps the vectors of books that are one passage, whose text is the one that was embedded.
+async fn keep_vectors(
+    client: &Client,
+    keep: &Keep<'_>,
+    books: &[CutBook],
+    rows: &[SourceRow],
+    step: &mut CopyStep,
+) -> Answer<()> {
+    let mut vectors: HashMap<&str, Vec<f32>> = HashMap::new();
+    for (book, row) in books.iter().zip(rows) {
+        let vector = row.vector(keep.dim).and_then(|vector| {
+            if is_embedded_text(keep, book, row) { Ok(vector) } else { Err(VectorFault::OtherText) }
+        });
+        match vector {
+            Ok(vector) => drop(vectors.insert(&row.key, vector)),
+            Err(fault) => *step.not_kept.entry(fault).or_default() += 1,
+        }
+    }
+    let ids: Vec<&str> = vectors.keys().copied().collect();
+    let parameters: &[Parameter<'_>] = &[(&ids, Type::TEXT_ARRAY), (&keep.agreement.space, Type::TEXT)];
+    // Not those that have a fresh one, from an earlier copy or made since.
+    let sql = "SELECT b.id, p.passage_id, p.text_hash FROM libellus.books b JOIN libellus.passages p USING (book_rowid) \
+               WHERE b.id = ANY($1) AND NOT EXISTS (SELECT FROM libellus.embeddings e \
+               WHERE e.passage_id = p.passage_id AND e.space = $2 AND e.text_hash = p.text_hash)";
+    let found = client.query_typed(sql, parameters).await?;
+    let mut kept = Vec::with_capacity(found.len());
+    for row in &found {
+        if let Some(vector) = vectors.get(row.try_get::<_, &str>(0)?) {
+            let text_hash = row.try_get::<_, &[u8]>(2)?.try_into().unwrap_or_default();
+            kept.push(NewEmbedding { passage_id: row.try_get(1)?, text_hash, vector });
+        }
+    }
+    if !kept.is_empty() {
+        let Agreement { space, precision, .. } = keep.agreement;
+        let (stored, _) = embeddings::put(client, keep.vector_type, space, precision, &kept).await?;
+        step.kept = stored;
+    }
+    Ok(())
+}
+
+fn is_embedded_text(keep: &Keep<'_>, book: &CutBook, row: &SourceRow) -> bool {
+    let [passage] = &book.passages[..] else { return false };
+    let ours = format!("{}{}", passage.context, passage.text);
+    keep.template.as_ref().is_none_or(|template| template.is_text_of(&ours, row))
+}

@@ -1,0 +1,234 @@
+//! The tables of another program, in the same database: looked at, copied, followed, and left as they were.
+//!
+//! - `tables.rs`: what tables there are;
+//! - `rows.rs`: their rows and vectors;
+//! - `copying.rs`: books taken into our own tables, batch by batch;
+//! - `following.rs`: triggers that note what changes, and what is done about it;
+//! - `undoing.rs`: how every trace goes.
+//!
+//! [`ForeignTables`] looks, in transactions that the server keeps from writing. [`Adoption`] does what it was told.
+
+mod copying;
+mod following;
+mod rows;
+mod tables;
+mod undoing;
+
+pub use copying::CopyStep;
+pub use following::Following;
+pub(in crate::store) use following::take_changes;
+pub use undoing::Undone;
+
+use super::failure::{Failure, named};
+use super::pool::{Answer, Parameter, Pool};
+use super::{PostgresAddress, PostgresStore};
+use crate::adopt::{self, Agreement, Mapping, SourceRow, StoredPrecision, Table, TableName, Wishes, quoted};
+use crate::store::Access;
+use crate::{Error, Location};
+use serde_json::Value;
+use tokio_postgres::Client;
+use tokio_postgres::types::Type;
+
+/// How many there are, of what is to be adopted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Counts {
+    /// Rows of books.
+    pub books: u64,
+    /// Of them, rows without a key.
+    pub without_key: u64,
+    /// Rows of vectors.
+    pub embeddings: u64,
+    /// Of them, rows without a vector.
+    pub without_vector: u64,
+    /// Of them, rows beyond the first of their book.
+    pub beyond_first: u64,
+    /// Books without a row of vectors.
+    pub books_without_embedding: u64,
+    /// Rows of vectors without a book.
+    pub embeddings_without_book: u64,
+}
+
+/// What was adopted, and how far it is.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Adopted {
+    /// Which table became our books, and how.
+    pub mapping: Mapping,
+    /// Whether all of it was copied once.
+    pub is_copied: bool,
+    /// Whether its changes are noted, and how many wait.
+    pub following: Following,
+}
+
+/// The tables of a database, to look at.
+#[derive(Debug)]
+pub struct ForeignTables {
+    pool: Pool,
+    location: String,
+}
+
+impl ForeignTables {
+    /// Connects.
+    ///
+    /// # Errors
+    /// [`Error::NothingToAdopt`] for a file; else those of connecting.
+    pub fn open(location: &Location) -> Result<Self, Error> {
+        let address = address(location)?;
+        Ok(Self { pool: Pool::new(address)?, location: location.to_string() })
+    }
+
+    /// Finds the tables that are meant, and what their columns are.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchTable`], [`Error::SeveralTables`], [`Error::NoTitleColumn`], [`Error::Unadoptable`].
+    pub fn find(&self, wishes: &Wishes) -> Result<Mapping, Error> {
+        let tables: Vec<Table> = self.look("looking for tables", tables::describe)?;
+        adopt::map(&self.location, &tables, wishes)
+    }
+
+    /// Counts what the mapping is about, and checks that its key tells the books apart.
+    ///
+    /// # Errors
+    /// [`Error::Unadoptable`], and those of reading.
+    pub fn count(&self, mapping: &Mapping) -> Result<Counts, Error> {
+        let table = Some(&mapping.books);
+        let twice =
+            self.look_at(table, "looking for keys used twice", async |client| rows::used_twice(client, mapping).await)?;
+        if let Some(key) = twice {
+            let reason = format!(
+                "several of its rows have `{key}` in the column `{}`; name a column that tells its rows apart with --key",
+                mapping.key
+            );
+            return Err(Error::Unadoptable { table: mapping.books.to_string(), reason });
+        }
+        self.look_at(table, "counting", async |client| rows::count(client, mapping).await)
+    }
+
+    /// Up to `limit` rows, spread over the table; those with a vector, if there are vectors.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn sample(&self, mapping: &Mapping, limit: usize) -> Result<Vec<SourceRow>, Error> {
+        self.look_at(Some(&mapping.books), "reading a sample", async |client| {
+            rows::sample(client, mapping, limit).await
+        })
+    }
+
+    /// What was adopted here before, if anything.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn adopted(&self) -> Result<Option<Adopted>, Error> {
+        self.look("looking for what was adopted", async |client| {
+            let row =
+                client.query_typed_one("SELECT pg_catalog.to_regclass('libellus.adoption') IS NOT NULL", &[]).await?;
+            if !row.try_get::<_, bool>(0)? {
+                return Ok(None);
+            }
+            let Some(mapping) = adopted(client).await? else { return Ok(None) };
+            let is_copied = client.query_typed_one("SELECT is_copied FROM libellus.adoption", &[]).await?.try_get(0)?;
+            Ok(Some(Adopted { mapping, is_copied, following: following::following(client).await? }))
+        })
+    }
+
+    fn look<T>(&self, action: &'static str, look: impl AsyncFn(&Client) -> Answer<T>) -> Result<T, Error> {
+        self.look_at(None, action, look)
+    }
+
+    fn look_at<T>(
+        &self,
+        table: Option<&TableName>,
+        action: &'static str,
+        look: impl AsyncFn(&Client) -> Answer<T>,
+    ) -> Result<T, Error> {
+        self.pool.look(look).map_err(|failure| named_for(&self.pool.address, table, action, failure))
+    }
+}
+
+/// The books of another program's table as our own, and what is done to keep them so.
+#[derive(Debug)]
+pub struct Adoption {
+    store: PostgresStore,
+}
+
+impl Adoption {
+    /// Opens the catalogue in the same database, making it if it is missing.
+    ///
+    /// # Errors
+    /// [`Error::NothingToAdopt`] for a file; else as [`crate::Catalogue::open_at`].
+    pub fn open(location: &Location) -> Result<Self, Error> {
+        Ok(Self { store: PostgresStore::open(address(location)?, Access::ReadWrite)? })
+    }
+
+    /// What was adopted, if anything.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn mapping(&self) -> Result<Option<Mapping>, Error> {
+        self.store.read("reading what was adopted", adopted)
+    }
+
+    fn named_for(&self, table: &TableName, action: &'static str, failure: Failure) -> Error {
+        named_for(&self.store.pool.address, Some(table), action, failure)
+    }
+}
+
+fn address(location: &Location) -> Result<&PostgresAddress, Error> {
+    match location {
+        Location::Postgres(address) => Ok(address),
+        Location::Sqlite(_) => Err(Error::NothingToAdopt { location: location.to_string() }),
+    }
+}
+
+/// A right that is missing on the other program's table has its own cure.
+fn named_for(address: &PostgresAddress, table: Option<&TableName>, action: &'static str, failure: Failure) -> Error {
+    match (named(address, action, failure), table) {
+        (Error::MissingRights { location, action, source, .. }, Some(table)) => {
+            let role = quoted(address.user());
+            let schema = quoted(&table.schema);
+            let grant = format!(
+                "`GRANT USAGE ON SCHEMA {schema} TO {role}` and `GRANT SELECT, TRIGGER ON {} TO {role}`",
+                table.sql()
+            );
+            Error::MissingRights { location, action, grant, source }
+        }
+        (error, _) => error,
+    }
+}
+
+/// The mapping that is stored.
+async fn adopted(client: &Client) -> Answer<Option<Mapping>> {
+    let row = client.query_typed_opt("SELECT mapping::text FROM libellus.adoption", &[]).await?;
+    let text: Option<String> = row.map(|row| row.try_get(0)).transpose()?;
+    // What a newer version wrote in another form counts as nothing: it is not followed by this one.
+    Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+}
+
+/// The embeddings in a space by precision, with what was measured of them if `measured`.
+pub(super) async fn precisions(client: &Client, space: &str, measured: bool) -> Answer<Vec<StoredPrecision>> {
+    let parameters: &[Parameter<'_>] = &[(&space, Type::TEXT)];
+    let measured = if measured {
+        "(SELECT a.measured::text FROM libellus.agreements a WHERE a.space = $1 AND a.precision = e.precision)"
+    } else {
+        "NULL::text"
+    };
+    let sql = format!(
+        "SELECT e.precision, count(*), {measured} FROM libellus.embeddings e WHERE e.space = $1 \
+         GROUP BY e.precision ORDER BY e.precision COLLATE \"C\""
+    );
+    let rows = client.query_typed(&sql, parameters).await?;
+    rows.iter()
+        .map(|row| {
+            let measured: Option<String> = row.try_get(2)?;
+            Ok(StoredPrecision {
+                precision: row.try_get(0)?,
+                embeddings: row.try_get::<_, i64>(1)?.cast_unsigned(),
+                agreement: measured.and_then(|text| serde_json::from_str::<Agreement>(&text).ok()),
+            })
+        })
+        .collect()
+}
+
+/// A value as the text of its JSON, which types of our own always have.
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_value(value).unwrap_or(Value::Null).to_string()
+}
