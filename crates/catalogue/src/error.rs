@@ -11,6 +11,14 @@ use std::{fmt, io};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// Which space is searched cannot be changed so.
+    #[error("`{location}` cannot be migrated so: {problem}")]
+    Migration {
+        /// The catalogue.
+        location: String,
+        /// What is in the way.
+        problem: Box<crate::MigrationProblem>,
+    },
     /// A location has a scheme of another kind of database.
     #[error(
         "`{scheme}:` databases are not known; give a file, `sqlite:FILE`, or `postgresql://USER:PASSWORD@HOST/DATABASE`"

@@ -6,8 +6,8 @@ use common::server::{self, Server};
 use common::{CHILD, Words, book, books_of, child, embed_pending, import_into};
 use libellus_catalogue::import::ImportOptions;
 use libellus_catalogue::{
-    Access, Catalogue, Claim, Error, Failure, Location, MAX_ATTEMPTS, NewEmbedding, PendingPassage, QueueCounts,
-    WriteOutcome,
+    Access, Catalogue, Claim, Error, Failure, Location, MAX_ATTEMPTS, MigrationProblem, ModelSpace, NewEmbedding,
+    PendingPassage, QueueCounts, RoleChange, SpaceRoles, WriteOutcome,
 };
 use std::cell::Cell;
 use std::process::Stdio;
@@ -36,6 +36,7 @@ const CASES: &[Case] = &[
     ("what fails is tried later, and given up", what_fails_is_tried_later_and_given_up),
     ("workers at once claim every passage once", workers_at_once_claim_every_passage_once),
     ("reading makes nothing", reading_makes_nothing),
+    ("the space that is searched changes whole", the_space_that_is_searched_changes_whole),
 ];
 
 fn run_all(fresh: Fresh<'_>) {
@@ -507,4 +508,51 @@ fn workers_at_once_claim_every_passage_once(fresh: Fresh<'_>) {
     });
     claimed.sort_unstable();
     assert_eq!(claimed, (1..=400).collect::<Vec<i64>>(), "each once");
+}
+
+fn the_space_that_is_searched_changes_whole(fresh: Fresh<'_>) {
+    let location = fresh();
+    let catalogue = open(&location);
+    assert_eq!(catalogue.roles().expect("reads"), SpaceRoles::default(), "nothing is recorded");
+    catalogue.put_books(&[book("a", "One."), book("b", "Two.")], &Words).expect("writes");
+    let [old, new] = ["old", "new"].map(|name| ModelSpace { space: name.to_owned(), model: format!("of/{name}") });
+    let begin = RoleChange::Begin { active: &old, next: &new };
+    let problem = |change| match catalogue.change_roles(change) {
+        Err(Error::Migration { problem, .. }) => *problem,
+        other => panic!("{other:?}"),
+    };
+
+    embed_pending(&catalogue, "old");
+    let revision = catalogue.revision().expect("reads");
+    catalogue.change_roles(begin).expect("begins");
+    assert!(catalogue.revision().expect("reads") > revision, "whoever searches looks again");
+    let revision = catalogue.revision().expect("reads");
+    let roles = catalogue.change_roles(begin).expect("goes on");
+    assert_eq!((roles.active.as_ref(), roles.next.as_ref()), (Some(&old), Some(&new)));
+    assert_eq!(catalogue.revision().expect("reads"), revision, "nothing changed");
+    assert!(matches!(problem(RoleChange::CutOver), MigrationProblem::NotFilled { missing: 2, .. }));
+    assert_eq!(catalogue.roles().expect("reads"), roles, "a refusal changes nothing");
+
+    // A passage that was given up stands in nobody's way.
+    let claim = Claim { after: 0, limit: 1, lease: Duration::ZERO, suspects: false };
+    let [first] = catalogue.claim_passages("new", &claim).expect("claims").try_into().expect("one");
+    for attempt in 1..MAX_ATTEMPTS {
+        let claim = Claim { suspects: attempt >= 2, ..claim };
+        let again = catalogue.claim_passages("new", &claim).expect("claims");
+        assert_eq!(again[0].passage_id, first.passage_id, "attempt {attempt}");
+    }
+    assert!(matches!(problem(RoleChange::CutOver), MigrationProblem::NotFilled { missing: 1, .. }));
+    catalogue.forget_failures("new").expect("writes");
+    embed_pending(&catalogue, "new");
+
+    let roles = catalogue.change_roles(RoleChange::CutOver).expect("cuts over");
+    assert_eq!(roles, SpaceRoles { active: Some(new.clone()), next: None, previous: Some(old.clone()) });
+    assert_eq!(open(&location).roles().expect("reads"), roles, "others see it");
+    let roles = catalogue.change_roles(RoleChange::RollBack).expect("rolls back");
+    assert_eq!(roles, SpaceRoles { active: Some(old), next: Some(new.clone()), previous: None });
+    catalogue.change_roles(RoleChange::CutOver).expect("cuts over again");
+    catalogue.change_roles(RoleChange::DropOld).expect("drops");
+    assert_eq!(catalogue.roles().expect("reads"), SpaceRoles { active: Some(new), ..SpaceRoles::default() });
+    assert_eq!(catalogue.spaces().expect("reads"), [("new".to_owned(), 2)]);
+    assert_eq!(problem(RoleChange::RollBack), MigrationProblem::NothingBefore);
 }

@@ -5,6 +5,8 @@ use crate::commands::adopt;
 #[cfg(feature = "lambda")]
 use crate::commands::lambda;
 #[cfg(feature = "chores")]
+use crate::commands::migrate;
+#[cfg(feature = "chores")]
 use crate::commands::snapshot;
 use crate::commands::{backfill, check, config, embed, eval, export, health, import, model, search, serve};
 use crate::error::Error;
@@ -78,6 +80,9 @@ enum Command {
     /// Make a catalogue of a snapshot
     #[cfg(feature = "chores")]
     Restore(snapshot::RestoreArgs),
+    /// Change the model of a catalogue while it is being searched
+    #[cfg(feature = "chores")]
+    Migrate(migrate::Args),
     /// Turn texts into vectors
     Embed(embed::Args),
     /// Look at models, fetch them, and pack them
@@ -119,6 +124,8 @@ impl Cli {
             Command::Snapshot(args) => snapshot::run(&args),
             #[cfg(feature = "chores")]
             Command::Restore(args) => snapshot::restore(&args),
+            #[cfg(feature = "chores")]
+            Command::Migrate(args) => migrate::run(&args),
             Command::Embed(args) => embed::run(&args),
             Command::Model(args) => model::run(&args),
             Command::Eval(args) => eval::run(&args),

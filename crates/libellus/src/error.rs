@@ -222,6 +222,17 @@ pub enum Error {
     #[cfg(feature = "chores")]
     #[error("nobody knows where the data of this user belong; say so with LIBELLUS_HOME")]
     NoHome,
+    /// A model that is another than when a migration began.
+    #[cfg(feature = "chores")]
+    #[error("`{model}` is of space {found} now, and was of space {expected} when the migration began")]
+    OtherModel {
+        /// As it was named then.
+        model: String,
+        /// Its space now.
+        found: String,
+        /// Its space then.
+        expected: String,
+    },
     /// Pulling a model.
     #[cfg(feature = "chores")]
     #[error(transparent)]

@@ -6,6 +6,7 @@
 
 use crate::error::Error;
 use crate::output::shell_word;
+use libellus_catalogue::ModelSpace;
 use libellus_encoder::Encoder;
 use std::env;
 use std::fs;
@@ -50,8 +51,21 @@ impl ModelArgs {
 
     /// Opens the model for a service: up to `threads` threads, which wait for questions, split one between them.
     pub fn open_to_serve(&self, threads: usize) -> Result<Arc<Encoder>, Error> {
-        Ok(Arc::new(open_encoder(&self.model)?.with_team(threads.min(QUESTION_THREADS))))
+        open_to_serve(&self.model, threads)
     }
+}
+
+/// Opens a model for a service, by name or path: see [`ModelArgs::open_to_serve`].
+pub fn open_to_serve(model: &str, threads: usize) -> Result<Arc<Encoder>, Error> {
+    Ok(Arc::new(open_encoder(model)?.with_team(threads.min(QUESTION_THREADS))))
+}
+
+/// A model's space, as a catalogue records it: by a name that means the same model from any directory.
+pub fn space_of(model: &str, encoder: &Encoder) -> ModelSpace {
+    let path = Path::new(model);
+    let whole = if is_builtin(model) || !path.exists() { None } else { path.canonicalize().ok() };
+    let name = whole.map_or_else(|| model.to_owned(), |path| path.display().to_string());
+    ModelSpace { space: encoder.info().fingerprint.space.clone(), model: name }
 }
 
 /// Opens a model by name or path. The names of built-in models win, then comes what is there as a path, then what was

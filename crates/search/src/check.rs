@@ -35,8 +35,7 @@ impl Library {
         if report.found > 0 {
             return Ok(());
         }
-        let model = self.encoder().info();
-        let embeddings = Embeddings::load(self.catalogue(), &model.fingerprint.space, model.dim)?;
+        let embeddings = Embeddings::load(self.catalogue(), self.encoder())?;
         let words = Words::load(self.catalogue())?;
         if self.catalogue().revision()? != report.revision {
             return Ok(());

@@ -43,6 +43,24 @@ pub enum Error {
         /// What is stored instead.
         stored: StoredSpaces,
     },
+    /// The catalogue is searched in another space than that of the loaded model.
+    #[error(
+        "`{location}` is searched by {active}, but `{model}` (space {space}) is loaded, and vectors of two spaces are never \
+         compared; give `--model {}`, or see `libellus migrate`", active.model
+    )]
+    OtherSpace {
+        /// The catalogue.
+        location: String,
+        /// What it is searched by.
+        active: Box<libellus_catalogue::ModelSpace>,
+        /// The loaded model.
+        model: String,
+        /// Its space.
+        space: String,
+    },
+    /// Nothing to compare two models by.
+    #[error("there is no query to compare the models by; the catalogue is empty, or the file of queries is")]
+    NoQueries,
     /// A file of a judged set cannot be read.
     #[error("cannot read `{path}`")]
     Read {

@@ -30,7 +30,7 @@ impl<T> Fresh<T> {
         if let Some(value) = self.since(revision) {
             return Ok(value);
         }
-        let _rebuilding = match (self.rebuilding.try_lock(), self.since(i64::MIN)) {
+        let _rebuilding = match (self.rebuilding.try_lock(), self.at_hand()) {
             (Ok(guard), _) => guard,
             (Err(TryLockError::WouldBlock), Some(stale)) => return Ok(stale),
             (Err(TryLockError::WouldBlock), None) => self.rebuilding.lock().unwrap_or_else(PoisonError::into_inner),
@@ -44,6 +44,11 @@ impl<T> Fresh<T> {
         let dated = Dated { revision, value: Arc::clone(&value) };
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(dated);
         Ok(value)
+    }
+
+    /// The value at hand, however old.
+    pub fn at_hand(&self) -> Option<Arc<T>> {
+        self.since(i64::MIN)
     }
 
     /// The value at hand, if it was made from `revision` or a later one.

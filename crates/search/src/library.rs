@@ -10,7 +10,7 @@ use crate::{
     BackfillOptions, BackfillProgress, BackfillReport, Error, Hit, Mode, SearchRequest, SearchResponse, Timings,
 };
 use libellus_catalogue::adopt::StoredPrecision;
-use libellus_catalogue::{Book, Catalogue, Statistics};
+use libellus_catalogue::{Book, Catalogue, SpaceRoles, Statistics};
 use libellus_encoder::Encoder;
 use libellus_index::{fold, words};
 use std::collections::HashSet;
@@ -21,7 +21,8 @@ use std::time::Instant;
 /// Whether questions can be answered.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Readiness {
-    /// Whether there is at least one embedded passage or the catalogue is empty.
+    /// Whether there is at least one embedded passage or the catalogue is empty, and the catalogue is searched by a model
+    /// that is loaded.
     pub ready: bool,
     /// What is missing before questions are answered from all books, for people; an empty catalogue lacks nothing.
     pub reason: Option<String>,
@@ -39,9 +40,11 @@ pub struct Readiness {
 /// A catalogue, an encoder, and the indexes between them. Shared freely between threads.
 ///
 /// An index is made when a question first needs it, and again when the catalogue has changed since, whether this
-/// process changed it or another.
+/// process changed it or another. Where the catalogue records in which space it is searched, a library answers in that
+/// space only; one that has a second model changes over by itself when that changes.
 pub struct Library {
-    encoder: Arc<Encoder>,
+    /// At least one; questions are answered by the first unless the catalogue says otherwise.
+    models: Vec<Arc<Encoder>>,
     catalogue: Catalogue,
     embeddings: Fresh<Embeddings>,
     words: Fresh<Words>,
@@ -51,12 +54,56 @@ pub struct Library {
 impl Library {
     /// Joins a catalogue and an encoder. The index is built when first needed.
     pub fn new(encoder: Arc<Encoder>, catalogue: Catalogue) -> Self {
-        Self { encoder, catalogue, embeddings: Fresh::new(), words: Fresh::new(), precisions: Fresh::new() }
+        let (embeddings, words, precisions) = (Fresh::new(), Fresh::new(), Fresh::new());
+        Self { models: vec![encoder], catalogue, embeddings, words, precisions }
     }
 
-    /// The encoder.
+    /// The same, ready to change over to another model, and back, when the catalogue does.
+    #[must_use]
+    pub fn with_next(mut self, next: Arc<Encoder>) -> Self {
+        self.models.push(next);
+        self
+    }
+
+    /// The encoder; of two, the first.
     pub fn encoder(&self) -> &Arc<Encoder> {
-        &self.encoder
+        &self.models[0]
+    }
+
+    /// The encoder of the answers that were given last; the first one if there were none yet.
+    pub fn answering(&self) -> Arc<Encoder> {
+        self.embeddings.at_hand().map_or_else(|| Arc::clone(self.encoder()), |before| Arc::clone(&before.encoder))
+    }
+
+    /// The encoder that questions are answered with: of those that are loaded, the one whose space is searched.
+    ///
+    /// # Errors
+    /// [`Error::OtherSpace`] if none of them is; those of reading.
+    pub fn serving(&self) -> Result<&Arc<Encoder>, Error> {
+        self.serving_by(&self.catalogue.roles()?)
+    }
+
+    fn serving_by(&self, roles: &SpaceRoles) -> Result<&Arc<Encoder>, Error> {
+        let Some(active) = &roles.active else { return Ok(self.encoder()) };
+        let of_space = |model: &&Arc<Encoder>| model.info().fingerprint.space == active.space;
+        self.models.iter().find(of_space).ok_or_else(|| {
+            let model = self.encoder().info();
+            Error::OtherSpace {
+                location: self.catalogue.location().to_owned(),
+                active: Box::new(active.clone()),
+                model: model.name.clone(),
+                space: model.fingerprint.space.clone(),
+            }
+        })
+    }
+
+    /// The encoder that passages are embedded with: as for questions, or the first for a space that is being filled, or
+    /// was searched before.
+    fn backfilling(&self) -> Result<&Arc<Encoder>, Error> {
+        let roles = self.catalogue.roles()?;
+        let own = &self.encoder().info().fingerprint.space;
+        let has_role = [&roles.next, &roles.previous].into_iter().flatten().any(|role| role.space == *own);
+        if has_role && self.models.len() == 1 { Ok(self.encoder()) } else { self.serving_by(&roles) }
     }
 
     /// The catalogue.
@@ -88,13 +135,14 @@ impl Library {
     /// The books whose passages lie nearest to the query.
     fn search_by_meaning(&self, query: &str, limit: usize) -> Result<SearchResponse, Error> {
         let mut stopwatch = Stopwatch::start();
-        let mut encoded = self.encoder.encode(query);
+        let embeddings = self.embeddings()?;
+        let index_ms = stopwatch.lap_ms();
+        let mut encoded = embeddings.encoder.encode(query);
         normalize(&mut encoded.vector);
         let encode_ms = stopwatch.lap_ms();
 
-        let embeddings = self.embeddings()?;
         let found = embeddings.index.search(&encoded.vector, limit)?;
-        let scan_ms = stopwatch.lap_ms();
+        let scan_ms = index_ms + stopwatch.lap_ms();
 
         let ranked: Vec<(i64, f32)> =
             found.iter().map(|hit| (embeddings.books[hit.group as usize], hit.score)).collect();
@@ -131,24 +179,31 @@ impl Library {
         })
     }
 
-    /// The embeddings of the model's space, as of now.
+    /// The embeddings of the space that is searched, as of now.
+    ///
+    /// A process whose model is not asked for any more goes on in its own space while the embeddings are there, rather
+    /// than to fail its readers; [`Library::readiness`] says that it should be replaced.
     fn embeddings(&self) -> Result<Arc<Embeddings>, Error> {
-        let model = self.encoder.info();
-        let space = &model.fingerprint.space;
         let revision = self.catalogue.revision()?;
-        let embeddings = self.embeddings.get(revision, || Embeddings::load(&self.catalogue, space, model.dim))?;
+        let embeddings = self.embeddings.get(revision, || match (self.serving(), self.embeddings.at_hand()) {
+            (Err(Error::OtherSpace { .. }), Some(before)) => Embeddings::load(&self.catalogue, &before.encoder),
+            (serving, _) => Embeddings::load(&self.catalogue, serving?),
+        })?;
         if embeddings.index.is_empty() {
-            self.check_nothing_to_embed()?;
+            self.check_embedded(&embeddings.encoder)?;
         }
         Ok(embeddings)
     }
 
-    /// An empty catalogue has an empty answer; one that was never embedded for this model has none.
-    fn check_nothing_to_embed(&self) -> Result<(), Error> {
-        let model = self.encoder.info();
+    /// An empty catalogue has an empty answer; one that was never embedded for a model has none.
+    ///
+    /// # Errors
+    /// [`Error::NotEmbedded`] if there are passages, and none lies in the model's space; those of reading.
+    pub fn check_embedded(&self, encoder: &Encoder) -> Result<(), Error> {
+        let model = encoder.info();
         let space = &model.fingerprint.space;
-        let passages = self.catalogue.statistics(space)?.passages;
-        if passages == 0 {
+        let Statistics { passages, embedded, .. } = self.catalogue.statistics(space)?;
+        if passages == 0 || embedded > 0 {
             return Ok(());
         }
         Err(Error::NotEmbedded {
@@ -206,7 +261,8 @@ impl Library {
         Ok(self.catalogue.book(id)?)
     }
 
-    /// Embeds every passage without a fresh embedding.
+    /// Embeds every passage without a fresh embedding, in the space that is searched or, if the one model of this library
+    /// has another, in that, provided that the catalogue knows it.
     ///
     /// Passages are embedded in batches, each stored in one transaction; `progress` is called after each and may stop
     /// there with `Break`. Several processes may do this at once.
@@ -215,19 +271,23 @@ impl Library {
         options: &BackfillOptions,
         progress: &mut dyn FnMut(BackfillProgress) -> ControlFlow<()>,
     ) -> Result<BackfillReport, Error> {
-        backfill(&self.encoder, &self.catalogue, options, progress)
+        backfill(self.backfilling()?, &self.catalogue, options, progress)
     }
 
     /// Whether questions can be answered, and from how much.
     pub fn readiness(&self) -> Result<Readiness, Error> {
-        let model = self.encoder.info();
+        let (encoder, other_space) = match self.serving() {
+            Err(error @ Error::OtherSpace { .. }) => (self.answering(), Some(error.to_string())),
+            serving => (Arc::clone(serving?), None),
+        };
+        let model = encoder.info();
         let space = &model.fingerprint.space;
         // Counted once for each state: it takes a look at every embedding, and platforms ask every few seconds.
         let precisions = self.precisions.get(self.catalogue.revision()?, || self.catalogue.precisions(space))?;
         let counts = self.catalogue.statistics(space)?;
         Ok(Readiness {
-            ready: counts.embedded > 0 || counts.passages == 0,
-            reason: missing(&counts, &model.name),
+            ready: other_space.is_none() && (counts.embedded > 0 || counts.passages == 0),
+            reason: other_space.or_else(|| missing(&counts, &model.name)),
             model: model.name.clone(),
             fingerprint: model.fingerprint.to_string(),
             catalogue: counts,

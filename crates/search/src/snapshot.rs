@@ -5,10 +5,15 @@
 
 use crate::Error;
 use libellus_catalogue::{Book, Catalogue};
+use libellus_encoder::Encoder;
 use libellus_index::{KeywordDocument, KeywordIndex, KeywordIndexBuilder, VectorIndex};
+use std::sync::Arc;
 
-/// Every fresh embedding of one space.
+/// Every fresh embedding of one space, with the model whose space it is: questions are compared with them only after
+/// that very model has made vectors of them.
 pub(crate) struct Embeddings {
+    /// The model.
+    pub encoder: Arc<Encoder>,
     /// One group for each book, one row for each passage.
     pub index: VectorIndex,
     /// The book (row id) of each group.
@@ -26,8 +31,9 @@ pub(crate) struct Words {
 }
 
 impl Embeddings {
-    /// Reads the embeddings of `space`, `dim` floats each.
-    pub fn load(catalogue: &Catalogue, space: &str, dim: usize) -> Result<Self, Error> {
+    /// Reads the embeddings of a model's space.
+    pub fn load(catalogue: &Catalogue, encoder: &Arc<Encoder>) -> Result<Self, Error> {
+        let (space, dim) = (encoder.info().fingerprint.space.as_str(), encoder.info().dim);
         let rows = catalogue.statistics(space)?.embedded as usize;
         let mut index = VectorIndex::with_capacity(dim, rows);
         let (mut books, mut ordinals) = (Vec::new(), Vec::with_capacity(rows));
@@ -47,7 +53,7 @@ impl Embeddings {
             outcome = index.push(last_group(&books), &unit);
         })?;
         outcome?;
-        Ok(Self { index, books, ordinals })
+        Ok(Self { encoder: Arc::clone(encoder), index, books, ordinals })
     }
 }
 

@@ -148,6 +148,12 @@ impl Error {
                 "The books are still being prepared",
                 "search by words meanwhile; the operator prepares the books with `libellus backfill`",
             ),
+            Error::Search(Search::OtherSpace { .. }) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "other_space",
+                "This service is being replaced",
+                "search by words meanwhile; the operator starts the service with the model that the catalogue is searched by",
+            ),
             Error::Search(_) | Error::Internal(_) => (
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "internal",
@@ -164,6 +170,9 @@ impl Error {
         match self {
             Error::Search(libellus_search::Error::NotEmbedded { .. }) => {
                 "no book of this catalogue can be compared by meaning yet".to_owned()
+            }
+            Error::Search(libellus_search::Error::OtherSpace { .. }) => {
+                "this service has another model than the one that the catalogue is searched by".to_owned()
             }
             _ if self.is_ours() => "something went wrong inside the service".to_owned(),
             _ => self.to_string(),

@@ -35,9 +35,9 @@ impl AppState {
         &self.site_name
     }
 
-    /// The model's name.
-    pub(crate) fn model(&self) -> &str {
-        &self.library.encoder().info().name
+    /// The name of the model that answers.
+    pub(crate) fn model(&self) -> String {
+        self.library.answering().info().name.clone()
     }
 
     /// Answers a question, when its turn comes.

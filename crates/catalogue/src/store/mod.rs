@@ -1,5 +1,6 @@
 //! The store: where a catalogue is kept, and what every such place promises.
 //!
+//! - `role.rs`: which space is searched, and how that is changed;
 //! - `claim.rs`: what a worker asks for, and what became of passages that could not be embedded;
 //! - `dump.rs`: everything that a store holds, row by row;
 //! - `row.rs`: a book and its passages as every store keeps them;
@@ -13,6 +14,7 @@ mod claim;
 mod dump;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod role;
 mod row;
 mod sqlite;
 
@@ -20,6 +22,7 @@ mod sqlite;
 pub use postgres::{Adopted, Adoption, CopyStep, Counts, Following, ForeignTables, PostgresAddress, Undone};
 
 pub use claim::{Claim, FailedPassage, Failure, MAX_ATTEMPTS, QueueCounts};
+pub use role::{MigrationProblem, ModelSpace, RoleChange, SpaceRoles};
 
 use crate::adopt::{ChangesTaken, StoredPrecision};
 use crate::{Book, Error, Location, PassageCutter};
@@ -169,6 +172,8 @@ trait Store: fmt::Debug + Send + Sync {
     fn forget_failures(&self, space: &str) -> Result<u64, Error>;
     fn spaces(&self) -> Result<Vec<(String, u64)>, Error>;
     fn precisions(&self, space: &str) -> Result<Vec<StoredPrecision>, Error>;
+    fn roles(&self) -> Result<SpaceRoles, Error>;
+    fn change_roles(&self, change: RoleChange<'_>) -> Result<Result<SpaceRoles, MigrationProblem>, Error>;
 
     fn dump(&self, take: TakeRow<'_>) -> Result<(), Error>;
     fn restore(&self, replace: bool, next: NextRow<'_>) -> Result<(), Error>;
@@ -473,6 +478,25 @@ impl Catalogue {
     /// As [`Catalogue::put_books`], and what keeps the table from being read; then the changes wait on.
     pub fn take_changes(&self, cutter: &dyn PassageCutter) -> Result<ChangesTaken, Error> {
         self.store.take_changes(cutter)
+    }
+
+    /// Which space is searched, which is being filled, and which was searched before; nothing if the catalogue was never
+    /// migrated.
+    ///
+    /// # Errors
+    /// As [`Catalogue::revision`].
+    pub fn roles(&self) -> Result<SpaceRoles, Error> {
+        self.store.roles()
+    }
+
+    /// Changes what spaces are for, in one transaction; the embeddings of a space that is dropped go with it.
+    ///
+    /// # Errors
+    /// [`Error::Migration`] if that cannot be now; those of [`Catalogue::put_books`]. Then nothing is changed.
+    pub fn change_roles(&self, change: RoleChange<'_>) -> Result<SpaceRoles, Error> {
+        self.store
+            .change_roles(change)?
+            .map_err(|problem| Error::Migration { location: self.location().to_owned(), problem: Box::new(problem) })
     }
 
     /// Fields of strings and of values that were read as JSON are always JSON again, so this is our own bug.

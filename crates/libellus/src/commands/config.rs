@@ -76,12 +76,18 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
 fn rows(settings: &Settings) -> Vec<Row> {
     let Settings { address, database, model, threads, sample, allowed_origins, secret_key, instruction_set, .. } =
         settings;
+    let next_model = settings.next_model.as_ref();
     let secret = if secret_key.value { MASK } else { "not set" };
     vec![
         Row::new("host", address.host.value.clone(), address.host.origin),
         Row::new("port", address.port.value.to_string(), address.port.origin),
         Row::new("database", database.value.clone(), database.origin),
         Row::new("model", model.value.clone(), model.origin),
+        Row::new(
+            "next_model",
+            next_model.map_or_else(|| "none".to_owned(), |model| model.value.clone()),
+            next_model.map_or(Origin::Default, |model| model.origin),
+        ),
         Row::new("threads", threads.value.to_string(), threads.origin),
         Row::new("sample", sample.value.to_string(), sample.origin),
         Row::new("allowed_origins", allowed_origins.value.to_string(), allowed_origins.origin),

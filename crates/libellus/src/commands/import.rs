@@ -172,10 +172,15 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
     }
     let mut rejects = args.rejects.as_deref().map(RejectsFile::create).transpose()?;
     let catalogue = if args.dry_run { Catalogue::in_memory()? } else { args.database.open_or_create()? };
+    let library = Library::new(Arc::clone(&encoder), catalogue);
+    if !args.no_embed {
+        // Otherwise nobody would find the books.
+        library.serving()?;
+    }
 
     for input in inputs {
         let name = input.name.clone();
-        let file = match import_file(args, input, authors.clone(), &catalogue, &encoder, &interrupt) {
+        let file = match import_file(args, input, authors.clone(), library.catalogue(), &encoder, &interrupt) {
             Err(error) if error.is_about_the_input() => {
                 error.report();
                 report.unusable.push(UnusableFile { file: name, reason: error.to_string() });
@@ -202,8 +207,7 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
     }
 
     if !args.dry_run && !args.no_embed && !interrupt.requested() {
-        let backfilled =
-            backfill::with_progress(&Library::new(encoder, catalogue), args.threads.for_backfill(), &interrupt)?;
+        let backfilled = backfill::with_progress(&library, args.threads.for_backfill(), &interrupt)?;
         if !args.json && backfilled.embedded + backfilled.failed > 0 {
             say(args, &backfill::for_people(&backfilled, &backfill::command(&args.database, &args.model)))?;
         }

@@ -64,6 +64,7 @@ fn open(args: &Args) -> Result<Library, Error> {
         opened => opened?,
     };
     let library = Library::new(encoder, catalogue);
+    library.serving()?;
     let counts = library.readiness()?.catalogue;
     if counts.embedded > 0 {
         library.prepare()?;

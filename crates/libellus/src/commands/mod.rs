@@ -13,6 +13,8 @@ pub mod import;
 pub mod import_embeddings;
 #[cfg(feature = "lambda")]
 pub mod lambda;
+#[cfg(feature = "chores")]
+pub mod migrate;
 pub mod model;
 pub mod search;
 pub mod serve;

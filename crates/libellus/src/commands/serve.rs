@@ -7,6 +7,7 @@
 use crate::commands::backfill;
 use crate::error::Error;
 use crate::interrupt::Interrupt;
+use crate::model;
 use crate::outcome::Outcome;
 use crate::output;
 use crate::sample;
@@ -26,6 +27,8 @@ Examples:
   libellus serve --sample                  try it: http://127.0.0.1:5001
   libellus serve --db books.db --host 0.0.0.0 --port 8080
   PORT=8080 libellus serve                 as platforms start it: listens on every address
+  libellus serve --next-model all-MiniLM-L12-v2
+                                           ready to change models: see `libellus migrate`
 
 Requests are answered at once; what has no embedding yet is embedded meanwhile, and /ready says 503
 until something is. A catalogue that cannot be written is served as it is.
@@ -57,6 +60,8 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
     let listener = runtime.block_on(bind(&config))?;
 
     let (library, access) = open_library(args)?;
+    // A catalogue that is searched by another model is an error at once, not with every question.
+    library.serving()?;
     let counts = library.readiness()?.catalogue;
     if counts.books == 0 {
         eprintln!(
@@ -98,6 +103,7 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
 /// A catalogue that is there but cannot be written is served as it is.
 fn open_library(args: &ServiceArgs) -> Result<(Library, Access), Error> {
     let encoder = args.model.open_to_serve(args.threads.count())?;
+    let next = args.next_model.as_deref().map(|next| model::open_to_serve(next, args.threads.count())).transpose()?;
     let (catalogue, access) = args.database.open_to_serve()?;
     if args.sample && access == Access::ReadWrite {
         let books = catalogue.statistics(&encoder.info().fingerprint.space)?.books;
@@ -108,7 +114,8 @@ fn open_library(args: &ServiceArgs) -> Result<(Library, Access), Error> {
             eprintln!("note: `{}` has {books} books already, so the sample was not loaded", catalogue.location());
         }
     }
-    Ok((Library::new(encoder, catalogue), access))
+    let library = Library::new(encoder, catalogue);
+    Ok((if let Some(next) = next { library.with_next(next) } else { library }, access))
 }
 
 /// Says what is left out because nothing can be written.

@@ -44,6 +44,9 @@ pub struct ServiceArgs {
     pub database: DatabaseArgs,
     #[command(flatten)]
     pub model: ModelArgs,
+    /// A second model, to change over to when `libellus migrate --cut-over` says so, and back
+    #[arg(long, value_name = "MODEL")]
+    pub next_model: Option<String>,
 }
 
 /// Where a value came from.
@@ -117,6 +120,8 @@ pub struct Settings {
     pub database: Setting<String>,
     /// The model, by name or path.
     pub model: Setting<String>,
+    /// The model to change over to, if there is one.
+    pub next_model: Option<Setting<String>>,
     /// Threads that encode.
     pub threads: Setting<usize>,
     /// Whether the sample is to be loaded.
@@ -149,6 +154,7 @@ impl Settings {
             address,
             database: resolve_database(&args.database, environment, &mut findings),
             model: Setting::new(args.model.name().to_owned(), model_origin),
+            next_model: args.next_model.clone().map(|model| Setting::new(model, Origin::Flag("--next-model"))),
             threads: Setting::new(args.threads.count(), threads_origin),
             sample: Setting::new(args.sample, sample_origin),
             allowed_origins: resolve_origins(environment, &mut findings),

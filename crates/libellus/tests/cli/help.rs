@@ -5,9 +5,10 @@ use crate::support::Sandbox;
 #[test]
 fn every_command_has_help_with_an_example() {
     let sandbox = Sandbox::new();
-    for command in
-        ["serve", "health", "search", "import", "export", "backfill", "check", "embed", "model", "eval", "adopt"]
-    {
+    for command in [
+        "serve", "health", "search", "import", "export", "backfill", "check", "embed", "migrate", "model", "eval",
+        "adopt",
+    ] {
         let help = sandbox.run(&[command, "--help"]).expect_code(0).stdout;
         assert!(help.contains(&format!("  libellus {command}")), "{help}");
         assert!(help.contains("Usage: libellus"), "{help}");

@@ -18,6 +18,8 @@ mod hub;
 #[cfg(feature = "lambda")]
 mod lambda;
 mod memory;
+#[cfg(feature = "chores")]
+mod migrate;
 mod model;
 mod move_embeddings;
 mod postgres;

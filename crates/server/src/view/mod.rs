@@ -35,7 +35,7 @@ pub(crate) struct Chrome {
 impl Chrome {
     /// The frame of this service's pages.
     pub(crate) fn new(state: &AppState) -> Self {
-        Self::named(state.site_name(), state.model())
+        Self::named(state.site_name(), &state.model())
     }
 
     fn named(site_name: &str, model: &str) -> Self {

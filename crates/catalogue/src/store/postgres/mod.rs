@@ -5,7 +5,7 @@
 //! - `pool.rs`: connections, transactions, and what happens when the server goes away;
 //! - `failure.rs`: what is wrong, in words;
 //! - `schema.rs`: the tables and their versions;
-//! - `books.rs`, `embeddings.rs`, `claims.rs`, `dump.rs`, `copy.rs`: the statements; `text.rs`: what text cannot hold;
+//! - `books.rs`, `embeddings.rs`, `claims.rs`, `dump.rs`, `copy.rs`, `roles.rs`: the statements; `text.rs`: what text cannot hold;
 //! - `adopt/`: tables of another program in the same database.
 //!
 //! Writers queue at the row that holds the revision, so that whoever sees a revision sees all that came before it.
@@ -19,6 +19,7 @@ mod dump;
 mod embeddings;
 mod failure;
 mod pool;
+mod roles;
 mod schema;
 mod text;
 mod tls;
@@ -29,8 +30,8 @@ pub use adopt::{Adopted, Adoption, CopyStep, Counts, Following, ForeignTables, U
 use super::dump::{NextRow, TakeRow};
 use super::row::{BookRow, CutBook};
 use super::{
-    Access, Claim, DatabaseFinding, EmbeddedPassage, FailedPassage, NewEmbedding, PendingPassage, PlacedEmbedding,
-    PlacedPassage, QueueCounts, Statistics, Store, WriteOutcome,
+    Access, Claim, DatabaseFinding, EmbeddedPassage, FailedPassage, MigrationProblem, NewEmbedding, PendingPassage,
+    PlacedEmbedding, PlacedPassage, QueueCounts, RoleChange, SpaceRoles, Statistics, Store, WriteOutcome,
 };
 use crate::adopt::{ChangesTaken, StoredPrecision};
 use crate::{Book, Error, PassageCutter};
@@ -393,5 +394,13 @@ impl Store for PostgresStore {
 
     fn take_changes(&self, cutter: &dyn PassageCutter) -> Result<ChangesTaken, Error> {
         adopt::take_changes(self, cutter)
+    }
+
+    fn roles(&self) -> Result<SpaceRoles, Error> {
+        self.read("reading which space is searched", async |client| roles::read(client).await)
+    }
+
+    fn change_roles(&self, change: RoleChange<'_>) -> Result<Result<SpaceRoles, MigrationProblem>, Error> {
+        self.write("changing which space is searched", async |client| roles::change(client, change).await)
     }
 }

@@ -24,6 +24,8 @@ const MIGRATION_LOCK: i64 = 0x6c69_6265_6c6c_7573;
 /// 2. Which passages a worker has in hand, and which could not be embedded: see `claims.rs`.
 /// 3. What was adopted of another program's tables, which of our books came from there, and which of its rows changed:
 ///    see `adopt/`. The changes have no constraint but their number, so that whoever notes one waits for nobody.
+/// 4. What spaces are for: rows of `meta` called by the role; see `store/role.rs`. Not a table of its own, which roles
+///    that may only read could not read.
 const MIGRATIONS: &[&str] = &[
     "
 CREATE TABLE libellus.meta (
@@ -101,6 +103,9 @@ CREATE TABLE libellus.agreements (
     measured json NOT NULL,
     PRIMARY KEY (space, precision)
 );
+",
+    "
+ALTER TABLE libellus.meta ADD COLUMN space text, ADD COLUMN model text;
 ",
 ];
 

@@ -5,7 +5,8 @@
 //! - `books.rs`: books and the passages cut from them;
 //! - `embeddings.rs`: vectors, and which passages still need one;
 //! - `dump.rs`: everything out and in again, and what is wrong with the file;
-//! - `claims.rs`: which passages a worker has in hand, and which failed.
+//! - `claims.rs`: which passages a worker has in hand, and which failed;
+//! - `roles.rs`: which space is searched.
 //!
 //! The file is in WAL mode: readers go on reading while one process writes. A write begins with the intention
 //! to write, so that two writers queue instead of failing half-way. What is written lies in the log beside the file
@@ -17,13 +18,15 @@ mod claims;
 mod dump;
 mod embeddings;
 mod open;
+mod roles;
 mod schema;
 
 use super::dump::{NextRow, TakeRow};
 use super::row::{BOOK_COLUMNS, BookRow, CutBook, PassageRow, Written};
 use super::{
-    Access, Claim, DatabaseFinding, EmbeddedPassage, FailedPassage, Failure, NewEmbedding, PendingPassage,
-    PlacedEmbedding, PlacedPassage, QueueCounts, Statistics, Store, WriteOutcome,
+    Access, Claim, DatabaseFinding, EmbeddedPassage, FailedPassage, Failure, MigrationProblem, NewEmbedding,
+    PendingPassage, PlacedEmbedding, PlacedPassage, QueueCounts, RoleChange, SpaceRoles, Statistics, Store,
+    WriteOutcome,
 };
 use crate::adopt::StoredPrecision;
 use crate::{Book, Error};
@@ -296,6 +299,14 @@ impl Store for SqliteStore {
 
     fn precisions(&self, space: &str) -> Result<Vec<StoredPrecision>, Error> {
         self.read("counting", |connection| embeddings::precisions(connection, space))
+    }
+
+    fn roles(&self) -> Result<SpaceRoles, Error> {
+        self.read("reading which space is searched", roles::read)
+    }
+
+    fn change_roles(&self, change: RoleChange<'_>) -> Result<Result<SpaceRoles, MigrationProblem>, Error> {
+        self.write("changing which space is searched", |transaction| roles::change(transaction, change))
     }
 }
 

@@ -19,6 +19,7 @@ pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 ///    while its `text_hash` is its passage's; `vector` is little-endian f32. The index answers what is fresh without
 ///    reading the vectors.
 /// 2. Which passages a worker has in hand, and which could not be embedded: see `claims.rs`.
+/// 3. What spaces are for: rows of `meta` called by the role; see `store/role.rs`.
 const MIGRATIONS: &[&str] = &[
     "
 CREATE TABLE meta (
@@ -74,6 +75,10 @@ CREATE TABLE claims (
     reason TEXT,
     PRIMARY KEY (passage_id, space)
 ) WITHOUT ROWID;
+",
+    "
+ALTER TABLE meta ADD COLUMN space TEXT;
+ALTER TABLE meta ADD COLUMN model TEXT;
 ",
 ];
 
