@@ -246,11 +246,12 @@ mod tests {
     }
 
     #[test]
-    fn awkward_text_takes_no_time() {
-        for text in ["<a", "<script>", "<!--", "&", "</", "<p"] {
-            let started = std::time::Instant::now();
-            to_text(&text.repeat(100_000));
-            assert!(started.elapsed().as_secs() < 10, "{text}: {:?}", started.elapsed());
+    fn what_never_ends_is_looked_at_in_pieces() {
+        // A search to the end of the text from each of these would take minutes.
+        for (text, becomes) in
+            [("<a", "<a"), ("<script>", ""), ("<!--", "<!--"), ("&", "&"), ("</", "</"), ("<p", "<p")]
+        {
+            assert!(to_text(&text.repeat(100_000)) == becomes.repeat(100_000), "{text}");
         }
     }
 
