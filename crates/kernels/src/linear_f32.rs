@@ -186,7 +186,7 @@ fn product_generic<L: Lanes>(
             }
             for (i, (row, height)) in tiles(shape.m, MAX_ROWS).enumerate() {
                 if block == 0 && column == 0 {
-                    prefetch(next, i, tile_count);
+                    prefetch::<L, _>(next, i, tile_count);
                 }
                 // SAFETY: `Product::run`'s caller has `C` to itself.
                 let row_of_c = |t| unsafe { c.slice_mut(shape.c_start + (row + t) * shape.c_stride + column, width) };

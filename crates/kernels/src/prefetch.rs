@@ -1,15 +1,20 @@
 //! Asking for memory before it is read.
 
+use crate::lanes::Lanes;
+
 /// Bytes that come to a cache together.
 const LINE: usize = 64;
-/// With as many parts or more it is worth while: with fewer, asking is as much work as waiting.
+/// With as many parts or more it is worth while where data is read from front to back: with fewer, asking is as much work
+/// as waiting.
 const FEWEST_PARTS: usize = 4;
 
 /// Asks for part `i` of `count` of `data` to be brought to the second-level cache. Does nothing on processors for which
 /// stable Rust has no such instruction.
+///
+/// With narrow registers a panel is read in strips, which the processor does not foresee: then it is always asked for.
 #[inline(always)]
-pub(crate) fn prefetch<T>(data: &[T], i: usize, count: usize) {
-    if count < FEWEST_PARTS {
+pub(crate) fn prefetch<L: Lanes, T>(data: &[T], i: usize, count: usize) {
+    if L::BLOCKS > 1 && count < FEWEST_PARTS {
         return;
     }
     let line = LINE / size_of::<T>();

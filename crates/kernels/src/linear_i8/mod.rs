@@ -165,7 +165,7 @@ fn panel_generic<L: DotProducts>(
     let next = layer.packed[(p + 1) * stride * PANEL..].chunks(stride * PANEL).next().unwrap_or_default();
     let count = x.rows().div_ceil(MAX_ROWS);
     for (i, (row, height)) in tiles(x.rows(), MAX_ROWS).enumerate() {
-        prefetch(next, i, count);
+        prefetch::<L, _>(next, i, count);
         let bytes = &x.bytes()[row * stride..][..height * stride];
         macro_rules! dot_products {
             ($($rows:literal)*) => { match height {

@@ -109,7 +109,8 @@ fn a_row_that_fails_is_listed_and_blocks_no_other() {
     assert!(finished.stdout.contains("1 passages could not be embedded; `libellus backfill --db"), "{finished:#?}");
     assert_eq!(embedded(&database), BOOKS as u64 - 1);
     let listed = sandbox.run(&["backfill", "--failed", "--db", &database]).expect_code(1);
-    for part in ["book `b699`, passage 1: ", "not this one", "(tried 1 times, will be tried again)"] {
+    // Where the others take longer than the pause, it was tried again already.
+    for part in ["book `b699`, passage 1: ", "not this one", "(tried ", " times, will be tried again)"] {
         assert!(listed.stdout.contains(part), "`{part}`: {listed:#?}");
     }
     server.sql("postgres", "DROP FUNCTION refuse CASCADE");
