@@ -75,7 +75,14 @@ impl Edition {
     pub fn features(self) -> &'static [&'static str] {
         match self {
             Self::Standard => &[],
-            Self::Lite => &["--no-default-features", "--features", "lite"],
+            // All dependencies for the smallest size: 0.15 MB for a fifth more time of a keyword query (docs/size.md).
+            Self::Lite => &[
+                "--no-default-features",
+                "--features",
+                "lite",
+                "--config",
+                "profile.release.package.\"*\".opt-level=\"z\"",
+            ],
         }
     }
 }

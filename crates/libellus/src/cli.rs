@@ -2,13 +2,15 @@
 
 #[cfg(all(feature = "chores", feature = "postgres"))]
 use crate::commands::adopt;
+#[cfg(feature = "chores")]
+use crate::commands::check;
 #[cfg(feature = "lambda")]
 use crate::commands::lambda;
 #[cfg(feature = "chores")]
 use crate::commands::migrate;
 #[cfg(feature = "chores")]
 use crate::commands::snapshot;
-use crate::commands::{backfill, check, config, embed, eval, export, health, import, model, search, serve};
+use crate::commands::{backfill, config, embed, eval, export, health, import, model, search, serve};
 use crate::error::Error;
 use crate::outcome::Outcome;
 use clap::{Parser, Subcommand, ValueEnum};
@@ -73,6 +75,7 @@ enum Command {
     /// Embed the passages that have no fresh embedding
     Backfill(backfill::Args),
     /// Look whether the catalogue is whole, and mend it
+    #[cfg(feature = "chores")]
     Check(check::Args),
     /// Write the whole catalogue to one file
     #[cfg(feature = "chores")]
@@ -119,6 +122,7 @@ impl Cli {
             Command::Adopt(args) => adopt::run(&args),
             Command::Export(args) => export::run(&args),
             Command::Backfill(args) => backfill::run(&args),
+            #[cfg(feature = "chores")]
             Command::Check(args) => check::run(&args),
             #[cfg(feature = "chores")]
             Command::Snapshot(args) => snapshot::run(&args),

@@ -14,6 +14,7 @@ pub enum Outcome {
     /// Some of what should have been embedded could not be; it was said why.
     NotEmbedded,
     /// A check found something wrong or missing; it was said what.
+    #[cfg(feature = "chores")]
     Faulty,
     /// Stopped by Ctrl-C or SIGTERM; what was finished is kept.
     Interrupted,
@@ -23,7 +24,9 @@ impl From<Outcome> for ExitCode {
     fn from(outcome: Outcome) -> Self {
         ExitCode::from(match outcome {
             Outcome::Done => 0,
-            Outcome::WithRejects | Outcome::NotEmbedded | Outcome::Faulty => 1,
+            Outcome::WithRejects | Outcome::NotEmbedded => 1,
+            #[cfg(feature = "chores")]
+            Outcome::Faulty => 1,
             Outcome::NothingUsable => 2,
             Outcome::Interrupted => crate::interrupt::EXIT_CODE,
         })

@@ -3,6 +3,7 @@
 #[cfg(all(feature = "chores", feature = "postgres"))]
 pub mod adopt;
 pub mod backfill;
+#[cfg(feature = "chores")]
 pub mod check;
 pub mod config;
 pub mod embed;
