@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// The alignment of a pack and of every tensor in it, in bytes.
 pub const ALIGNMENT: usize = 64;
 
-/// One cache line; a vector of these is an aligned buffer without any `unsafe`.
+/// One cache line; a vector of these is an aligned buffer in safe code.
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C, align(64))]
 struct Line([u8; ALIGNMENT]);

@@ -8,8 +8,6 @@ use std::arch::asm;
 
 /// Outputs at a time: 3 pairs of rows × 8 pairs of outputs are 24 of the 32 registers.
 const OUTPUTS: usize = 16;
-/// Of those, how many have their weights in registers at once.
-const PART: usize = 8;
 
 impl DotProducts for F32x16<NeonI8mm> {
     /// `usmmla` multiplies unsigned by signed bytes.
@@ -40,21 +38,16 @@ impl DotProducts for F32x16<NeonI8mm> {
                         };
                         *rows = vcombine_u8(bytes(row), bytes(next));
                     }
-                    for part in (0..OUTPUTS).step_by(PART) {
-                        for four in (part..part + PART).step_by(4) {
-                            let at = panel.add((quad * PANEL + first + four) * QUAD);
-                            let low = vreinterpretq_s32_s8(vld1q_s8(at));
-                            let high = if both {
-                                vreinterpretq_s32_s8(vld1q_s8(at.add(PANEL * QUAD)))
-                            } else {
-                                vdupq_n_s32(0)
-                            };
-                            // Eight bytes of each of two outputs lie together.
-                            let (w, next_w) = (vzip1q_s32(low, high), vzip2q_s32(low, high));
-                            for (acc, &rows) in acc.iter_mut().zip(&rows).take(pairs) {
-                                acc[four / 2] = product(acc[four / 2], rows, vreinterpretq_s8_s32(w));
-                                acc[four / 2 + 1] = product(acc[four / 2 + 1], rows, vreinterpretq_s8_s32(next_w));
-                            }
+                    for four in (0..OUTPUTS).step_by(4) {
+                        let at = panel.add((quad * PANEL + first + four) * QUAD);
+                        let low = vreinterpretq_s32_s8(vld1q_s8(at));
+                        let high =
+                            if both { vreinterpretq_s32_s8(vld1q_s8(at.add(PANEL * QUAD))) } else { vdupq_n_s32(0) };
+                        // Eight bytes of each of two outputs lie together.
+                        let (w, next_w) = (vzip1q_s32(low, high), vzip2q_s32(low, high));
+                        for (acc, &rows) in acc.iter_mut().zip(&rows).take(pairs) {
+                            acc[four / 2] = product(acc[four / 2], rows, vreinterpretq_s8_s32(w));
+                            acc[four / 2 + 1] = product(acc[four / 2 + 1], rows, vreinterpretq_s8_s32(next_w));
                         }
                     }
                 }
