@@ -3,13 +3,14 @@
 mod common;
 
 use common::server::{self, Server};
-use common::{CHILD, Words, book, books_of, child, embed_pending, import_into};
+use common::{CHILD, Words, book, books_of, child, embed_pending, embeddings_shown, import_into};
 use libellus_catalogue::import::ImportOptions;
 use libellus_catalogue::{
     Access, Catalogue, Claim, Error, Failure, Location, MAX_ATTEMPTS, MigrationProblem, ModelSpace, NewEmbedding,
     PendingPassage, QueueCounts, RoleChange, SpaceRoles, WriteOutcome,
 };
 use std::cell::Cell;
+use std::ops::ControlFlow;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -31,6 +32,7 @@ const CASES: &[Case] = &[
     ("odd texts come back", odd_texts_come_back),
     ("a file is imported and updated", a_file_is_imported_and_updated),
     ("a reader reads on while a writer writes", a_reader_reads_on_while_a_writer_writes),
+    ("a walk ends where it is broken off", a_walk_ends_where_it_is_broken_off),
     ("three processes write one catalogue", three_processes_make_and_write_one_catalogue),
     ("a claim is given to one worker, and ends", claim_is_given_to_one_worker_and_ends),
     ("what fails is tried later, and given up", what_fails_is_tried_later_and_given_up),
@@ -146,9 +148,7 @@ fn a_changed_text_makes_its_embedding_stale_and_no_other(fresh: Fresh<'_>) {
     assert_eq!(pending.len(), 1);
     assert!(pending[0].embedding_text.ends_with("Not the end."), "{pending:?}");
     assert!(pending[0].embedding_text.starts_with("The book a."), "{pending:?}");
-    let mut shown = 0;
-    catalogue.each_embedding("space", &mut |_| shown += 1).expect("reads");
-    assert_eq!(shown, before.passages - 1, "a stale embedding is never shown");
+    assert_eq!(embeddings_shown(&catalogue, "space"), before.passages - 1, "a stale embedding is never shown");
     assert_eq!(embed_pending(&catalogue, "space"), 1);
 
     // What is not about the text costs no embedding.
@@ -186,6 +186,7 @@ fn embeddings_come_in_order_and_only_for_the_text_they_were_made_from(fresh: Fre
         .each_embedding("s", &mut |passage| {
             assert_eq!(passage.vector, [0.5, -2.0]);
             seen.push((passage.book_rowid, passage.ordinal));
+            ControlFlow::Continue(())
         })
         .expect("reads");
     let expected: Vec<(i64, u32)> = (0..all.len() as u32 - 1).map(|ordinal| (1, ordinal)).collect();
@@ -213,6 +214,7 @@ fn vectors_come_back_to_the_last_bit(fresh: Fresh<'_>) {
             .each_embedding(space, &mut |passage| {
                 assert_eq!(passage.vector, vector, "{space}");
                 seen += 1;
+                ControlFlow::Continue(())
             })
             .expect("reads");
         assert_eq!(seen, 2, "{space}");
@@ -306,7 +308,10 @@ fn many_embeddings_at_once_are_stored_as_few_are(fresh: Fresh<'_>) {
     assert_eq!(catalogue.revision().expect("reads"), revision + 1, "one transaction");
     let mut found = Vec::new();
     catalogue
-        .each_embedding("s", &mut |passage| found.push(passage.vector.iter().map(|n| n.to_bits()).collect::<Vec<_>>()))
+        .each_embedding("s", &mut |passage| {
+            found.push(passage.vector.iter().map(|n| n.to_bits()).collect::<Vec<_>>());
+            ControlFlow::Continue(())
+        })
         .expect("reads");
     let mut expected: Vec<Vec<u32>> =
         vectors.iter().map(|vector| vector.iter().map(|n| n.to_bits()).collect()).collect();
@@ -354,9 +359,27 @@ fn a_reader_reads_on_while_a_writer_writes(fresh: Fresh<'_>) {
         .each_book(&mut |_, _| {
             seen += 1;
             writer.put_books(&[book(&format!("late {seen}"), "Text.")], &Words).expect("writes meanwhile");
+            ControlFlow::Continue(())
         })
         .expect("reads");
     assert_eq!(seen, 6);
+}
+
+fn a_walk_ends_where_it_is_broken_off(fresh: Fresh<'_>) {
+    let catalogue = open(&fresh());
+    let books: Vec<_> = (0..300).map(|n| book(&format!("book {n}"), "Text.")).collect();
+    catalogue.put_books(&books, &Words).expect("writes");
+    assert_eq!(embed_pending(&catalogue, "s"), 300);
+    let mut seen = [0; 3];
+    let mut step = |walk: usize| {
+        seen[walk] += 1;
+        if seen[walk] < 2 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    };
+    catalogue.each_book(&mut |_, _| step(0)).expect("reads");
+    catalogue.each_embedding("s", &mut |_| step(1)).expect("reads");
+    catalogue.each_placed_embedding("s", &mut |_| step(2)).expect("reads");
+    assert_eq!(seen, [2; 3]);
+    assert_eq!(books_of(&catalogue).len(), 300, "another walk is whole");
 }
 
 fn three_processes_make_and_write_one_catalogue(fresh: Fresh<'_>) {

@@ -138,6 +138,24 @@ pub enum Error {
         /// How many rows it has.
         listed: u64,
     },
+    /// An array of NumPy, or its table, that cannot be read twice.
+    #[error("`{name}` is no file: an array of NumPy and its table are counted before they are read")]
+    ArrayNeedsFiles {
+        /// What it is.
+        name: String,
+    },
+    /// A stored vector that is not what the model makes.
+    #[error("passage {passage} of book `{book_id}` has a vector of {dim} numbers, not {expected}; nothing was written")]
+    DamagedVector {
+        /// The book.
+        book_id: String,
+        /// The passage, from 1.
+        passage: u32,
+        /// Its numbers.
+        dim: usize,
+        /// Those of the model.
+        expected: usize,
+    },
     /// An output that cannot be made or written.
     #[error("cannot write `{name}`")]
     Output {
@@ -303,9 +321,12 @@ impl Error {
             ),
             Error::Settings { .. } => Some("`libellus config` shows every setting, and where it comes from"),
             Error::InvalidUtf8 { .. } => Some("convert the file first, e.g. with `iconv -f WINDOWS-1252 -t UTF-8`"),
-            Error::OverCatalogue { .. } | Error::RejectsOverInput { .. } | Error::RejectsAndJson => {
-                Some("name another file after `--rejects`")
+            Error::OverCatalogue { .. } => Some("write to another file"),
+            Error::ArrayNeedsFiles { .. } => Some("save it to a file first"),
+            Error::DamagedVector { .. } => {
+                Some("`libellus check --repair` deletes it, and `libellus backfill` makes it again")
             }
+            Error::RejectsOverInput { .. } | Error::RejectsAndJson => Some("name another file after `--rejects`"),
             Error::Unreachable { .. } | Error::NotHttp { .. } => {
                 Some("is `libellus serve` running there? `--url` says where to ask")
             }
@@ -348,6 +369,7 @@ impl Error {
             | Error::RejectsAndJson
             | Error::NpyNeedsAFile
             | Error::IdsDoNotFit { .. }
+            | Error::ArrayNeedsFiles { .. }
             | Error::MemoryTooSmall { .. }
             | Error::WithoutSample
             | Error::Port { .. }

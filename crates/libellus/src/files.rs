@@ -34,6 +34,11 @@ pub fn is_input(input: &Path, output: &Path) -> bool {
     same_file(if input == Path::new(STANDARD) { Path::new("/dev/stdin") } else { input }, output)
 }
 
+/// Whether an input can be read twice: a file can; standard input and pipes cannot, not even when opened by a name.
+pub fn is_regular(input: &Path) -> bool {
+    input != Path::new(STANDARD) && fs::metadata(input).is_ok_and(|metadata| metadata.is_file())
+}
+
 /// `path` with `suffix` at its end.
 pub fn with_suffix(path: &Path, suffix: impl AsRef<OsStr>) -> PathBuf {
     let mut name = path.as_os_str().to_owned();

@@ -5,6 +5,7 @@
 
 use crate::error::Error;
 use crate::files::{STANDARD, output_name, resolved, with_suffix};
+use crate::interrupt::Interrupt;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -15,6 +16,8 @@ pub struct OutputFile {
     output: BufWriter<Sink>,
     /// What is written and where it belongs; `None` for standard output, pipes and devices.
     unfinished: Option<Unfinished>,
+    /// Once a stop is asked for, writing fails.
+    interrupt: Option<Interrupt>,
 }
 
 enum Sink {
@@ -42,10 +45,18 @@ impl OutputFile {
         } else {
             let place = resolved(path);
             let path = with_suffix(&place, format!(".{}.partial", std::process::id()));
+            // Nobody else has this process's number: what is there was left by one that was killed.
+            let _ = fs::remove_file(&path);
             let file = File::create_new(&path).map_err(failed)?;
             (Sink::File(file), Some(Unfinished { path, place }))
         };
-        Ok(Self { name, output: BufWriter::new(sink), unfinished })
+        Ok(Self { name, output: BufWriter::new(sink), unfinished, interrupt: None })
+    }
+
+    /// The same, but writing fails once a stop is asked for, so that whatever writes here ends.
+    #[must_use]
+    pub fn stopped_by(self, interrupt: &Interrupt) -> Self {
+        Self { interrupt: Some(interrupt.clone()), ..self }
     }
 
     /// Gives an error of writing the file's name.
@@ -80,6 +91,10 @@ impl OutputFile {
 
 impl Write for OutputFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.interrupt.as_ref().is_some_and(Interrupt::requested) {
+            // Not `ErrorKind::Interrupted`, which means to try again.
+            return Err(io::Error::other("stopped"));
+        }
         self.output.write(bytes)
     }
 

@@ -147,10 +147,10 @@ fn pearson(x: &[f64], y: &[f64]) -> Option<f64> {
 /// Those of reading.
 pub fn sample_queries(catalogue: &Catalogue, count: usize) -> Result<Vec<String>, Error> {
     let books = catalogue.statistics("")?.books;
-    let step = (books / count.max(1) as u64).max(1);
     let (mut seen, mut queries) = (0, Vec::new());
     catalogue.each_book(&mut |_, book| {
-        if seen % step == 0 && queries.len() < count {
+        // The n-th query is of the first book in the n-th of `count` equal parts.
+        if seen * count as u64 >= queries.len() as u64 * books {
             let by_subjects = queries.len() % 2 == 1 && !book.subjects.is_empty();
             let mut query = if by_subjects { book.subjects.join(", ") } else { book.title };
             let end = (0..=MAX_QUERY_BYTES.min(query.len())).rev().find(|&end| query.is_char_boundary(end));
@@ -158,6 +158,7 @@ pub fn sample_queries(catalogue: &Catalogue, count: usize) -> Result<Vec<String>
             queries.push(query);
         }
         seen += 1;
+        if queries.len() < count { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
     Ok(queries)
 }

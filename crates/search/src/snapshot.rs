@@ -7,6 +7,7 @@ use crate::Error;
 use libellus_catalogue::{Book, Catalogue};
 use libellus_encoder::Encoder;
 use libellus_index::{KeywordDocument, KeywordIndex, KeywordIndexBuilder, VectorIndex};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// Every fresh embedding of one space, with the model whose space it is: questions are compared with them only after
@@ -40,9 +41,6 @@ impl Embeddings {
         let mut outcome = Ok(());
         let mut unit = Vec::with_capacity(dim);
         catalogue.each_embedding(space, &mut |passage| {
-            if outcome.is_err() {
-                return;
-            }
             if books.last() != Some(&passage.book_rowid) {
                 books.push(passage.book_rowid);
             }
@@ -51,6 +49,7 @@ impl Embeddings {
             unit.extend_from_slice(passage.vector);
             normalize(&mut unit);
             outcome = index.push(last_group(&books), &unit);
+            on_with(&outcome)
         })?;
         outcome?;
         Ok(Self { encoder: Arc::clone(encoder), index, books, ordinals })
@@ -64,14 +63,18 @@ impl Words {
         let mut books = Vec::new();
         let mut outcome = Ok(());
         catalogue.each_book(&mut |rowid, book| {
-            if outcome.is_ok() {
-                books.push(rowid);
-                outcome = push_book(&mut builder, last_group(&books), &book);
-            }
+            books.push(rowid);
+            outcome = push_book(&mut builder, last_group(&books), &book);
+            on_with(&outcome)
         })?;
         outcome?;
         Ok(Self { index: builder.finish()?, books })
     }
+}
+
+/// A walk goes on as long as nothing failed.
+fn on_with<T, E>(outcome: &Result<T, E>) -> ControlFlow<()> {
+    if outcome.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
 }
 
 /// The group of the book pushed last. Row ids of 32 bits would fill any disk, so this does not wrap.

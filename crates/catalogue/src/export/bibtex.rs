@@ -1,7 +1,7 @@
 //! BibTeX: `@book{key, title = {…}, …}`, in UTF-8, for LaTeX.
 //!
-//! A value stands in braces, so its own must not be there at all: BibTeX counts them without regard to backslashes.
-//! What means something to TeX is written as the command for it. The key is the book's id, or what is left of it and a
+//! A value stands in braces, so its own must not be there: BibTeX counts them without regard to backslashes. What means
+//! something to TeX is written as the command for it. The key is the book's id, or what is left of it and a
 //! part of its hash, so that it depends on the book alone and no two are the same, whatever their case.
 
 use super::full_title;
@@ -37,7 +37,7 @@ pub(super) fn record(book: &Book) -> String {
     field("pagetotal", pages(book).map(|pages| pages.to_string()).unwrap_or_default());
     field("keywords", plain(Some(&book.subjects.join("; "))));
     field("abstract", plain(book.description.as_deref()));
-    field("url", url(book).map(|url| plain(Some(&url))).unwrap_or_default());
+    field("url", url(book).map(|url| address(&url)).unwrap_or_default());
     text.push_str("\n}\n\n");
     text
 }
@@ -58,16 +58,29 @@ fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len() + 8);
     for c in one_line(text).chars() {
         match c {
-            '{' => escaped.push_str("\\textbraceleft "),
-            '}' => escaped.push_str("\\textbraceright "),
-            '\\' => escaped.push_str("\\textbackslash "),
-            '~' => escaped.push_str("\\textasciitilde "),
-            '^' => escaped.push_str("\\textasciicircum "),
+            // The empty braces end the command: a space would, too, but swallows one that follows.
+            '{' => escaped.push_str("\\textbraceleft{}"),
+            '}' => escaped.push_str("\\textbraceright{}"),
+            '\\' => escaped.push_str("\\textbackslash{}"),
+            '~' => escaped.push_str("\\textasciitilde{}"),
+            '^' => escaped.push_str("\\textasciicircum{}"),
             '&' | '%' | '$' | '#' | '_' => escaped.extend(['\\', c]),
             c => escaped.push(c),
         }
     }
     escaped
+}
+
+/// An address, which TeX takes to the letter; what BibTeX counts or TeX cannot read there is percent-encoded.
+fn address(url: &str) -> String {
+    let encoded = |c| match c {
+        '{' => "%7B".to_owned(),
+        '}' => "%7D".to_owned(),
+        '\\' => "%5C".to_owned(),
+        ' ' => "%20".to_owned(),
+        c => c.to_string(),
+    };
+    one_line(url).chars().map(encoded).collect()
 }
 
 /// The key of the book with this id.
@@ -94,11 +107,22 @@ mod tests {
             ("R&D at 100 % of $5 #1 a_b", "R\\&D at 100 \\% of \\$5 \\#1 a\\_b"),
             (
                 "a{b}c\\d~e^f",
-                "a\\textbraceleft b\\textbraceright c\\textbackslash d\\textasciitilde e\\textasciicircum f",
+                "a\\textbraceleft{}b\\textbraceright{}c\\textbackslash{}d\\textasciitilde{}e\\textasciicircum{}f",
             ),
-            ("Łódź\n@book{x,", "Łódź @book\\textbraceleft x,"),
+            ("Łódź\n@book{x,", "Łódź @book\\textbraceleft{}x,"),
+            ("a{ b", "a\\textbraceleft{} b"),
         ] {
             assert_eq!(escaped(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn addresses_stay_what_they_are() {
+        for (url, expected) in [
+            ("https://example.org/moby_dick~1?a=1&b=2%20#x", "https://example.org/moby_dick~1?a=1&b=2%20#x"),
+            ("https://example.org/{a} \\b", "https://example.org/%7Ba%7D%20%5Cb"),
+        ] {
+            assert_eq!(address(url), expected);
         }
     }
 

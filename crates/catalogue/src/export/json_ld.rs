@@ -1,8 +1,10 @@
 //! JSON-LD with the words of schema.org: a `Book` each, for search engines and for whoever links data.
+//!
+//! A book has no `@id`: an ISBN may stand on several records, which a reader would take for one book.
 
 use super::known::{Known, pages, url};
+use crate::Book;
 use crate::import::is_body;
-use crate::{Book, isbn};
 use serde_json::{Map, Value, json};
 
 /// One book; safe inside a page's `<script>`.
@@ -17,8 +19,6 @@ pub(super) fn record(book: &Book) -> String {
     // A list of one is written as the one, as most examples do.
     let list = |mut list: Vec<Value>| if list.len() < 2 { list.pop() } else { Some(Value::Array(list)) };
     put("@type", Some("Book".into()));
-    let urn = book.isbns.iter().find_map(|isbn| isbn::to_isbn13(isbn)).map(|isbn| format!("urn:isbn:{isbn}").into());
-    put("@id", urn);
     put("identifier", Some(book.id.clone().into()));
     put("name", Some(book.title.clone().into()));
     put("alternativeHeadline", text(&book.subtitle));

@@ -6,7 +6,7 @@
 
 use super::known::{Known, pages, url};
 use crate::Book;
-use crate::import::language_code;
+use crate::import::{is_body, language_code};
 use std::fmt::Write as _;
 
 pub(super) const FRAME: [&str; 3] = [
@@ -38,7 +38,8 @@ pub(super) fn record(book: &Book) -> String {
     Known::Dewey.of(book).iter().for_each(|number| record.field("082", "04", &[('a', number)]));
     let mut authors = book.authors.iter();
     if let Some(author) = authors.next() {
-        record.field("100", name_indicators(author), &[('a', author)]);
+        let (tag, indicators) = heading(author, true);
+        record.field(tag, indicators, &[('a', author)]);
     }
     let subtitle = book.subtitle.iter().map(|subtitle| ('b', subtitle.as_str()));
     let title: Vec<(char, &str)> = std::iter::once(('a', book.title.as_str())).chain(subtitle).collect();
@@ -59,11 +60,11 @@ pub(super) fn record(book: &Book) -> String {
         let parts = subject.split(" -- ").enumerate().map(|(at, part)| (if at == 0 { 'a' } else { 'x' }, part));
         record.field("650", " 4", &parts.collect::<Vec<_>>());
     }
-    authors.for_each(|author| record.field("700", name_indicators(author), &[('a', author)]));
+    authors.for_each(|author| record.added_name(author, is_body(author).then_some("author")));
     for contributor in Known::Contributors.of(book) {
         match contributor.rsplit_once(" (").and_then(|(name, role)| Some((name, role.strip_suffix(')')?))) {
-            Some((name, role)) => record.field("700", name_indicators(name), &[('a', name), ('e', role)]),
-            None => record.field("700", name_indicators(&contributor), &[('a', &contributor), ('e', "contributor")]),
+            Some((name, role)) => record.added_name(name, Some(role)),
+            None => record.added_name(&contributor, Some("contributor")),
         }
     }
     url(book).iter().for_each(|url| record.field("856", "40", &[('u', url)]));
@@ -103,6 +104,13 @@ impl Record {
         let year = book.year.map(|year| if year < 0 { format!("{} BC", -i64::from(year)) } else { year.to_string() });
         subfields.extend(year.iter().map(|year| ('c', year.as_str())));
         self.field("264", " 1", &subfields);
+    }
+
+    /// A name beside the first author's, perhaps with its role; a body without one is taken for a contributor.
+    fn added_name(&mut self, name: &str, role: Option<&str>) {
+        let (tag, indicators) = heading(name, false);
+        let subfields: Vec<(char, &str)> = [('a', name)].into_iter().chain(role.map(|role| ('e', role))).collect();
+        self.field(tag, indicators, &subfields);
     }
 
     /// A series, perhaps with its number: `Dune ; 1`.
@@ -154,9 +162,13 @@ fn language_code_of(tag: &str) -> &str {
     }
 }
 
-/// Family name first, or not.
-fn name_indicators(name: &str) -> &'static str {
-    if name.contains(", ") { "1 " } else { "0 " }
+/// Tag and indicators of a name: of the first author's or another, of a body or a person, family name first or not.
+fn heading(name: &str, is_first: bool) -> (&'static str, &'static str) {
+    match (is_body(name), is_first) {
+        (true, true) => ("110", "2 "),
+        (true, false) => ("710", "2 "),
+        (false, _) => (if is_first { "100" } else { "700" }, if name.contains(", ") { "1 " } else { "0 " }),
+    }
 }
 
 /// Text in XML, without what XML 1.0 has no place for.

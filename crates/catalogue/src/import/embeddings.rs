@@ -87,10 +87,11 @@ fn row(record: RawRecord, given: Option<Vec<f32>>) -> Result<EmbeddingRow, Rejec
         Value::String(text) => text,
         other => other.to_string(),
     };
-    let values: HashMap<String, String> =
-        values.map(|(name, value)| (name.to_lowercase(), text_of(value).trim().to_owned())).collect();
-    let get = |names: &[&str]| names.iter().find_map(|&name| values.get(name));
-    let book_id = get(&["book_id", "id"]).ok_or_else(|| reject(None, "no book_id".to_owned()))?;
+    let values: HashMap<String, String> = values.map(|(name, value)| (name.to_lowercase(), text_of(value))).collect();
+    let get = |names: &[&str]| names.iter().find_map(|&name| values.get(name)).map(|text| text.trim());
+    // Ids are what they are, letter for letter.
+    let book_id = ["book_id", "id"].iter().find_map(|&name| values.get(name)).filter(|id| !id.trim().is_empty());
+    let book_id = book_id.ok_or_else(|| reject(None, "no book_id".to_owned()))?;
     let parsed = || -> Result<EmbeddingRow, String> {
         let ordinal = get(&["passage"]).map(|text| ordinal(text)).transpose()?;
         let text_hash = get(&["text_hash"]).map(|text| hash(text)).transpose()?;
@@ -98,7 +99,7 @@ fn row(record: RawRecord, given: Option<Vec<f32>>) -> Result<EmbeddingRow, Rejec
             Some(given) => given.clone(),
             None => vector(get(&["embedding", "vector"]).ok_or("no embedding")?)?,
         };
-        let (space, precision) = (get(&["space"]).cloned(), get(&["precision"]).cloned());
+        let (space, precision) = (get(&["space"]).map(str::to_owned), get(&["precision"]).map(str::to_owned));
         Ok(EmbeddingRow { place, book_id: book_id.clone(), ordinal, text_hash, space, precision, vector })
     };
     parsed().map_err(|reason| reject(Some(book_id), reason))

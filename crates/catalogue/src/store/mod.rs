@@ -35,6 +35,7 @@ pub(crate) use row::{BookRow, CutBook, PassageRow, text_hash};
 use sqlite::SqliteStore;
 use std::collections::HashMap;
 use std::fmt;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Duration;
 
@@ -158,12 +159,20 @@ trait Store: fmt::Debug + Send + Sync {
     fn book(&self, id: &str) -> Result<Option<Book>, Error>;
     fn books_by_rowid(&self, rowids: &[i64]) -> Result<Vec<Option<Book>>, Error>;
     fn passage_text(&self, book_rowid: i64, ordinal: u32) -> Result<Option<String>, Error>;
-    fn each_book(&self, visit: &mut dyn FnMut(i64, Book)) -> Result<(), Error>;
+    fn each_book(&self, visit: &mut dyn FnMut(i64, Book) -> ControlFlow<()>) -> Result<(), Error>;
 
-    fn each_embedding(&self, space: &str, visit: &mut dyn FnMut(EmbeddedPassage<'_>)) -> Result<(), Error>;
+    fn each_embedding(
+        &self,
+        space: &str,
+        visit: &mut dyn FnMut(EmbeddedPassage<'_>) -> ControlFlow<()>,
+    ) -> Result<(), Error>;
     fn pending_passages(&self, space: &str, after: i64, limit: usize) -> Result<Vec<PendingPassage>, Error>;
     fn put_embeddings(&self, space: &str, precision: &str, embeddings: &[NewEmbedding<'_>]) -> Result<u64, Error>;
-    fn each_placed_embedding(&self, space: &str, visit: &mut dyn FnMut(PlacedEmbedding<'_>)) -> Result<(), Error>;
+    fn each_placed_embedding(
+        &self,
+        space: &str,
+        visit: &mut dyn FnMut(PlacedEmbedding<'_>) -> ControlFlow<()>,
+    ) -> Result<(), Error>;
     fn passages_of(&self, book_ids: &[&str]) -> Result<HashMap<String, Vec<PlacedPassage>>, Error>;
     fn claim_passages(&self, space: &str, claim: &Claim) -> Result<Vec<PendingPassage>, Error>;
     fn put_failures(&self, space: &str, failures: &[Failure]) -> Result<(), Error>;
@@ -332,19 +341,24 @@ impl Catalogue {
         self.store.passage_text(book_rowid, ordinal)
     }
 
-    /// Calls `visit` with the row id and record of every book, in order of row ids.
+    /// Calls `visit` with the row id and record of every book, in order of row ids, until there is none or it breaks off.
     ///
     /// # Errors
     /// As [`Catalogue::revision`], and those of [`Catalogue::open`].
-    pub fn each_book(&self, visit: &mut dyn FnMut(i64, Book)) -> Result<(), Error> {
+    pub fn each_book(&self, visit: &mut dyn FnMut(i64, Book) -> ControlFlow<()>) -> Result<(), Error> {
         self.store.each_book(visit)
     }
 
-    /// Calls `visit` with every passage that has a fresh embedding in `space`, ordered by book and place.
+    /// Calls `visit` with every passage that has a fresh embedding in `space`, ordered by book and place, until there is
+    /// none or it breaks off.
     ///
     /// # Errors
     /// As [`Catalogue::revision`], and those of [`Catalogue::open`].
-    pub fn each_embedding(&self, space: &str, visit: &mut dyn FnMut(EmbeddedPassage<'_>)) -> Result<(), Error> {
+    pub fn each_embedding(
+        &self,
+        space: &str,
+        visit: &mut dyn FnMut(EmbeddedPassage<'_>) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
         self.store.each_embedding(space, visit)
     }
 
@@ -365,11 +379,16 @@ impl Catalogue {
         self.store.put_embeddings(space, precision, embeddings)
     }
 
-    /// Calls `visit` with every fresh embedding in `space`, ordered by book and place, for another catalogue.
+    /// Calls `visit` with every fresh embedding in `space`, ordered by book and place, for another catalogue, until there
+    /// is none or it breaks off.
     ///
     /// # Errors
     /// As [`Catalogue::each_embedding`].
-    pub fn each_placed_embedding(&self, space: &str, visit: &mut dyn FnMut(PlacedEmbedding<'_>)) -> Result<(), Error> {
+    pub fn each_placed_embedding(
+        &self,
+        space: &str,
+        visit: &mut dyn FnMut(PlacedEmbedding<'_>) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
         self.store.each_placed_embedding(space, visit)
     }
 

@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use libellus_catalogue::import::{ImportOptions, ImportReport, import};
-use libellus_catalogue::{Book, Catalogue, Error, NewEmbedding, PassageCutter};
+use libellus_catalogue::{Book, Catalogue, EmbeddedPassage, Error, NewEmbedding, PassageCutter};
 use std::ops::ControlFlow;
 use std::process::Command;
 
@@ -32,9 +32,24 @@ pub fn import_into(catalogue: &Catalogue, content: &[u8], options: &ImportOption
     import("books", &mut input, catalogue, &Words, options, &mut |_| ControlFlow::Continue(()))
 }
 
+/// How many fresh embeddings a walk shows.
+pub fn embeddings_shown(catalogue: &Catalogue, space: &str) -> u64 {
+    let mut shown = 0;
+    let mut count = |_: EmbeddedPassage<'_>| {
+        shown += 1;
+        ControlFlow::Continue(())
+    };
+    catalogue.each_embedding(space, &mut count).expect("reads");
+    shown
+}
+
 pub fn books_of(catalogue: &Catalogue) -> Vec<Book> {
     let mut books = Vec::new();
-    catalogue.each_book(&mut |_, book| books.push(book)).expect("reads the books");
+    let mut push = |_, book| {
+        books.push(book);
+        ControlFlow::Continue(())
+    };
+    catalogue.each_book(&mut push).expect("reads the books");
     books
 }
 

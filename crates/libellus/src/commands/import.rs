@@ -3,7 +3,7 @@
 use crate::commands::{backfill, import_embeddings, search};
 use crate::database::DatabaseArgs;
 use crate::error::Error;
-use crate::files::{STANDARD, is_input, output_name};
+use crate::files::{STANDARD, is_input, is_regular, output_name};
 use crate::input::Input;
 use crate::interrupt::Interrupt;
 use crate::model::ModelArgs;
@@ -238,7 +238,7 @@ fn load_authors(args: &Args) -> Result<(Vec<PathBuf>, Option<Arc<AuthorNames>>),
     let (mut files, mut authors) = (Vec::new(), None);
     for file in &args.files {
         // What cannot be opened is reported with the others.
-        let is_of_authors = file != Path::new(STANDARD)
+        let is_of_authors = is_regular(file)
             && Input::open(file).is_ok_and(|mut input| is_dump_of_authors(&mut input.reader).unwrap_or_default());
         if !is_of_authors {
             files.push(file.clone());

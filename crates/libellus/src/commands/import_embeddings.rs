@@ -6,6 +6,7 @@
 use crate::commands::export::embeddings::ids_beside;
 use crate::database::DatabaseArgs;
 use crate::error::Error;
+use crate::files::is_regular;
 use crate::input::Input;
 use crate::interrupt::Interrupt;
 use crate::model::ModelArgs;
@@ -86,6 +87,10 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
     let mut array = None;
     if input.starts_with(npy::MAGIC).map_err(|source| Error::Input { name: input.name.clone(), source })? {
         let ids = args.ids.clone().unwrap_or_else(|| ids_beside(&args.file));
+        // Both are read twice: an array one row short would give every vector behind it to another passage.
+        if let Some(stream) = [&args.file, &ids].into_iter().find(|file| !is_regular(file)) {
+            return Err(Error::ArrayNeedsFiles { name: stream.display().to_string() });
+        }
         check_count(&args.file, &ids)?;
         array = Some(std::mem::replace(&mut input, Input::open(&ids)?));
     }
@@ -93,7 +98,6 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
     let catalogue = args.database.open_existing(Access::ReadWrite)?;
     let info = encoder.info();
     let checks = Checks { fingerprint: &info.fingerprint, dim: info.dim, trust: args.trust };
-    let mut array = array;
     let vectors = array.as_mut().map(|array| NpyReader::open(&array.name, &mut array.reader)).transpose()?;
     let report = Mutex::new(Report::default());
     let (send, receive) = mpsc::sync_channel(1);
@@ -113,10 +117,11 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
                 Ok(row) => batch.push(row),
                 Err(reject) => report.reject(&input.name, reject),
             }
-            if batch.len() < BATCH {
+            // Rejects alone never fill a batch, and must be stopped all the same.
+            report.interrupted = interrupt.requested();
+            if batch.len() < BATCH && !report.interrupted {
                 return Ok::<_, Error>(ControlFlow::Continue(()));
             }
-            report.interrupted = interrupt.requested();
             let must_stop = report.interrupted;
             drop(report);
             let is_over = send.send(std::mem::take(&mut batch)).is_err();

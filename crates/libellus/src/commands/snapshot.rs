@@ -4,8 +4,9 @@
 
 use crate::database::DatabaseArgs;
 use crate::error::Error;
-use crate::files::{STANDARD, output_name};
+use crate::files::{STANDARD, is_regular, output_name};
 use crate::input::Input;
+use crate::interrupt::Interrupt;
 use crate::outcome::Outcome;
 use crate::output;
 use crate::output_file::OutputFile;
@@ -64,10 +65,16 @@ pub struct RestoreArgs {
 /// Writes a snapshot.
 pub fn run(args: &SnapshotArgs) -> Result<Outcome, Error> {
     args.database.refuse_to_overwrite(&args.file)?;
+    let interrupt = Interrupt::listen()?;
     let catalogue = args.database.open_existing(Access::ReadOnly)?;
-    let mut output = OutputFile::create(&args.file)?;
+    let mut output = OutputFile::create(&args.file)?.stopped_by(&interrupt);
     let name = output_name(&args.file);
-    let counts = write_snapshot(&name, &catalogue, &mut output).map_err(|error| match error {
+    let written = write_snapshot(&name, &catalogue, &mut output);
+    if interrupt.requested() {
+        // Half a snapshot is none: what was there before stays.
+        return Ok(Outcome::Interrupted);
+    }
+    let counts = written.map_err(|error| match error {
         libellus_catalogue::Error::Output { name, source } => Error::Output { name, source },
         error => error.into(),
     })?;
@@ -83,11 +90,9 @@ pub fn run(args: &SnapshotArgs) -> Result<Outcome, Error> {
 /// Restores one.
 pub fn restore(args: &RestoreArgs) -> Result<Outcome, Error> {
     // A file is looked through first, so that no catalogue is made for one that is no snapshot.
-    if args.file != Path::new(STANDARD) {
+    if is_regular(&args.file) {
         let mut input = Input::open(&args.file)?;
-        if input.size_bytes.is_some() {
-            check_snapshot(&input.name, &mut input.reader)?;
-        }
+        check_snapshot(&input.name, &mut input.reader)?;
     }
     let mut input = Input::open(&args.file)?;
     let catalogue = args.database.open_or_create()?;

@@ -7,6 +7,7 @@ use super::pool::{Answer, Parameter};
 use super::{claims, copy};
 use crate::store::{NewEmbedding, PendingPassage, PlacedEmbedding, PlacedPassage, Statistics};
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row};
 
@@ -21,16 +22,18 @@ pub(super) const EACH_PLACED: &str = "SELECT b.id, p.ordinal, p.text_hash, e.pre
                                       JOIN libellus.embeddings e ON e.passage_id = p.passage_id AND e.space = $1 \
                                       AND e.text_hash = p.text_hash ORDER BY p.book_rowid, p.ordinal";
 
-pub(super) fn visit_placed(row: &Row, visit: &mut dyn FnMut(PlacedEmbedding<'_>)) -> Answer<()> {
+pub(super) fn visit_placed(
+    row: &Row,
+    visit: &mut dyn FnMut(PlacedEmbedding<'_>) -> ControlFlow<()>,
+) -> Answer<ControlFlow<()>> {
     let vector: Vec<f32> = row.try_get(4)?;
-    visit(PlacedEmbedding {
+    Ok(visit(PlacedEmbedding {
         book_id: row.try_get(0)?,
         ordinal: row.try_get::<_, i32>(1)?.cast_unsigned(),
         text_hash: row.try_get::<_, &[u8]>(2)?.try_into().unwrap_or_default(),
         precision: row.try_get(3)?,
         vector: &vector,
-    });
-    Ok(())
+    }))
 }
 
 pub(super) async fn passages_of(client: &Client, book_ids: &[&str]) -> Answer<HashMap<String, Vec<PlacedPassage>>> {

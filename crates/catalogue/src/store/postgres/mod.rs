@@ -40,6 +40,7 @@ use futures_util::StreamExt;
 use pool::{Answer, OPENING_PATIENCE, Parameter, Pool, WALK_TIMEOUT, block_on};
 use schema::State;
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::pin::pin;
 use std::time::Duration;
 use tokio_postgres::types::Type;
@@ -136,12 +137,14 @@ impl PostgresStore {
         action: &'static str,
         sql: &str,
         parameters: &[Parameter<'_>],
-        visit: &mut dyn FnMut(&Row) -> Result<(), Error>,
+        visit: &mut dyn FnMut(&Row) -> Result<ControlFlow<()>, Error>,
     ) -> Result<(), Error> {
         let client = self.begin_apart(action, "READ ONLY")?;
-        self.stream(action, &client, sql, parameters, visit)?;
-        // A pooler would close the server's connection of a client that leaves within a transaction.
-        let _ = block_on(client.batch_execute("COMMIT"));
+        // The end of a transaction would wait for all rows that are still under way: leaving is quicker.
+        if self.stream(action, &client, sql, parameters, visit)?.is_continue() {
+            // A pooler would close the server's connection of a client that leaves within a transaction.
+            let _ = block_on(client.batch_execute("COMMIT"));
+        }
         Ok(())
     }
 
@@ -153,22 +156,24 @@ impl PostgresStore {
         Ok(client)
     }
 
-    /// Reads what a statement finds, row by row, inside a transaction.
+    /// Reads what a statement finds, row by row, inside a transaction, until there is none or `visit` breaks off.
     fn stream(
         &self,
         action: &'static str,
         client: &Client,
         sql: &str,
         parameters: &[Parameter<'_>],
-        visit: &mut dyn FnMut(&Row) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+        visit: &mut dyn FnMut(&Row) -> Result<ControlFlow<()>, Error>,
+    ) -> Result<ControlFlow<()>, Error> {
         let library = |error| self.named(action)(Failure::Library(error));
         let parameters = parameters.iter().map(|(value, kind)| (*value, kind.clone()));
         let mut rows = pin!(block_on(client.query_typed_raw(sql, parameters)).map_err(library)?);
         while let Some(row) = block_on(rows.next()) {
-            visit(&row.map_err(library)?)?;
+            if visit(&row.map_err(library)?)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
         }
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     }
 
     /// Puts rows in instead of all that is there, inside a transaction.
@@ -279,25 +284,27 @@ impl Store for PostgresStore {
         self.read("reading a passage", async |client| books::passage_text(client, book_rowid, ordinal).await)
     }
 
-    fn each_book(&self, visit: &mut dyn FnMut(i64, Book)) -> Result<(), Error> {
+    fn each_book(&self, visit: &mut dyn FnMut(i64, Book) -> ControlFlow<()>) -> Result<(), Error> {
         let action = "reading books";
         let sql = format!("SELECT book_rowid, {} FROM libellus.books ORDER BY book_rowid", books::COLUMNS);
         self.walk(action, &sql, &[], &mut |row| {
             let read = || Ok((row.try_get(0)?, books::from_row(row, 1)?));
             let (rowid, row) = read().map_err(|source: tokio_postgres::Error| self.named(action)(source.into()))?;
-            visit(rowid, self.book_from(row)?);
-            Ok(())
+            Ok(visit(rowid, self.book_from(row)?))
         })
     }
 
-    fn each_embedding(&self, space: &str, visit: &mut dyn FnMut(EmbeddedPassage<'_>)) -> Result<(), Error> {
+    fn each_embedding(
+        &self,
+        space: &str,
+        visit: &mut dyn FnMut(EmbeddedPassage<'_>) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
         let action = "reading embeddings";
         self.walk(action, embeddings::EACH, &[(&space, Type::TEXT)], &mut |row| {
             let read = || Ok((row.try_get(0)?, row.try_get::<_, i32>(1)?, row.try_get::<_, Vec<f32>>(2)?));
             let (book_rowid, ordinal, vector) =
                 read().map_err(|source: tokio_postgres::Error| self.named(action)(source.into()))?;
-            visit(EmbeddedPassage { book_rowid, ordinal: ordinal.cast_unsigned(), vector: &vector });
-            Ok(())
+            Ok(visit(EmbeddedPassage { book_rowid, ordinal: ordinal.cast_unsigned(), vector: &vector }))
         })
     }
 
@@ -311,7 +318,11 @@ impl Store for PostgresStore {
         })
     }
 
-    fn each_placed_embedding(&self, space: &str, visit: &mut dyn FnMut(PlacedEmbedding<'_>)) -> Result<(), Error> {
+    fn each_placed_embedding(
+        &self,
+        space: &str,
+        visit: &mut dyn FnMut(PlacedEmbedding<'_>) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
         let action = "reading embeddings";
         self.walk(action, embeddings::EACH_PLACED, &[(&space, Type::TEXT)], &mut |row| {
             embeddings::visit_placed(row, visit).map_err(|source| self.named(action)(source.into()))
@@ -351,8 +362,10 @@ impl Store for PostgresStore {
         // All statements see the state that the first one sees.
         let client = self.begin_apart(action, "ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
         for (sql, read) in dump::tables() {
-            self.stream(action, &client, &sql, &[], &mut |row| {
-                take(read(row).map_err(|source| self.named(action)(source.into()))?)
+            // It always goes on: what `take` says no to is an error.
+            let _ = self.stream(action, &client, &sql, &[], &mut |row| {
+                take(read(row).map_err(|source| self.named(action)(source.into()))?)?;
+                Ok(ControlFlow::Continue(()))
             })?;
         }
         let _ = block_on(client.batch_execute("COMMIT"));

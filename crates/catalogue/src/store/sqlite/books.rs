@@ -3,6 +3,7 @@
 use super::{BOOK_COLUMNS, BookRow, Changed, CutBook, PassageRow, WriteOutcome, Written};
 use crate::Book;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use std::ops::ControlFlow;
 
 pub(super) fn put(transaction: &Transaction<'_>, books: &[CutBook]) -> rusqlite::Result<(WriteOutcome, Changed)> {
     let mut outcome = WriteOutcome::default();
@@ -44,12 +45,17 @@ pub(super) fn passage_text(connection: &Connection, book_rowid: i64, ordinal: u3
         .optional()
 }
 
-pub(super) fn each(connection: &Connection, visit: &mut dyn FnMut(i64, Book)) -> rusqlite::Result<()> {
+pub(super) fn each(
+    connection: &Connection,
+    visit: &mut dyn FnMut(i64, Book) -> ControlFlow<()>,
+) -> rusqlite::Result<()> {
     let mut select =
         connection.prepare(&format!("SELECT book_rowid, {BOOK_COLUMNS} FROM books ORDER BY book_rowid"))?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
-        visit(row.get(0)?, into_book(from_row(row, 1)?)?);
+        if visit(row.get(0)?, into_book(from_row(row, 1)?)?).is_break() {
+            break;
+        }
     }
     Ok(())
 }

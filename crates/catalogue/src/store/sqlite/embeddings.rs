@@ -7,6 +7,7 @@ use super::{Changed, EmbeddedPassage, NewEmbedding, PendingPassage, PlacedEmbedd
 use crate::adopt::StoredPrecision;
 use rusqlite::{Connection, Transaction, params};
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 
 /// Counts the fresh embeddings in a space.
 pub(super) const COUNT_FRESH: &str = "SELECT count(*) FROM embeddings e JOIN passages p USING (passage_id) \
@@ -16,7 +17,7 @@ pub(super) const COUNT_FRESH: &str = "SELECT count(*) FROM embeddings e JOIN pas
 pub(super) fn each(
     connection: &Connection,
     space: &str,
-    visit: &mut dyn FnMut(EmbeddedPassage<'_>),
+    visit: &mut dyn FnMut(EmbeddedPassage<'_>) -> ControlFlow<()>,
 ) -> rusqlite::Result<Option<String>> {
     let mut select = connection.prepare(
         "SELECT p.book_rowid, p.ordinal, e.vector FROM passages p \
@@ -27,16 +28,26 @@ pub(super) fn each(
     let mut vector = Vec::new();
     while let Some(row) = rows.next()? {
         let (book_rowid, ordinal) = (row.get(0)?, row.get(1)?);
-        let (numbers, rest) = row.get_ref(2)?.as_blob()?.as_chunks::<4>();
-        if !rest.is_empty() {
-            let damage = format!("the vector of passage {ordinal} of book {book_rowid} is not made of whole numbers");
-            return Ok(Some(damage));
+        if !read_vector(row.get_ref(2)?.as_blob()?, &mut vector) {
+            return Ok(Some(damage(ordinal, &format!("book {book_rowid}"))));
         }
-        vector.clear();
-        vector.extend(numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)));
-        visit(EmbeddedPassage { book_rowid, ordinal, vector: &vector });
+        if visit(EmbeddedPassage { book_rowid, ordinal, vector: &vector }).is_break() {
+            break;
+        }
     }
     Ok(None)
+}
+
+/// The numbers of a stored vector; `false` if its bytes are not whole numbers.
+fn read_vector(bytes: &[u8], vector: &mut Vec<f32>) -> bool {
+    let (numbers, rest) = bytes.as_chunks::<4>();
+    vector.clear();
+    vector.extend(numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)));
+    rest.is_empty()
+}
+
+fn damage(ordinal: u32, book: &str) -> String {
+    format!("the vector of passage {ordinal} of {book} is not made of whole numbers")
 }
 
 pub(super) fn pending(
@@ -91,30 +102,30 @@ pub(super) fn delete(transaction: &Transaction<'_>, keys: &[(i64, &str)]) -> rus
     Ok((deleted, Changed::from(deleted > 0)))
 }
 
+/// The same with what tells another catalogue what it belongs to.
 pub(super) fn each_placed(
     connection: &Connection,
     space: &str,
-    visit: &mut dyn FnMut(PlacedEmbedding<'_>),
-) -> rusqlite::Result<()> {
+    visit: &mut dyn FnMut(PlacedEmbedding<'_>) -> ControlFlow<()>,
+) -> rusqlite::Result<Option<String>> {
     let mut select = connection.prepare(
         "SELECT b.id, p.ordinal, p.text_hash, e.precision, e.vector FROM passages p JOIN books b USING (book_rowid) \
          JOIN embeddings e ON e.passage_id = p.passage_id AND e.space = ?1 AND e.text_hash = p.text_hash \
          ORDER BY p.book_rowid, p.ordinal",
     )?;
     let mut rows = select.query([space])?;
+    let mut vector = Vec::new();
     while let Some(row) = rows.next()? {
-        let (book_id, precision): (String, String) = (row.get(0)?, row.get(3)?);
-        let (numbers, _) = row.get_ref(4)?.as_blob()?.as_chunks::<4>();
-        let vector: Vec<f32> = numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
-        visit(PlacedEmbedding {
-            book_id: &book_id,
-            ordinal: row.get(1)?,
-            text_hash: row.get(2)?,
-            precision: &precision,
-            vector: &vector,
-        });
+        let (book_id, ordinal, precision): (String, u32, String) = (row.get(0)?, row.get(1)?, row.get(3)?);
+        if !read_vector(row.get_ref(4)?.as_blob()?, &mut vector) {
+            return Ok(Some(damage(ordinal, &format!("book `{book_id}`"))));
+        }
+        let (book_id, text_hash, precision) = (&book_id, row.get(2)?, &precision);
+        if visit(PlacedEmbedding { book_id, ordinal, text_hash, precision, vector: &vector }).is_break() {
+            break;
+        }
     }
-    Ok(())
+    Ok(None)
 }
 
 pub(super) fn passages_of(

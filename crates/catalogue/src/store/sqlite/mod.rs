@@ -32,6 +32,7 @@ use crate::adopt::StoredPrecision;
 use crate::{Book, Error};
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -99,6 +100,19 @@ impl SqliteStore {
                 let connection = open::open(path, Access::ReadOnly, BUSY_TIMEOUT)?;
                 read(&connection).map_err(self.failed(action))
             }
+        }
+    }
+
+    /// The same over stored vectors; what is wrong with the first damaged one is an error.
+    fn walk_vectors(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<Option<String>>) -> Result<(), Error> {
+        let mut damaged = None;
+        self.walk("reading embeddings", |connection| {
+            damaged = read(connection)?;
+            Ok(())
+        })?;
+        match damaged {
+            None => Ok(()),
+            Some(detail) => Err(Error::Corrupt { location: self.location.clone(), detail }),
         }
     }
 
@@ -205,20 +219,16 @@ impl Store for SqliteStore {
         self.read("reading a passage", |connection| books::passage_text(connection, book_rowid, ordinal))
     }
 
-    fn each_book(&self, visit: &mut dyn FnMut(i64, Book)) -> Result<(), Error> {
+    fn each_book(&self, visit: &mut dyn FnMut(i64, Book) -> ControlFlow<()>) -> Result<(), Error> {
         self.walk("reading books", |connection| books::each(connection, visit))
     }
 
-    fn each_embedding(&self, space: &str, visit: &mut dyn FnMut(EmbeddedPassage<'_>)) -> Result<(), Error> {
-        let mut damaged = None;
-        self.walk("reading embeddings", |connection| {
-            damaged = embeddings::each(connection, space, visit)?;
-            Ok(())
-        })?;
-        match damaged {
-            None => Ok(()),
-            Some(detail) => Err(Error::Corrupt { location: self.location.clone(), detail }),
-        }
+    fn each_embedding(
+        &self,
+        space: &str,
+        visit: &mut dyn FnMut(EmbeddedPassage<'_>) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        self.walk_vectors(|connection| embeddings::each(connection, space, visit))
     }
 
     fn pending_passages(&self, space: &str, after: i64, limit: usize) -> Result<Vec<PendingPassage>, Error> {
@@ -229,8 +239,12 @@ impl Store for SqliteStore {
         self.write("writing embeddings", |transaction| embeddings::put(transaction, space, precision, embeddings))
     }
 
-    fn each_placed_embedding(&self, space: &str, visit: &mut dyn FnMut(PlacedEmbedding<'_>)) -> Result<(), Error> {
-        self.walk("reading embeddings", |connection| embeddings::each_placed(connection, space, visit))
+    fn each_placed_embedding(
+        &self,
+        space: &str,
+        visit: &mut dyn FnMut(PlacedEmbedding<'_>) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        self.walk_vectors(|connection| embeddings::each_placed(connection, space, visit))
     }
 
     fn passages_of(&self, book_ids: &[&str]) -> Result<HashMap<String, Vec<PlacedPassage>>, Error> {

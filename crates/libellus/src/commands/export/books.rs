@@ -16,6 +16,7 @@ use libellus_catalogue::export::{Format, Writer};
 use libellus_catalogue::{Access, Catalogue};
 use std::collections::HashSet;
 use std::io::{self, IsTerminal};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
@@ -88,15 +89,17 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
     args.database.refuse_to_overwrite(&args.output)?;
     let interrupt = Interrupt::listen()?;
     let catalogue = args.database.open_existing(Access::ReadOnly)?;
-    let mut writer = Writer::new(OutputFile::create(&args.output)?, args.format.into());
-    let outcome = match &args.ids {
-        Some(ids) => write_these(args, ids, &catalogue, &mut writer)?,
-        None => write_all(args, &catalogue, &mut writer, &interrupt)?,
+    let output = OutputFile::create(&args.output)?.stopped_by(&interrupt);
+    let mut writer = Writer::new(output, args.format.into());
+    let written = match &args.ids {
+        Some(ids) => write_these(args, ids, &catalogue, &mut writer),
+        None => write_all(args, &catalogue, &mut writer),
     };
-    if outcome == Outcome::Interrupted {
+    if interrupt.requested() {
         // Half a file is none: what was there before stays.
-        return Ok(outcome);
+        return Ok(Outcome::Interrupted);
     }
+    let outcome = written?;
     writer.finish().map_err(|source| failed(args, source))?.finish()?;
     Ok(outcome)
 }
@@ -126,12 +129,7 @@ fn write_these(
     Ok(outcome)
 }
 
-fn write_all(
-    args: &Args,
-    catalogue: &Catalogue,
-    writer: &mut Writer<OutputFile>,
-    interrupt: &Interrupt,
-) -> Result<Outcome, Error> {
+fn write_all(args: &Args, catalogue: &Catalogue, writer: &mut Writer<OutputFile>) -> Result<Outcome, Error> {
     // A bar between lines of output on the same terminal would help nobody.
     let hidden = args.output == Path::new(STANDARD) && io::stdout().is_terminal();
     let bar = if hidden { ProgressBar::hidden() } else { progress::count("writing books") };
@@ -139,13 +137,11 @@ fn write_all(
     bar.set_length(catalogue.statistics("")?.books);
     let mut written = Ok(());
     catalogue.each_book(&mut |_, book| {
-        // After a failure the rest is only walked over.
-        if written.is_ok() && !interrupt.requested() {
-            written = writer.write(&book);
-            bar.inc(1);
-        }
+        written = writer.write(&book);
+        bar.inc(1);
+        if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
     written.map_err(|source| failed(args, source))?;
     bar.finish_and_clear();
-    Ok(if interrupt.requested() { Outcome::Interrupted } else { Outcome::Done })
+    Ok(Outcome::Done)
 }

@@ -7,6 +7,7 @@
 use crate::database::DatabaseArgs;
 use crate::error::Error;
 use crate::files::STANDARD;
+use crate::interrupt::Interrupt;
 use crate::model::ModelArgs;
 use crate::outcome::Outcome;
 use crate::output_file::OutputFile;
@@ -16,6 +17,7 @@ use libellus_catalogue::npy;
 use libellus_catalogue::{Access, PlacedEmbedding};
 use std::fmt::Write as _;
 use std::io::Write;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
@@ -57,30 +59,43 @@ enum Format {
 /// Writes them.
 pub fn run(args: &Args) -> Result<Outcome, Error> {
     args.database.refuse_to_overwrite(&args.output)?;
-    if args.format == Format::Npy {
-        return write_npy(args);
-    }
-    let encoder = args.model.open()?;
-    let catalogue = args.database.open_existing(Access::ReadOnly)?;
-    let space = &encoder.info().fingerprint.space;
-    let mut output = OutputFile::create(&args.output)?;
-    let mut written = match args.format {
-        Format::Csv => output.write_all(b"book_id,passage,text_hash,space,precision,embedding\n"),
-        Format::Jsonl | Format::Npy => Ok(()),
+    let interrupt = Interrupt::listen()?;
+    let written = match args.format {
+        Format::Npy => write_npy(args, &interrupt),
+        Format::Csv => write_text(args, &interrupt, "book_id,passage,text_hash,space,precision,embedding\n", csv_line),
+        Format::Jsonl => write_text(args, &interrupt, "", json_line),
     };
-    catalogue.each_placed_embedding(space, &mut |embedding| {
-        // After a failure the rest is only walked over.
-        if written.is_ok() {
-            written = output.write_all(line(&embedding, space, args.format).as_bytes());
-        }
-    })?;
+    if interrupt.requested() {
+        // Half a file is none: what was there before stays.
+        return Ok(Outcome::Interrupted);
+    }
+    written.map(|()| Outcome::Done)
+}
+
+/// Writes a line for each embedding.
+fn write_text(
+    args: &Args,
+    interrupt: &Interrupt,
+    head: &str,
+    line: impl Fn(&PlacedEmbedding<'_>, &str) -> String,
+) -> Result<(), Error> {
+    let encoder = args.model.open()?;
+    let space = &encoder.info().fingerprint.space;
+    let catalogue = args.database.open_existing(Access::ReadOnly)?;
+    let mut output = OutputFile::create(&args.output)?.stopped_by(interrupt);
+    let mut written = output.write_all(head.as_bytes());
+    if written.is_ok() {
+        catalogue.each_placed_embedding(space, &mut |embedding| {
+            written = output.write_all(line(&embedding, space).as_bytes());
+            if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
+    }
     written.map_err(|source| output.failed(source))?;
-    output.finish()?;
-    Ok(Outcome::Done)
+    output.finish()
 }
 
 /// Writes the vectors to one file and what they belong to beside it.
-fn write_npy(args: &Args) -> Result<Outcome, Error> {
+fn write_npy(args: &Args, interrupt: &Interrupt) -> Result<(), Error> {
     if args.output == Path::new(STANDARD) {
         return Err(Error::NpyNeedsAFile);
     }
@@ -89,29 +104,30 @@ fn write_npy(args: &Args) -> Result<Outcome, Error> {
     let encoder = args.model.open()?;
     let info = encoder.info();
     let catalogue = args.database.open_existing(Access::ReadOnly)?;
-    let (mut vectors, mut ids) = (OutputFile::create(&args.output)?, OutputFile::create(&ids_path)?);
-    let mut rows = 0;
+    let mut vectors = OutputFile::create(&args.output)?.stopped_by(interrupt);
+    let mut ids = OutputFile::create(&ids_path)?.stopped_by(interrupt);
     // The header comes again when the number of rows is known.
-    let mut written = vectors.write_all(&npy::header(0, info.dim)).map_err(|source| vectors.failed(source));
-    let head = ids.write_all(b"book_id,passage,text_hash,space,precision\n").map_err(|source| ids.failed(source));
-    written = written.and(head);
+    vectors.write_all(&npy::header(0, info.dim)).map_err(|source| vectors.failed(source))?;
+    ids.write_all(b"book_id,passage,text_hash,space,precision\n").map_err(|source| ids.failed(source))?;
+    let (mut rows, mut written) = (0, Ok(()));
     catalogue.each_placed_embedding(&info.fingerprint.space, &mut |embedding| {
-        if written.is_err() {
-            return;
+        let PlacedEmbedding { book_id, ordinal, vector, .. } = embedding;
+        if vector.len() != info.dim {
+            let (passage, dim, expected) = (ordinal + 1, vector.len(), info.dim);
+            written = Err(Error::DamagedVector { book_id: book_id.to_owned(), passage, dim, expected });
+            return ControlFlow::Break(());
         }
         rows += 1;
+        let bytes: Vec<u8> = vector.iter().flat_map(|number| number.to_le_bytes()).collect();
         let place = place(&embedding, &info.fingerprint.space);
-        let bytes: Vec<u8> = embedding.vector.iter().flat_map(|number| number.to_le_bytes()).collect();
-        written = vectors.write_all(&bytes).map_err(|source| vectors.failed(source));
-        if written.is_ok() {
-            written = writeln!(ids, "{place}").map_err(|source| ids.failed(source));
-        }
+        let row = vectors.write_all(&bytes).map_err(|source| vectors.failed(source));
+        written = row.and_then(|()| writeln!(ids, "{place}").map_err(|source| ids.failed(source)));
+        if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
     written?;
     vectors.rewrite_start(&npy::header(rows, info.dim)).map_err(|source| vectors.failed(source))?;
     ids.finish()?;
-    vectors.finish()?;
-    Ok(Outcome::Done)
+    vectors.finish()
 }
 
 /// Where the table of what vectors belong to is, beside their file.
@@ -121,27 +137,36 @@ pub fn ids_beside(vectors: &Path) -> PathBuf {
 
 /// What a vector belongs to, as the first fields of a row of CSV.
 fn place(embedding: &PlacedEmbedding<'_>, space: &str) -> String {
-    let PlacedEmbedding { book_id, ordinal, text_hash, precision, .. } = embedding;
-    let hash: String = text_hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{},{},{hash},{space},{precision}", csv_field(book_id), ordinal + 1)
+    let PlacedEmbedding { book_id, ordinal, precision, .. } = embedding;
+    format!("{},{},{},{space},{precision}", csv_field(book_id), ordinal + 1, hash(embedding))
 }
 
-fn line(embedding: &PlacedEmbedding<'_>, space: &str, format: Format) -> String {
-    let PlacedEmbedding { book_id, ordinal, text_hash, precision, vector } = embedding;
-    let hash: String = text_hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    // The shortest form that reads back as the same float.
-    let mut numbers = String::with_capacity(vector.len() * 12);
-    for (n, number) in vector.iter().enumerate() {
+fn csv_line(embedding: &PlacedEmbedding<'_>, space: &str) -> String {
+    format!("{},\"[{}]\"\n", place(embedding, space), numbers(embedding))
+}
+
+fn json_line(embedding: &PlacedEmbedding<'_>, space: &str) -> String {
+    let PlacedEmbedding { book_id, ordinal, precision, .. } = embedding;
+    format!(
+        "{{\"book_id\":{},\"passage\":{},\"text_hash\":\"{}\",\"space\":\"{space}\",\
+         \"precision\":\"{precision}\",\"embedding\":[{}]}}\n",
+        serde_json::Value::from(*book_id),
+        ordinal + 1,
+        hash(embedding),
+        numbers(embedding)
+    )
+}
+
+fn hash(embedding: &PlacedEmbedding<'_>) -> String {
+    embedding.text_hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// In the shortest form that reads back as the same float.
+fn numbers(embedding: &PlacedEmbedding<'_>) -> String {
+    let mut numbers = String::with_capacity(embedding.vector.len() * 12);
+    for (n, number) in embedding.vector.iter().enumerate() {
         // Writing to a string cannot fail.
         let _ = write!(numbers, "{}{number}", if n == 0 { "" } else { "," });
     }
-    let passage = ordinal + 1;
-    match format {
-        Format::Csv => format!("{},\"[{numbers}]\"\n", place(embedding, space)),
-        Format::Jsonl | Format::Npy => format!(
-            "{{\"book_id\":{},\"passage\":{passage},\"text_hash\":\"{hash}\",\"space\":\"{space}\",\
-             \"precision\":\"{precision}\",\"embedding\":[{numbers}]}}\n",
-            serde_json::Value::from(*book_id)
-        ),
-    }
+    numbers
 }
