@@ -93,8 +93,8 @@ fn row(record: RawRecord, given: Option<Vec<f32>>) -> Result<EmbeddingRow, Rejec
     let book_id = ["book_id", "id"].iter().find_map(|&name| values.get(name)).filter(|id| !id.trim().is_empty());
     let book_id = book_id.ok_or_else(|| reject(None, "no book_id".to_owned()))?;
     let parsed = || -> Result<EmbeddingRow, String> {
-        let ordinal = get(&["passage"]).map(|text| ordinal(text)).transpose()?;
-        let text_hash = get(&["text_hash"]).map(|text| hash(text)).transpose()?;
+        let ordinal = get(&["passage"]).map(ordinal).transpose()?;
+        let text_hash = get(&["text_hash"]).map(hash).transpose()?;
         let vector = match &given {
             Some(given) => given.clone(),
             None => vector(get(&["embedding", "vector"]).ok_or("no embedding")?)?,
