@@ -260,6 +260,8 @@ impl<'a> Walk<'a> {
                 self.end_of_passages();
                 self.embedding(embedding);
             }
+            // What spaces are for is decided elsewhere, and no embedding is worse for it.
+            DumpRow::Role(..) | DumpRow::Agreement(_) => {}
         }
     }
 

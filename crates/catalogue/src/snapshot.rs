@@ -2,13 +2,14 @@
 //!
 //! The file begins with [`MAGIC`], whose last character is the version. Then come frames: a letter, the length of its
 //! content in four bytes (little-endian, like all numbers), and the content. `B` is a book, `P` a passage, `E` an
-//! embedding, in this order; a text is its length and its bytes. The last frame, `Z`, holds the counts of the three and
-//! the SHA-256 of all bytes before it. So a file that was cut or damaged is known, and one that is whole too.
+//! embedding, `R` what a space is for, `A` what was measured of embeddings, in this order; a text is its length and its
+//! bytes. The last frame, `Z`, holds the counts of the first three and the SHA-256 of all bytes before it. So a file that
+//! was cut or damaged is known, and one that is whole too.
 //!
 //! It is written from one consistent state while others go on writing, and read in one transaction: all or nothing.
 
-use crate::store::{BookRow, DumpRow, DumpedEmbedding, DumpedPassage, PassageRow};
-use crate::{Catalogue, Error};
+use crate::store::{BookRow, DumpRow, DumpedAgreement, DumpedEmbedding, DumpedPassage, PassageRow};
+use crate::{Catalogue, Error, ModelSpace};
 use sha2::{Digest, Sha256};
 use std::io::{self, ErrorKind, Read, Write};
 
@@ -71,8 +72,11 @@ pub fn restore_snapshot(
     replace: bool,
 ) -> Result<SnapshotCounts, Error> {
     let mut reader = Reader::open(name, input)?;
-    catalogue.restore(replace, &mut || reader.next())?;
-    Ok(reader.counts)
+    match catalogue.restore(replace, &mut || reader.next()) {
+        // A store knows what is wrong with a row, but not where the row came from.
+        Err(Error::Snapshot { reason, .. }) => Err(Error::Snapshot { name: name.to_owned(), reason }),
+        restored => restored.map(|()| reader.counts),
+    }
 }
 
 /// Hashes what passes through.
@@ -136,6 +140,14 @@ impl SnapshotCounts {
                 frame.extend(vector);
                 b'E'
             }
+            DumpRow::Role(role, ModelSpace { space, model }) => {
+                [role, space, model].into_iter().for_each(|text| put_text(frame, text));
+                b'R'
+            }
+            DumpRow::Agreement(DumpedAgreement { space, precision, measured }) => {
+                [space, precision, measured].into_iter().for_each(|text| put_text(frame, text));
+                b'A'
+            }
         }
     }
 
@@ -193,7 +205,7 @@ impl<'a> Reader<'a> {
         let mut head = [0; 5];
         self.read(&mut head)?;
         let (letter, length) = (head[0], u32::from_le_bytes([head[1], head[2], head[3], head[4]]) as usize);
-        let stage = b"BPEZ".iter().position(|&known| known == letter).map(|at| at as u8);
+        let stage = b"BPERAZ".iter().position(|&known| known == letter).map(|at| at as u8);
         let Some(stage) = stage.filter(|&stage| stage >= self.stage && length <= MAX_FRAME) else {
             return Err(self.damaged());
         };
@@ -206,6 +218,8 @@ impl<'a> Reader<'a> {
             b'B' => content.book().map(|(rowid, book)| DumpRow::Book(rowid, book)),
             b'P' => content.passage().map(DumpRow::Passage),
             b'E' => content.embedding().map(DumpRow::Embedding),
+            b'R' => content.role(),
+            b'A' => content.agreement(),
             _ => {
                 let whole = frame == self.counts.as_bytes(&before.finalize());
                 return if whole && self.is_at_end()? { self.end() } else { Err(self.damaged()) };
@@ -216,7 +230,8 @@ impl<'a> Reader<'a> {
                 match letter {
                     b'B' => self.counts.books += 1,
                     b'P' => self.counts.passages += 1,
-                    _ => self.counts.embeddings += 1,
+                    b'E' => self.counts.embeddings += 1,
+                    _ => {}
                 }
                 self.frame = frame;
                 Ok(Some(row))
@@ -343,5 +358,14 @@ impl<'f> Content<'f> {
         let length = self.u32()? as usize;
         let vector = self.bytes(length)?.to_vec();
         Some(DumpedEmbedding { passage_id, space, precision, text_hash, vector })
+    }
+
+    fn role(&mut self) -> Option<DumpRow> {
+        Some(DumpRow::Role(self.text()?, ModelSpace { space: self.text()?, model: self.text()? }))
+    }
+
+    fn agreement(&mut self) -> Option<DumpRow> {
+        let (space, precision, measured) = (self.text()?, self.text()?, self.text()?);
+        Some(DumpRow::Agreement(DumpedAgreement { space, precision, measured }))
     }
 }

@@ -4,11 +4,14 @@ mod common;
 
 use common::server::{self, Server};
 use common::{CHILD, Words, book, books_of, child, embed_pending, embeddings_shown, import_into};
+use libellus_catalogue::adopt::Agreement;
 use libellus_catalogue::import::ImportOptions;
 use libellus_catalogue::{
     Access, Catalogue, Claim, Error, Failure, Location, MAX_ATTEMPTS, MigrationProblem, ModelSpace, NewEmbedding,
-    PendingPassage, QueueCounts, RoleChange, SpaceRoles, WriteOutcome,
+    PendingPassage, QueueCounts, RoleChange, SnapshotCounts, SpaceRoles, WriteOutcome, restore_snapshot,
+    write_snapshot,
 };
+use sha2::{Digest, Sha256};
 use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::process::Stdio;
@@ -39,6 +42,8 @@ const CASES: &[Case] = &[
     ("workers at once claim every passage once", workers_at_once_claim_every_passage_once),
     ("reading makes nothing", reading_makes_nothing),
     ("the space that is searched changes whole", the_space_that_is_searched_changes_whole),
+    ("a snapshot holds what spaces are for", a_snapshot_holds_what_spaces_are_for),
+    ("a snapshot that cannot be put in changes nothing", a_snapshot_that_cannot_be_put_in_changes_nothing),
 ];
 
 fn run_all(fresh: Fresh<'_>) {
@@ -578,4 +583,114 @@ fn the_space_that_is_searched_changes_whole(fresh: Fresh<'_>) {
     assert_eq!(catalogue.roles().expect("reads"), SpaceRoles { active: Some(new), ..SpaceRoles::default() });
     assert_eq!(catalogue.spaces().expect("reads"), [("new".to_owned(), 2)]);
     assert_eq!(problem(RoleChange::RollBack), MigrationProblem::NothingBefore);
+}
+
+fn snapshot_of(catalogue: &Catalogue) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    write_snapshot("a snapshot", catalogue, &mut bytes).expect("writes");
+    bytes
+}
+
+fn restore(catalogue: &Catalogue, mut snapshot: &[u8]) -> Result<SnapshotCounts, Error> {
+    restore_snapshot("a snapshot", &mut snapshot, catalogue, true)
+}
+
+/// A snapshot with one more frame at its end, whole as it should be.
+fn with_frame(snapshot: &[u8], letter: u8, texts: &[&str]) -> Vec<u8> {
+    const END: usize = 5 + 3 * 8 + 32;
+    let (rows, end) = snapshot.split_at(snapshot.len() - END);
+    let texts = texts.iter().flat_map(|text| [&(text.len() as u32).to_le_bytes()[..], text.as_bytes()].concat());
+    let content: Vec<u8> = texts.collect();
+    let rows = [rows, &[letter], &(content.len() as u32).to_le_bytes(), &content].concat();
+    let hash = Sha256::digest(&rows);
+    [&rows[..], &end[..END - 32], &hash[..]].concat()
+}
+
+fn a_snapshot_holds_what_spaces_are_for(fresh: Fresh<'_>) {
+    let catalogue = open(&fresh());
+    catalogue.put_books(&[book("a", "One."), book("b", "Two.")], &Words).expect("writes");
+    let [old, new] = ["old", "new"].map(|name| ModelSpace { space: name.to_owned(), model: format!("of/{name}") });
+    embed_pending(&catalogue, "old");
+    let never_migrated = snapshot_of(&catalogue);
+    catalogue.change_roles(RoleChange::Begin { active: &old, next: &new }).expect("begins");
+    embed_pending(&catalogue, "new");
+    let roles = catalogue.change_roles(RoleChange::CutOver).expect("cuts over");
+    let [precision] = catalogue.precisions("new").expect("reads").try_into().expect("one");
+    let measured = Agreement {
+        space: "new".to_owned(),
+        precision: precision.precision.clone(),
+        compared_with: "int8".to_owned(),
+        template: "{title}".to_owned(),
+        sampled: 2,
+        of: 2,
+        least: 0.999,
+        mean: 0.9995,
+    };
+    let json = serde_json::to_string(&measured).expect("JSON");
+    let migrated = with_frame(&snapshot_of(&catalogue), b'A', &["new", &precision.precision, &json]);
+    let agreement = |catalogue: &Catalogue| catalogue.precisions("new").expect("reads")[0].agreement.clone();
+    assert_eq!(agreement(&catalogue), None);
+
+    // From here into a file, and from there into another of this kind.
+    restore(&catalogue, &migrated).expect("restores");
+    let (file, other) = (Catalogue::in_memory().expect("opens"), open(&fresh()));
+    restore(&file, &snapshot_of(&catalogue)).expect("restores");
+    restore(&other, &snapshot_of(&file)).expect("restores");
+    for catalogue in [&catalogue, &file, &other] {
+        assert_eq!(catalogue.roles().expect("reads"), roles);
+        assert_eq!(agreement(catalogue).as_ref(), Some(&measured));
+        assert_eq!(catalogue.spaces().expect("reads"), [("new".to_owned(), 2), ("old".to_owned(), 2)]);
+    }
+    // Back to what was before the migration, after the embeddings of that time are gone.
+    other.change_roles(RoleChange::DropOld).expect("drops");
+    restore(&other, &never_migrated).expect("restores");
+    assert_eq!(other.roles().expect("reads"), SpaceRoles::default(), "whoever has the old model may search again");
+    assert_eq!(embeddings_shown(&other, "old"), 2);
+    embed_pending(&other, "new");
+    assert_eq!(agreement(&other), None, "these are our own");
+}
+
+fn a_snapshot_that_cannot_be_put_in_changes_nothing(fresh: Fresh<'_>) {
+    let location = fresh();
+    let catalogue = open(&location);
+    catalogue.put_books(&[book("kept", "Kept.")], &Words).expect("writes");
+    let (folder, source) = (tempfile::tempdir().expect("a folder"), "source.db");
+    let path = folder.path().join(source);
+    let source = open(&Location::Sqlite(path.clone()));
+    source.put_books(&[book("a", "One."), book("b", "Two.")], &Words).expect("writes");
+    embed_pending(&source, "s");
+    let damage = |sql: &str| {
+        let connection = rusqlite::Connection::open(&path).expect("opens");
+        connection.execute_batch(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    };
+
+    // What belongs to nothing is no part of a snapshot: no catalogue would take it.
+    damage(
+        "PRAGMA foreign_keys = 0; INSERT INTO passages VALUES (99, 99, 0, x'00', '', 'stray'); \
+         INSERT INTO embeddings VALUES (99, 's', 'f32', x'00', x'00'), (98, 's', 'f32', x'00', x'00')",
+    );
+    let counts = restore(&catalogue, &snapshot_of(&source)).expect("restores");
+    assert_eq!(counts, SnapshotCounts { books: 2, passages: 2, embeddings: 2 });
+    let before = (books_of(&catalogue), embeddings_shown(&catalogue, "s"));
+
+    let refused = |part: &str| {
+        let error = restore(&catalogue, &snapshot_of(&source)).expect_err("cannot be put in");
+        assert!(matches!(error, Error::Snapshot { .. }), "{error:?}");
+        for part in ["cannot restore `a snapshot`: ", part, "nothing was changed"] {
+            assert!(error.to_string().contains(part), "{error}");
+        }
+        assert_eq!((books_of(&catalogue), embeddings_shown(&catalogue, "s")), before);
+    };
+    damage("UPDATE embeddings SET vector = x'000102' WHERE passage_id = 1");
+    if let Location::Sqlite(_) = location {
+        restore(&catalogue, &snapshot_of(&source)).expect("SQLite keeps bytes of any number");
+        restore(&catalogue, &snapshot_of(&open(&fresh()))).expect("restores");
+        source.delete_books(&["a"]).expect("deletes");
+        catalogue.put_books(&before.0, &Words).expect("writes");
+        embed_pending(&catalogue, "s");
+    } else {
+        refused("a vector has 3 bytes");
+    }
+    damage(&format!("PRAGMA foreign_keys = 0; UPDATE books SET book_rowid = {} WHERE id = 'b'", i64::MAX));
+    refused("is too high for the number of a row");
 }

@@ -60,6 +60,13 @@ pub struct StoredPrecision {
     pub agreement: Option<Agreement>,
 }
 
+impl StoredPrecision {
+    /// From what a store holds; `measured` in a form of another version counts as nothing.
+    pub(crate) fn new(precision: String, embeddings: u64, measured: Option<String>) -> Self {
+        Self { precision, embeddings, agreement: measured.and_then(|text| serde_json::from_str(&text).ok()) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

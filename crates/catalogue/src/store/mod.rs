@@ -26,7 +26,7 @@ pub use role::{MigrationProblem, ModelSpace, RoleChange, SpaceRoles};
 
 use crate::adopt::{ChangesTaken, StoredPrecision};
 use crate::{Book, Error, Location, PassageCutter};
-pub(crate) use dump::{DumpRow, DumpedEmbedding, DumpedPassage};
+pub(crate) use dump::{DumpRow, DumpedAgreement, DumpedEmbedding, DumpedPassage};
 use dump::{NextRow, TakeRow};
 #[cfg(feature = "postgres")]
 use postgres::PostgresStore;

@@ -2,11 +2,14 @@
 //!
 //! Vectors travel as arrays of `real`, whatever the table keeps them as; a row's own bytes are made of them here.
 
-use super::books;
+use super::embeddings::EndToEnd;
 use super::pool::{Answer, Parameter};
 use super::text::{storable, storable_text};
-use crate::store::dump::{DumpRow, DumpedEmbedding, DumpedPassage};
+use super::{books, roles};
+use crate::Error;
+use crate::store::dump::{DumpRow, DumpedAgreement, DumpedEmbedding, DumpedPassage, InUse, unusable};
 use crate::store::row::{BookRow, PassageRow};
+use crate::store::{ModelSpace, SpaceRoles};
 use std::borrow::Cow;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row};
@@ -17,14 +20,26 @@ pub(super) const BATCH: usize = 500;
 /// Reads a row of one of the tables.
 type ReadRow = fn(&Row) -> Answer<DumpRow>;
 
-/// The tables in order, and how a row of each is read.
-pub(super) fn tables() -> [(String, ReadRow); 3] {
+/// The tables in order, and how a row of each is read. What was measured may be kept from a role that only reads: it is
+/// a note beside the embeddings, and who needs the catalogue for a snapshot or a check gets the rest.
+pub(super) async fn tables(client: &Client) -> Answer<Vec<(String, ReadRow)>> {
     let books = format!("SELECT book_rowid, {} FROM libellus.books ORDER BY book_rowid", books::COLUMNS);
     let passages = "SELECT passage_id, book_rowid, ordinal, context, text, text_hash FROM libellus.passages \
                     ORDER BY book_rowid, ordinal";
     let embeddings = "SELECT passage_id, space, precision, text_hash, vector::real[] FROM libellus.embeddings \
                       ORDER BY passage_id, space";
-    [(books, book), (passages.to_owned(), passage), (embeddings.to_owned(), embedding)]
+    let agreements = "SELECT space, precision, measured::text FROM libellus.agreements ORDER BY space, precision";
+    let mut tables: Vec<(String, ReadRow)> = vec![
+        (books, book),
+        (passages.to_owned(), passage),
+        (embeddings.to_owned(), embedding),
+        (roles::SELECT.to_owned(), role),
+    ];
+    let may_read = "SELECT has_table_privilege('libellus.agreements', 'SELECT')";
+    if client.query_typed_one(may_read, &[]).await?.try_get(0)? {
+        tables.push((agreements.to_owned(), agreement));
+    }
+    Ok(tables)
 }
 
 fn book(row: &Row) -> Answer<DumpRow> {
@@ -53,48 +68,83 @@ fn embedding(row: &Row) -> Answer<DumpRow> {
     }))
 }
 
+fn role(row: &Row) -> Answer<DumpRow> {
+    Ok(DumpRow::Role(row.try_get(0)?, ModelSpace { space: row.try_get(1)?, model: row.try_get(2)? }))
+}
+
+fn agreement(row: &Row) -> Answer<DumpRow> {
+    let (space, precision, measured) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    Ok(DumpRow::Agreement(DumpedAgreement { space, precision, measured }))
+}
+
 /// Rows of one kind that wait to be written together.
 #[derive(Default)]
 pub(super) struct Batch {
     books: Vec<(i64, BookRow)>,
     passages: Vec<DumpedPassage>,
     embeddings: Vec<DumpedEmbedding>,
+    agreements: Vec<DumpedAgreement>,
+    /// The roles so far: these are written last, and together.
+    pub roles: SpaceRoles,
 }
 
 impl Batch {
-    pub fn push(&mut self, row: DumpRow) {
+    /// Adds a row.
+    ///
+    /// # Errors
+    /// [`Error::Snapshot`] for a vector that no column of numbers can hold.
+    pub fn push(&mut self, row: DumpRow) -> Result<(), Error> {
         match row {
             DumpRow::Book(rowid, book) => self.books.push((rowid, book)),
             DumpRow::Passage(passage) => self.passages.push(passage),
-            DumpRow::Embedding(embedding) => self.embeddings.push(embedding),
+            DumpRow::Embedding(embedding) if embedding.vector.len().is_multiple_of(4) => {
+                self.embeddings.push(embedding);
+            }
+            DumpRow::Embedding(DumpedEmbedding { vector, .. }) => {
+                return Err(unusable(format!(
+                    "a vector has {} bytes, which are not whole numbers; `libellus check --repair` in the catalogue that \
+                     it was written from removes such vectors, and a snapshot written then can be restored",
+                    vector.len()
+                )));
+            }
+            DumpRow::Role(role, space) => self.roles.set(&role, space),
+            DumpRow::Agreement(agreement) => self.agreements.push(agreement),
         }
+        Ok(())
     }
 
     pub fn is_full(&self) -> bool {
-        self.books.len() + self.passages.len() + self.embeddings.len() >= BATCH
+        self.books.len() + self.passages.len() + self.embeddings.len() + self.agreements.len() >= BATCH
     }
 
-    /// Writes what waits, behind the numbers that were in use, and forgets it.
-    pub async fn write(&mut self, client: &Client, offsets: (i64, i64), vector_type: &str) -> Answer<()> {
-        let Batch { books, passages, embeddings } = std::mem::take(self);
+    /// Writes what waits but for the roles, and forgets it.
+    pub async fn write(&mut self, client: &Client, vector_type: &str) -> Answer<()> {
+        let roles = std::mem::take(&mut self.roles);
+        let Batch { books, passages, embeddings, agreements, .. } =
+            std::mem::replace(self, Self { roles, ..Self::default() });
         if !books.is_empty() {
             let rows: Vec<(i64, Cow<'_, BookRow>)> =
-                books.iter().map(|(rowid, book)| (rowid + offsets.0, storable(book))).collect();
+                books.iter().map(|(rowid, book)| (*rowid, storable(book))).collect();
             books::insert_with_numbers(client, &rows).await?;
         }
         if !passages.is_empty() {
-            write_passages(client, &passages, offsets).await?;
+            write_passages(client, &passages).await?;
         }
         if !embeddings.is_empty() {
-            write_embeddings(client, &embeddings, offsets.1, vector_type).await?;
+            write_embeddings(client, &embeddings, vector_type).await?;
+        }
+        for DumpedAgreement { space, precision, measured } in &agreements {
+            let parameters: &[Parameter<'_>] = &[(space, Type::TEXT), (precision, Type::TEXT), (measured, Type::TEXT)];
+            let sql = "INSERT INTO libellus.agreements (space, precision, measured) VALUES ($1, $2, $3::json)";
+            client.execute_typed(sql, parameters).await?;
         }
         Ok(())
     }
 }
 
-async fn write_passages(client: &Client, passages: &[DumpedPassage], offsets: (i64, i64)) -> Answer<()> {
-    let ids: Vec<i64> = passages.iter().map(|row| row.id + offsets.1).collect();
-    let books: Vec<i64> = passages.iter().map(|row| row.book_rowid + offsets.0).collect();
+async fn write_passages(client: &Client, passages: &[DumpedPassage]) -> Answer<()> {
+    let ids: Vec<i64> = passages.iter().map(|row| row.id).collect();
+    let books: Vec<i64> = passages.iter().map(|row| row.book_rowid).collect();
     let ordinals: Vec<i32> = passages.iter().map(|row| row.passage.ordinal.cast_signed()).collect();
     let contexts: Vec<Cow<'_, str>> = passages.iter().map(|row| storable_text(&row.passage.context)).collect();
     let texts: Vec<Cow<'_, str>> = passages.iter().map(|row| storable_text(&row.passage.text)).collect();
@@ -113,32 +163,25 @@ async fn write_passages(client: &Client, passages: &[DumpedPassage], offsets: (i
     client.execute_typed(sql, parameters).await.map(drop)
 }
 
-async fn write_embeddings(
-    client: &Client,
-    embeddings: &[DumpedEmbedding],
-    offset: i64,
-    vector_type: &str,
-) -> Answer<()> {
-    let ids: Vec<i64> = embeddings.iter().map(|row| row.passage_id + offset).collect();
+async fn write_embeddings(client: &Client, embeddings: &[DumpedEmbedding], vector_type: &str) -> Answer<()> {
+    let ids: Vec<i64> = embeddings.iter().map(|row| row.passage_id).collect();
     let spaces: Vec<&str> = embeddings.iter().map(|row| row.space.as_str()).collect();
     let precisions: Vec<&str> = embeddings.iter().map(|row| row.precision.as_str()).collect();
     let hashes: Vec<&[u8]> = embeddings.iter().map(|row| &row.text_hash[..]).collect();
-    // The vectors lie end to end; each is the piece from its first to its last number, counted from 1.
-    let (mut numbers, mut firsts, mut lasts): (Vec<f32>, Vec<i32>, Vec<i32>) = Default::default();
+    let mut vectors = EndToEnd::default();
     for row in embeddings {
-        firsts.push(numbers.len() as i32 + 1);
+        // There is no rest: see `Batch::push`.
         let (floats, _) = row.vector.as_chunks::<4>();
-        numbers.extend(floats.iter().map(|bytes| f32::from_le_bytes(*bytes)));
-        lasts.push(numbers.len() as i32);
+        vectors.push(floats.iter().map(|bytes| f32::from_le_bytes(*bytes)));
     }
     let parameters: &[Parameter<'_>] = &[
-        (&numbers, Type::FLOAT4_ARRAY),
+        (&vectors.numbers, Type::FLOAT4_ARRAY),
         (&ids, Type::INT8_ARRAY),
         (&spaces, Type::TEXT_ARRAY),
         (&precisions, Type::TEXT_ARRAY),
         (&hashes, Type::BYTEA_ARRAY),
-        (&firsts, Type::INT4_ARRAY),
-        (&lasts, Type::INT4_ARRAY),
+        (&vectors.firsts, Type::INT4_ARRAY),
+        (&vectors.lasts, Type::INT4_ARRAY),
     ];
     let sql = format!(
         "INSERT INTO libellus.embeddings (passage_id, space, precision, text_hash, vector) \
@@ -149,12 +192,12 @@ async fn write_embeddings(
     client.execute_typed(&sql, parameters).await.map(drop)
 }
 
-/// The highest numbers in use: of books, and of passages.
-pub(super) async fn highest(client: &Client) -> Answer<(i64, i64)> {
+/// The highest numbers in use.
+pub(super) async fn in_use(client: &Client) -> Answer<InUse> {
     let sql = "SELECT coalesce((SELECT max(book_rowid) FROM libellus.books), 0), \
                coalesce((SELECT max(passage_id) FROM libellus.passages), 0)";
     let row = client.query_typed_one(sql, &[]).await?;
-    Ok((row.try_get(0)?, row.try_get(1)?))
+    Ok(InUse { book: row.try_get(0)?, passage: row.try_get(1)? })
 }
 
 /// Lets the next book and passage have numbers behind all that are there.

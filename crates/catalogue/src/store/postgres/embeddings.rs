@@ -111,6 +111,22 @@ async fn may_make_temporary_tables(client: &Client) -> Answer<bool> {
     client.query_typed_one(sql, &[]).await?.try_get(0)
 }
 
+/// Vectors as parameters: they lie end to end, and each is the piece from its first to its last number, counted from 1.
+#[derive(Default)]
+pub(super) struct EndToEnd {
+    pub numbers: Vec<f32>,
+    pub firsts: Vec<i32>,
+    pub lasts: Vec<i32>,
+}
+
+impl EndToEnd {
+    pub fn push(&mut self, vector: impl Iterator<Item = f32>) {
+        self.firsts.push(self.numbers.len() as i32 + 1);
+        self.numbers.extend(vector);
+        self.lasts.push(self.numbers.len() as i32);
+    }
+}
+
 /// Stores them in one statement that carries them as arrays; returns how many.
 async fn put_as_arrays<'e>(
     client: &Client,
@@ -120,23 +136,20 @@ async fn put_as_arrays<'e>(
     embeddings: impl Iterator<Item = &'e NewEmbedding<'e>>,
 ) -> Answer<u64> {
     let (mut passage_ids, mut hashes): (Vec<i64>, Vec<&[u8]>) = Default::default();
-    // The vectors lie end to end; each is the piece from its first to its last number, counted from 1.
-    let (mut numbers, mut firsts, mut lasts): (Vec<f32>, Vec<i32>, Vec<i32>) = Default::default();
+    let mut vectors = EndToEnd::default();
     for embedding in embeddings {
         passage_ids.push(embedding.passage_id);
         hashes.push(&embedding.text_hash[..]);
-        firsts.push(numbers.len() as i32 + 1);
-        numbers.extend_from_slice(embedding.vector);
-        lasts.push(numbers.len() as i32);
+        vectors.push(embedding.vector.iter().copied());
     }
     let parameters: &[Parameter<'_>] = &[
         (&space, Type::TEXT),
         (&precision, Type::TEXT),
-        (&numbers, Type::FLOAT4_ARRAY),
+        (&vectors.numbers, Type::FLOAT4_ARRAY),
         (&passage_ids, Type::INT8_ARRAY),
         (&hashes, Type::BYTEA_ARRAY),
-        (&firsts, Type::INT4_ARRAY),
-        (&lasts, Type::INT4_ARRAY),
+        (&vectors.firsts, Type::INT4_ARRAY),
+        (&vectors.lasts, Type::INT4_ARRAY),
     ];
     let sql = format!(
         "INSERT INTO libellus.embeddings (passage_id, space, precision, text_hash, vector) \

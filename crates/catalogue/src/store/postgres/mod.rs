@@ -186,16 +186,18 @@ impl PostgresStore {
         if books > 0 && !replace {
             return Err(Error::NotEmpty { location: self.location.clone(), books });
         }
-        let offsets = block_on(dump::highest(client)).map_err(library)?;
+        let in_use = block_on(dump::in_use(client)).map_err(library)?;
         run("DELETE FROM libellus.books")?;
+        run("DELETE FROM libellus.agreements")?;
         let mut batch = dump::Batch::default();
         while let Some(row) = next()? {
-            batch.push(row);
+            batch.push(in_use.behind(row)?)?;
             if batch.is_full() {
-                block_on(batch.write(client, offsets, &self.vector_type)).map_err(library)?;
+                block_on(batch.write(client, &self.vector_type)).map_err(library)?;
             }
         }
-        block_on(batch.write(client, offsets, &self.vector_type)).map_err(library)?;
+        block_on(batch.write(client, &self.vector_type)).map_err(library)?;
+        block_on(roles::write(client, &batch.roles)).map_err(library)?;
         block_on(dump::advance(client)).map_err(library)?;
         run("UPDATE libellus.meta SET value = value + 1 WHERE key = 'revision'")?;
         block_on(client.batch_execute("COMMIT")).map_err(library)
@@ -361,7 +363,8 @@ impl Store for PostgresStore {
         let action = "reading everything";
         // All statements see the state that the first one sees.
         let client = self.begin_apart(action, "ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
-        for (sql, read) in dump::tables() {
+        let tables = block_on(dump::tables(&client)).map_err(|source| self.named(action)(source.into()))?;
+        for (sql, read) in tables {
             // It always goes on: what `take` says no to is an error.
             let _ = self.stream(action, &client, &sql, &[], &mut |row| {
                 take(read(row).map_err(|source| self.named(action)(source.into()))?)?;

@@ -6,10 +6,12 @@ use crate::store::{MAX_ATTEMPTS, MigrationProblem, ModelSpace, RoleChange, Space
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
+/// The roles by their names.
+pub(super) const SELECT: &str = "SELECT key, space, model FROM libellus.meta WHERE space IS NOT NULL ORDER BY key";
+
 pub(super) async fn read(client: &Client) -> Answer<SpaceRoles> {
-    let sql = "SELECT key, space, model FROM libellus.meta WHERE space IS NOT NULL";
     let mut roles = SpaceRoles::default();
-    for row in client.query_typed(sql, &[]).await? {
+    for row in client.query_typed(SELECT, &[]).await? {
         roles.set(row.try_get(0)?, ModelSpace { space: row.try_get(1)?, model: row.try_get(2)? });
     }
     Ok(roles)
@@ -33,14 +35,20 @@ pub(super) async fn change(
         client.execute_typed("DELETE FROM libellus.embeddings WHERE space = $1", parameters).await?;
         client.execute_typed("DELETE FROM libellus.claims WHERE space = $1", parameters).await?;
     }
+    write(client, &roles).await?;
+    let changed = Changed::from(roles != before);
+    Ok((Ok(roles), changed))
+}
+
+/// Records these roles instead of those before.
+pub(super) async fn write(client: &Client, roles: &SpaceRoles) -> Answer<()> {
     client.execute_typed("DELETE FROM libellus.meta WHERE space IS NOT NULL", &[]).await?;
     for (role, ModelSpace { space, model }) in roles.named() {
         let parameters: &[Parameter<'_>] = &[(&role, Type::TEXT), (space, Type::TEXT), (model, Type::TEXT)];
         let sql = "INSERT INTO libellus.meta (key, value, space, model) VALUES ($1, 0, $2, $3)";
         client.execute_typed(sql, parameters).await?;
     }
-    let changed = Changed::from(roles != before);
-    Ok((Ok(roles), changed))
+    Ok(())
 }
 
 /// Passages without a fresh embedding in a space, but for those that were given up.

@@ -1,9 +1,10 @@
 //! Everything out of the file, and in again.
 
 use super::books::{bind, from_row};
-use super::{BOOK_COLUMNS, Changed, DatabaseFinding, PassageRow};
+use super::{BOOK_COLUMNS, Changed, DatabaseFinding, PassageRow, roles};
 use crate::Error;
-use crate::store::dump::{DumpRow, DumpedEmbedding, DumpedPassage, NextRow, TakeRow};
+use crate::store::dump::{DumpRow, DumpedAgreement, DumpedEmbedding, DumpedPassage, InUse, NextRow, TakeRow};
+use crate::store::{ModelSpace, SpaceRoles};
 use rusqlite::{Connection, Row, Transaction, params};
 
 /// Reads a row of one of the tables.
@@ -15,10 +16,14 @@ pub(super) fn dump(connection: &Connection, take: TakeRow<'_>) -> rusqlite::Resu
     let transaction = connection.unchecked_transaction()?;
     let books = format!("SELECT book_rowid, {BOOK_COLUMNS} FROM books ORDER BY book_rowid");
     let passages = "SELECT passage_id, book_rowid, ordinal, context, text, text_hash FROM passages \
-                    ORDER BY book_rowid, ordinal";
+                    WHERE book_rowid IN (SELECT book_rowid FROM books) ORDER BY book_rowid, ordinal";
     let embeddings = "SELECT passage_id, space, precision, text_hash, vector FROM embeddings \
+                      WHERE passage_id IN (SELECT passage_id FROM passages \
+                                           WHERE book_rowid IN (SELECT book_rowid FROM books)) \
                       ORDER BY passage_id, space";
-    let tables: [(&str, ReadRow); 3] = [(&books, book), (passages, passage), (embeddings, embedding)];
+    let agreements = "SELECT space, precision, measured FROM agreements ORDER BY space, precision";
+    let tables: [(&str, ReadRow); 5] =
+        [(&books, book), (passages, passage), (embeddings, embedding), (roles::SELECT, role), (agreements, agreement)];
     for (sql, read) in tables {
         let mut select = transaction.prepare(sql)?;
         let mut rows = select.query([])?;
@@ -56,12 +61,24 @@ fn embedding(row: &Row<'_>) -> rusqlite::Result<DumpRow> {
     }))
 }
 
-/// Puts rows in, behind what was there: numbers are not used again while someone may still know them.
+fn role(row: &Row<'_>) -> rusqlite::Result<DumpRow> {
+    Ok(DumpRow::Role(row.get(0)?, ModelSpace { space: row.get(1)?, model: row.get(2)? }))
+}
+
+fn agreement(row: &Row<'_>) -> rusqlite::Result<DumpRow> {
+    let (space, precision, measured) = (row.get(0)?, row.get(1)?, row.get(2)?);
+    Ok(DumpRow::Agreement(DumpedAgreement { space, precision, measured }))
+}
+
+/// Puts rows in instead of all that was there.
 pub(super) fn restore(transaction: &Transaction<'_>, next: NextRow<'_>) -> rusqlite::Result<Result<(), Error>> {
-    let last = |sql: &str| transaction.query_row(sql, [], |row| row.get::<_, i64>(0));
-    let book_offset = last("SELECT ifnull(max(book_rowid), 0) FROM books")?;
-    let passage_offset = last("SELECT ifnull(max(passage_id), 0) FROM passages")?;
+    let highest = |sql: &str| transaction.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let in_use = InUse {
+        book: highest("SELECT ifnull(max(book_rowid), 0) FROM books")?,
+        passage: highest("SELECT ifnull(max(passage_id), 0) FROM passages")?,
+    };
     transaction.execute("DELETE FROM books", [])?;
+    transaction.execute("DELETE FROM agreements", [])?;
     let mut put_book = transaction.prepare(&format!(
         "INSERT INTO books ({BOOK_COLUMNS}, book_rowid) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
     ))?;
@@ -71,24 +88,32 @@ pub(super) fn restore(transaction: &Transaction<'_>, next: NextRow<'_>) -> rusql
     let mut put_embedding = transaction.prepare(
         "INSERT INTO embeddings (passage_id, space, precision, text_hash, vector) VALUES (?1, ?2, ?3, ?4, ?5)",
     )?;
+    let mut roles = SpaceRoles::default();
     loop {
-        match next() {
+        let row = match next().and_then(|row| row.map(|row| in_use.behind(row)).transpose()) {
             Err(error) => return Ok(Err(error)),
-            Ok(None) => return Ok(Ok(())),
-            Ok(Some(DumpRow::Book(rowid, book))) => {
-                bind(&book, |values| put_book.execute(&[values, &[&(rowid + book_offset)]].concat()[..]))?;
+            Ok(None) => break,
+            Ok(Some(row)) => row,
+        };
+        match row {
+            DumpRow::Book(rowid, book) => {
+                bind(&book, |values| put_book.execute(&[values, &[&rowid]].concat()[..]))?;
             }
-            Ok(Some(DumpRow::Passage(DumpedPassage { id, book_rowid, passage }))) => {
+            DumpRow::Passage(DumpedPassage { id, book_rowid, passage }) => {
                 let PassageRow { ordinal, context, text, text_hash } = passage;
-                let numbers = (id + passage_offset, book_rowid + book_offset);
-                put_passage.execute(params![numbers.0, numbers.1, ordinal, context, text, text_hash])?;
+                put_passage.execute(params![id, book_rowid, ordinal, context, text, text_hash])?;
             }
-            Ok(Some(DumpRow::Embedding(DumpedEmbedding { passage_id, space, precision, text_hash, vector }))) => {
-                let passage_id = passage_id + passage_offset;
+            DumpRow::Embedding(DumpedEmbedding { passage_id, space, precision, text_hash, vector }) => {
                 put_embedding.execute(params![passage_id, space, precision, text_hash, vector])?;
+            }
+            DumpRow::Role(role, space) => roles.set(&role, space),
+            DumpRow::Agreement(DumpedAgreement { space, precision, measured }) => {
+                let sql = "INSERT INTO agreements (space, precision, measured) VALUES (?1, ?2, ?3)";
+                transaction.execute(sql, params![space, precision, measured])?;
             }
         }
     }
+    roles::write(transaction, &roles).map(Ok)
 }
 
 /// What SQLite finds wrong with the file, and rows that belong to nothing.

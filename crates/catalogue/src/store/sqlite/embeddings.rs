@@ -158,11 +158,13 @@ pub(super) fn spaces(connection: &Connection) -> rusqlite::Result<Vec<(String, u
 }
 
 pub(super) fn precisions(connection: &Connection, space: &str) -> rusqlite::Result<Vec<StoredPrecision>> {
-    let sql = "SELECT precision, count(*) FROM embeddings WHERE space = ?1 GROUP BY precision ORDER BY precision";
+    let sql = "SELECT e.precision, count(*), \
+               (SELECT a.measured FROM agreements a WHERE a.space = ?1 AND a.precision = e.precision) \
+               FROM embeddings e WHERE e.space = ?1 GROUP BY e.precision ORDER BY e.precision";
     let mut select = connection.prepare_cached(sql)?;
     let rows = select.query_map([space], |row| {
         let (precision, embeddings) = (row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned());
-        Ok(StoredPrecision { precision, embeddings, agreement: None })
+        Ok(StoredPrecision::new(precision, embeddings, row.get(2)?))
     })?;
     rows.collect()
 }

@@ -4,8 +4,11 @@ use super::Changed;
 use crate::store::{MAX_ATTEMPTS, MigrationProblem, ModelSpace, RoleChange, SpaceRoles};
 use rusqlite::{Connection, Transaction, params};
 
+/// The roles by their names.
+pub(super) const SELECT: &str = "SELECT key, space, model FROM meta WHERE space IS NOT NULL ORDER BY key";
+
 pub(super) fn read(connection: &Connection) -> rusqlite::Result<SpaceRoles> {
-    let mut select = connection.prepare_cached("SELECT key, space, model FROM meta WHERE space IS NOT NULL")?;
+    let mut select = connection.prepare_cached(SELECT)?;
     let mut rows = select.query([])?;
     let mut roles = SpaceRoles::default();
     while let Some(row) = rows.next()? {
@@ -32,13 +35,19 @@ pub(super) fn change(
         transaction.execute("DELETE FROM embeddings WHERE space = ?1", [&space])?;
         transaction.execute("DELETE FROM claims WHERE space = ?1", [&space])?;
     }
+    write(transaction, &roles)?;
+    let changed = Changed::from(roles != before);
+    Ok((Ok(roles), changed))
+}
+
+/// Records these roles instead of those before.
+pub(super) fn write(transaction: &Transaction<'_>, roles: &SpaceRoles) -> rusqlite::Result<()> {
     transaction.execute("DELETE FROM meta WHERE space IS NOT NULL", [])?;
     for (role, ModelSpace { space, model }) in roles.named() {
         transaction
             .execute("INSERT INTO meta (key, value, space, model) VALUES (?1, 0, ?2, ?3)", [role, space, model])?;
     }
-    let changed = Changed::from(roles != before);
-    Ok((Ok(roles), changed))
+    Ok(())
 }
 
 /// Passages without a fresh embedding in a space, but for those that were given up.

@@ -20,6 +20,7 @@ pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 ///    reading the vectors.
 /// 2. Which passages a worker has in hand, and which could not be embedded: see `claims.rs`.
 /// 3. What spaces are for: rows of `meta` called by the role; see `store/role.rs`.
+/// 4. What was measured of embeddings that another program made: as in PostgreSQL, where they come from by snapshots.
 const MIGRATIONS: &[&str] = &[
     "
 CREATE TABLE meta (
@@ -79,6 +80,14 @@ CREATE TABLE claims (
     "
 ALTER TABLE meta ADD COLUMN space TEXT;
 ALTER TABLE meta ADD COLUMN model TEXT;
+",
+    "
+CREATE TABLE agreements (
+    space TEXT NOT NULL,
+    precision TEXT NOT NULL,
+    measured TEXT NOT NULL,
+    PRIMARY KEY (space, precision)
+) WITHOUT ROWID;
 ",
 ];
 

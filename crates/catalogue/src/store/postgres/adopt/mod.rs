@@ -22,7 +22,7 @@ pub use undoing::Undone;
 use super::failure::{Failure, named};
 use super::pool::{Answer, Parameter, Pool};
 use super::{PostgresAddress, PostgresStore};
-use crate::adopt::{self, Agreement, Mapping, SourceRow, StoredPrecision, Table, TableName, Wishes, quoted};
+use crate::adopt::{self, Mapping, SourceRow, StoredPrecision, Table, TableName, Wishes, quoted};
 use crate::store::Access;
 use crate::{Error, Location};
 use serde_json::Value;
@@ -218,12 +218,8 @@ pub(super) async fn precisions(client: &Client, space: &str, measured: bool) -> 
     let rows = client.query_typed(&sql, parameters).await?;
     rows.iter()
         .map(|row| {
-            let measured: Option<String> = row.try_get(2)?;
-            Ok(StoredPrecision {
-                precision: row.try_get(0)?,
-                embeddings: row.try_get::<_, i64>(1)?.cast_unsigned(),
-                agreement: measured.and_then(|text| serde_json::from_str::<Agreement>(&text).ok()),
-            })
+            let embeddings = row.try_get::<_, i64>(1)?.cast_unsigned();
+            Ok(StoredPrecision::new(row.try_get(0)?, embeddings, row.try_get(2)?))
         })
         .collect()
 }
