@@ -318,6 +318,17 @@ pub enum Error {
         /// Why, and what to do.
         reason: String,
     },
+    /// What was adopted here is noted in another form than ours.
+    #[error(
+        "what was adopted in `{location}` is noted in a form that this libellus does not know; nothing was changed: \
+         update libellus, or undo the adoption with `libellus adopt --undo`, and adopt anew"
+    )]
+    UnknownAdoption {
+        /// The address.
+        location: String,
+        /// What cannot be read.
+        source: serde_json::Error,
+    },
     /// Nothing was adopted here.
     #[error("no table was adopted in `{location}`; `libellus adopt` shows what there is to adopt")]
     NotAdopted {

@@ -34,8 +34,7 @@ fn found(location: &Location) -> Mapping {
 fn copy(adoption: &Adoption) -> Vec<CopyStep> {
     let mut steps: Vec<CopyStep> = Vec::new();
     while steps.last().is_none_or(|step| !step.is_last) {
-        let read = steps.iter().map(|step| step.rows).sum();
-        steps.push(adoption.copy_batch(&Words, None, 2, read).expect("copies"));
+        steps.push(adoption.copy_batch(&Words, None, 2).expect("copies"));
     }
     steps
 }
@@ -195,7 +194,7 @@ fn tables_of_every_kind_are_copied() {
             "quoted" => {
                 assert_eq!((copied[0].id.as_str(), copied[0].title.as_str()), ("1", "Eins"));
                 assert_eq!(
-                    (copied[0].authors.join(), copied[0].extra["Regal 'oben'"].as_str()),
+                    (copied[0].authors.join(", "), copied[0].extra["Regal 'oben'"].as_str()),
                     ("A".to_owned(), Some("x"))
                 );
             }
@@ -205,16 +204,6 @@ fn tables_of_every_kind_are_copied() {
             let message = adoption.follow().expect_err("no triggers").to_string();
             assert!(message.contains(&kind.to_string()) && message.contains("adopt --copy"), "{message}");
         }
-    }
-}
-
-trait Join {
-    fn join(&self) -> String;
-}
-
-impl Join for Vec<String> {
-    fn join(&self) -> String {
-        self.as_slice().join(", ")
     }
 }
 
@@ -257,10 +246,11 @@ fn a_copy_that_was_stopped_goes_on_and_another_table_is_refused() {
     let mapping = found(&location);
     let adoption = Adoption::open(&location).expect("opens");
     assert_eq!(adoption.begin(&mapping, None).expect("begins"), None);
-    adoption.copy_batch(&Words, None, 2, 0).expect("copies");
+    adoption.follow().expect("follows");
+    adoption.copy_batch(&Words, None, 2).expect("copies");
     drop(adoption);
     let state = ForeignTables::open(&location).and_then(|tables| tables.adopted()).expect("reads").expect("begun");
-    assert!(!state.is_copied && state.following.triggers == 0, "{state:?}");
+    assert!(!state.is_copied && state.following.triggers == 4, "{state:?}");
     let adoption = Adoption::open(&location).expect("opens");
     assert!(adoption.begin(&mapping, None).expect("goes on").is_some());
     let steps = copy(&adoption);
@@ -284,6 +274,115 @@ fn a_copy_that_was_stopped_goes_on_and_another_table_is_refused() {
     let other = find(&location, &Wishes { books: Some("other".to_owned()), ..Wishes::default() }).expect("found");
     let error = adoption.begin(&other, None).expect_err("another is adopted").to_string();
     assert!(error.contains("`public.books` (by its column `id`)") && error.contains("adopt --undo"), "{error}");
+}
+
+#[test]
+fn a_copy_goes_on_only_where_every_change_since_was_noted() {
+    let Some(server) = Server::start(server::POSTGRES) else { return };
+    let location = server.database("shop");
+    server.sql("shop", &books_table(1200));
+    let mapping = found(&location);
+    let adoption = Adoption::open(&location).expect("opens");
+    adoption.begin(&mapping, None).expect("begins");
+    adoption.copy_batch(&Words, None, 2).expect("copies");
+    let change_the_first = |title: &str| {
+        let first = "SELECT id FROM books ORDER BY id LIMIT 1";
+        server.sql("shop", &format!("UPDATE books SET title = '{title}' WHERE id = ({first})"));
+    };
+
+    // No trigger was there: a row of the part that was copied has changed, and nobody noted it.
+    change_the_first("Changed meanwhile");
+    assert_eq!(adoption.begin(&mapping, None).expect("begins anew"), None);
+    adoption.follow().expect("follows");
+    // Stopped again, with triggers by now: goes on, and the change that is noted is not lost.
+    adoption.copy_batch(&Words, None, 2).expect("copies");
+    change_the_first("Changed again");
+    assert!(adoption.begin(&mapping, None).expect("goes on").is_some());
+    assert_eq!(copy(&adoption).iter().map(|step| step.rows).sum::<u64>(), 700);
+    assert_eq!(take_all(&catalogue(&location)).written.updated, 1);
+    assert_is_a_fresh_copy(&server, "shop", &location, &mapping);
+
+    // One of the triggers is gone.
+    adoption.begin(&mapping, None).expect("begins anew");
+    adoption.copy_batch(&Words, None, 2).expect("copies");
+    server.sql("shop", "DROP TRIGGER libellus_update ON books");
+    change_the_first("Changed unseen");
+    assert_eq!(adoption.begin(&mapping, None).expect("begins anew"), None);
+    copy(&adoption);
+    assert_is_a_fresh_copy(&server, "shop", &location, &mapping);
+
+    // No view is followed.
+    let viewed = server.database("viewed");
+    server.sql("viewed", &format!("{}; ALTER TABLE books RENAME TO t; CREATE VIEW books AS TABLE t", books_table(600)));
+    let view =
+        find(&viewed, &Wishes { books: Some("books".to_owned()), key: Some("id".to_owned()), ..Wishes::default() });
+    let (view, adoption) = (view.expect("found"), Adoption::open(&viewed).expect("opens"));
+    adoption.begin(&view, None).expect("begins");
+    adoption.copy_batch(&Words, None, 2).expect("copies");
+    assert_eq!(adoption.begin(&view, None).expect("begins anew"), None);
+}
+
+#[test]
+fn what_a_newer_version_noted_is_left_alone() {
+    let Some(server) = Server::start(server::POSTGRES) else { return };
+    let location = server.database("shop");
+    server.sql("shop", &books_table(10));
+    let mapping = found(&location);
+    let adoption = followed(&location, &mapping);
+    let catalogue = catalogue(&location);
+    server.sql(
+        "shop",
+        "UPDATE books SET title = 'New' WHERE stock < 4; UPDATE libellus.adoption SET mapping = '{\"a\": 1}'",
+    );
+    let refusals = [
+        catalogue.take_changes(&Words).map(drop),
+        adoption.begin(&mapping, None).map(drop),
+        adoption.copy_batch(&Words, None, 2).map(drop),
+        adoption.follow().map(drop),
+        ForeignTables::open(&location).and_then(|tables| tables.adopted()).map(drop),
+    ];
+    for refused in refusals {
+        let error = refused.expect_err("is not known");
+        assert!(
+            matches!(error, Error::UnknownAdoption { .. }) && error.to_string().contains("update libellus"),
+            "{error}"
+        );
+    }
+    assert_eq!(server.sql("shop", "SELECT count(*) FROM libellus.changes"), "3", "they wait");
+    // Undone all the same. Then nothing is followed, and what was noted on the way is forgotten.
+    server.sql("shop", "CREATE TABLE kept AS TABLE libellus.changes");
+    adoption.undo(false).expect("undoes");
+    server.sql("shop", "INSERT INTO libellus.changes (key) SELECT key FROM kept");
+    let taken = catalogue.take_changes(&Words).expect("forgets");
+    assert_eq!((taken.changes, taken.written.updated), (3, 0));
+    assert_eq!(server.sql("shop", "SELECT count(*) FROM libellus.changes"), "0");
+}
+
+#[test]
+fn undoing_waits_for_nobody_while_it_keeps_their_table_from_them() {
+    let Some(server) = Server::start(server::POSTGRES) else { return };
+    let location = server.database("shop");
+    server.sql("shop", &books_table(20));
+    let adoption = followed(&location, &found(&location));
+    // Someone reads the catalogue for long.
+    let mut reader = server.psql_command("shop", "BEGIN; SELECT count(*) FROM libellus.books; SELECT pg_sleep(60)");
+    let mut reader = reader.stdout(Stdio::null()).spawn().expect("starts");
+    wait_until("it reads", || {
+        server.sql("shop", "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == "1"
+    });
+    thread::scope(|scope| {
+        let undone = scope.spawn(|| adoption.undo(true));
+        let is_held = "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted AND relation = \
+                       'public.books'::regclass";
+        while !undone.is_finished() {
+            assert_eq!(server.sql("shop", is_held), "0");
+        }
+        let error = undone.join().expect("ends").expect_err("the reader is in the way");
+        assert!(matches!(error, Error::Locked { .. }), "{error:?}");
+    });
+    server.sql("shop", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'");
+    let _ = reader.wait();
+    adoption.undo(true).expect("undoes");
 }
 
 #[test]
@@ -341,7 +440,7 @@ fn whatever_happens_to_the_table_happens_to_the_copies() {
                 .filter(|book| book.id != "mine")
                 .map(|book| format!("{}|{}", book.id, book.title))
                 .collect();
-            assert_eq!(ours.as_slice().join("\n"), theirs, "{name}: {sql}");
+            assert_eq!(ours.join("\n"), theirs, "{name}: {sql}");
         }
         if name == "parts" {
             server.sql(name, "INSERT INTO high VALUES ('zebra', 'Directly'); UPDATE low SET title = 'x'");
@@ -386,7 +485,7 @@ fn a_trigger_is_never_the_reason_that_their_transaction_fails_or_waits() {
         warning.contains("libellus missed a change of public.books") && warning.contains("adopt --copy"),
         "{warning}"
     );
-    assert!(begin.elapsed() < Duration::from_secs(30), "it did not wait for the lock to go");
+    assert!(begin.elapsed() < Duration::from_secs(10), "it did not wait for the lock to go");
     assert_eq!(server.sql("shop", "SELECT count(*) FROM books WHERE stock = 8"), "2");
     server.sql("shop", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'");
     let _ = lock.wait();
@@ -544,6 +643,15 @@ fn undoing_drops_nothing_of_others() {
     assert!(error.to_string().contains("GRANT SELECT, TRIGGER ON \"public\".\"books\" TO \"worker\""), "{error}");
     server.sql("lent", "GRANT SELECT, TRIGGER ON public.books TO worker");
     assert_eq!(adoption.follow().expect("follows").triggers, 4);
+    // Another role, that may do all with our tables, is told whose word it takes: no right on the books would help.
+    server.sql(
+        "lent",
+        "CREATE ROLE other LOGIN; GRANT USAGE ON SCHEMA libellus TO other; \
+         GRANT ALL ON ALL TABLES IN SCHEMA libellus TO other",
+    );
+    let as_other = Adoption::open(&server.location("other", "lent", "")).expect("opens");
+    let error = as_other.undo(false).expect_err("is not the owner").to_string();
+    assert!(error.contains("let its owner run `libellus adopt --undo`") && !error.contains("GRANT"), "{error}");
     let undone = adoption.undo(true).expect("undoes, though the table is another's");
     assert!(undone.schema_left && undone.triggers == 4, "{undone:?}");
     assert_eq!(server.sql("lent", "SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal"), "0");

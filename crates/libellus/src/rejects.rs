@@ -1,6 +1,7 @@
 //! Records that could not be used: shown on standard error, and written to a file for whoever mends them.
 
 use crate::error::Error;
+use crate::files::STANDARD;
 use crate::output;
 use crate::output_file::OutputFile;
 use libellus_catalogue::export::{csv_field, guarded_cell};
@@ -10,6 +11,18 @@ use std::path::Path;
 
 /// Rejects, and warnings, shown on standard error.
 const SHOWN: usize = 10;
+
+/// What rows come from that changed in a table that is followed.
+pub const ADOPTED: &str = "the adopted table";
+
+/// Says something to people: on standard error if standard output holds the rejects, because `--rejects` is `-`.
+pub fn say(rejects: Option<&Path>, text: &str) -> Result<(), Error> {
+    if rejects == Some(Path::new(STANDARD)) {
+        eprint!("{text}");
+        return Ok(());
+    }
+    output::print(text)
+}
 
 /// Shows the first of them on standard error, each with its place; `all` is how many there are.
 pub fn show(kind: &str, source: &str, rejects: &[Reject], all: u64) {
@@ -24,7 +37,9 @@ pub fn show(kind: &str, source: &str, rejects: &[Reject], all: u64) {
 fn place_and_reason(source: &str, reject: &Reject) -> String {
     let id = reject.id.as_ref().map(|id| format!(", record `{id}`")).unwrap_or_default();
     let field = reject.field.as_ref().map(|field| format!(", field `{field}`")).unwrap_or_default();
-    output::plain(&format!("{source}, {}{id}{field}: {}", reject.place, reject.reason))
+    let place = reject.place.to_string();
+    let comma = if place.is_empty() { "" } else { ", " };
+    output::plain(&format!("{source}{comma}{place}{id}{field}: {}", reject.reason))
 }
 
 /// Where `--rejects` goes: a table for people, who will open it in a spreadsheet.

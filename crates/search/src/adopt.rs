@@ -125,7 +125,7 @@ pub fn compare(
     let sample: Vec<Sampled<'_>> = rows
         .iter()
         .filter_map(|row| {
-            let passages = cut_passages(&row.book(0).ok()?.0, &cutter);
+            let passages = cut_passages(&row.book().ok()?.0, &cutter);
             let vector = row.vector(encoder.info().dim).map_err(|fault| *faults.entry(fault).or_default() += 1).ok();
             Some(Sampled { row, passages, vector })
         })

@@ -7,6 +7,7 @@
 //! A passage that fails is noted with the reason and tried again later; the others do not wait for it.
 
 use crate::{EncoderCutter, Error};
+use libellus_catalogue::import::Reject;
 use libellus_catalogue::{Catalogue, Claim, Failure, NewEmbedding, PendingPassage};
 use libellus_encoder::{Encoded, Encoder};
 use std::cmp::Reverse;
@@ -28,6 +29,11 @@ const NAP: Duration = Duration::from_millis(250);
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// How often what is left is counted again, as others work, too.
 const COUNT_AGAIN: Duration = Duration::from_secs(30);
+/// The same while an adopted table's changes add to it.
+const COUNT_CHANGES: Duration = Duration::from_secs(1);
+
+/// Rejected rows that a report keeps.
+const KEPT_REJECTS: usize = 10_000;
 
 /// How to backfill.
 #[derive(Clone, Copy, Debug)]
@@ -48,17 +54,19 @@ impl Default for BackfillOptions {
 
 /// How far a backfill is.
 #[derive(Clone, Copy, Debug)]
-pub struct BackfillProgress {
+pub struct BackfillProgress<'a> {
     /// Passages done.
     pub done: u64,
     /// Passages done and to do, as last counted: at the start, and now and then.
     pub total: u64,
     /// Tokens encoded.
     pub tokens: u64,
+    /// Rows of an adopted table that were found to be no books (any more) since the last time.
+    pub rejects: &'a [Reject],
 }
 
 /// What a backfill did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct BackfillReport {
     /// Passages embedded.
     pub embedded: u64,
@@ -68,10 +76,13 @@ pub struct BackfillReport {
     pub truncated: u64,
     /// Passages that could not be embedded, now or before: to be tried again, or given up.
     pub failed: u64,
-    /// Changes of an adopted table that were dealt with first.
+    /// Changes of an adopted table that were dealt with.
     pub changes: u64,
     /// Of the rows that changed, those that cannot be books (any more).
     pub rejected_rows: u64,
+    /// The first of those, with the reasons.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rejects: Vec<Reject>,
     /// Whether the caller stopped it.
     pub interrupted: bool,
 }
@@ -79,12 +90,18 @@ pub struct BackfillReport {
 /// Embeds every passage without a fresh embedding in the encoder's space. See [`crate::Library::backfill`].
 pub(crate) fn backfill(
     encoder: &Encoder,
+    serving: Option<&Encoder>,
     catalogue: &Catalogue,
     options: &BackfillOptions,
-    progress: &mut dyn FnMut(BackfillProgress) -> ControlFlow<()>,
+    progress: Progress<'_>,
 ) -> Result<BackfillReport, Error> {
-    let mut worker = Worker::new(encoder, catalogue, options)?;
-    worker.report.interrupted = worker.work(progress)?.is_break();
+    let mut worker = Worker::new(encoder, serving, catalogue, options)?;
+    let worked = worker.work(progress);
+    if !worker.rejects.is_empty() {
+        // It ends here anyway.
+        let _ = worker.tell(progress);
+    }
+    worker.report.interrupted = worked?.is_break();
     let mut report = worker.report;
     let queue = catalogue.queue_counts(&encoder.info().fingerprint.space)?;
     report.failed = queue.retrying + queue.given_up;
@@ -94,9 +111,14 @@ pub(crate) fn backfill(
     Ok(report)
 }
 
+/// What is told how far it is, and may stop it.
+pub(crate) type Progress<'p> = &'p mut dyn FnMut(BackfillProgress<'_>) -> ControlFlow<()>;
+
 /// One of those that share the work.
 struct Worker<'a> {
     encoder: &'a Encoder,
+    /// The model that books are cut for. One that fills another space leaves an adopted table's changes to the others.
+    serving: Option<&'a Encoder>,
     catalogue: &'a Catalogue,
     options: &'a BackfillOptions,
     report: BackfillReport,
@@ -106,13 +128,20 @@ struct Worker<'a> {
     pace: Option<Duration>,
     /// Passages left when last counted, how many were done then, and when that was.
     left: (u64, u64, Instant),
+    /// What the caller was not told of yet.
+    rejects: Vec<Reject>,
 }
 
 impl<'a> Worker<'a> {
-    fn new(encoder: &'a Encoder, catalogue: &'a Catalogue, options: &'a BackfillOptions) -> Result<Self, Error> {
-        let report = BackfillReport::default();
+    fn new(
+        encoder: &'a Encoder,
+        serving: Option<&'a Encoder>,
+        catalogue: &'a Catalogue,
+        options: &'a BackfillOptions,
+    ) -> Result<Self, Error> {
+        let (report, rejects) = (BackfillReport::default(), Vec::new());
         let left = (0, 0, Instant::now());
-        let mut worker = Self { encoder, catalogue, options, report, after: 0, pace: None, left };
+        let mut worker = Self { encoder, serving, catalogue, options, report, after: 0, pace: None, left, rejects };
         worker.count_left()?;
         Ok(worker)
     }
@@ -122,26 +151,35 @@ impl<'a> Worker<'a> {
     }
 
     /// Embeds batch after batch until nothing is left, in anyone's hands either, or the caller stops it.
-    fn work(
-        &mut self,
-        progress: &mut dyn FnMut(BackfillProgress) -> ControlFlow<()>,
-    ) -> Result<ControlFlow<()>, Error> {
+    fn work(&mut self, progress: Progress<'_>) -> Result<ControlFlow<()>, Error> {
         loop {
             // Read before the look, so that what comes in during it is seen by the next.
             let revision = self.catalogue.revision()?;
-            // If the adopted table cannot be read, what is there is embedded all the same, and then it is said.
-            let followed = self.take_changes();
-            if let Ok(true) = followed {
-                self.count_left()?;
-            }
-            while let Some(mut batch) = self.claim()? {
-                let begin = Instant::now();
-                self.embed(&mut batch)?;
-                self.pace = Some(begin.elapsed() / u32::try_from(batch.len()).unwrap_or(u32::MAX));
-                if self.left.2.elapsed() > COUNT_AGAIN {
-                    self.count_left()?;
+            let mut followed = Ok(true);
+            // Whether what changes added is among what is left.
+            let mut is_counted = true;
+            loop {
+                // By turns, so that neither waits for the end of the other. If the adopted table cannot be read, what is
+                // there is embedded all the same, and then it is said.
+                if let Ok(true) = followed {
+                    followed = self.take_changes();
                 }
-                if progress(self.progress()).is_break() {
+                let batch = self.claim()?;
+                let has_more = matches!(followed, Ok(true));
+                if let Some(mut batch) = batch {
+                    let begin = Instant::now();
+                    self.embed(&mut batch)?;
+                    self.pace = Some(begin.elapsed() / u32::try_from(batch.len()).unwrap_or(u32::MAX));
+                } else if !has_more {
+                    break;
+                }
+                is_counted &= !has_more;
+                let patience = if is_counted { COUNT_AGAIN } else { COUNT_CHANGES };
+                if self.left.2.elapsed() > patience || !(is_counted || has_more) {
+                    self.count_left()?;
+                    is_counted = true;
+                }
+                if self.tell(progress).is_break() {
                     return Ok(ControlFlow::Break(()));
                 }
             }
@@ -156,17 +194,17 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Brings the books up to date with a table that was adopted and is followed; says whether there was anything to do.
+    /// Deals with a batch of changes in a table that was adopted and is followed; says whether there was one.
     fn take_changes(&mut self) -> Result<bool, Error> {
-        let before = self.report.changes;
-        loop {
-            let taken = self.catalogue.take_changes(&EncoderCutter(self.encoder))?;
-            if taken.changes == 0 {
-                return Ok(self.report.changes > before);
-            }
-            self.report.changes += taken.changes;
-            self.report.rejected_rows += taken.rejects.len() as u64;
-        }
+        let Some(serving) = self.serving else { return Ok(false) };
+        let taken = self.catalogue.take_changes(&EncoderCutter(serving))?;
+        let BackfillReport { changes, rejected_rows, rejects, .. } = &mut self.report;
+        *changes += taken.changes;
+        *rejected_rows += taken.rejected;
+        let room = KEPT_REJECTS.saturating_sub(rejects.len());
+        rejects.extend(taken.rejects.iter().take(room).cloned());
+        self.rejects.extend(taken.rejects);
+        Ok(taken.changes > 0)
     }
 
     /// The next batch: what was not tried in vain yet, and last of all what was, one by one.
@@ -200,18 +238,15 @@ impl<'a> Worker<'a> {
     }
 
     /// Waits until there may be something to do again.
-    fn wait(
-        &mut self,
-        revision: i64,
-        progress: &mut dyn FnMut(BackfillProgress) -> ControlFlow<()>,
-    ) -> Result<ControlFlow<()>, Error> {
+    fn wait(&mut self, revision: i64, progress: Progress<'_>) -> Result<ControlFlow<()>, Error> {
         let begin = Instant::now();
         while begin.elapsed() < LOOK_AGAIN {
-            if progress(self.progress()).is_break() {
+            if self.tell(progress).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
             thread::sleep(NAP);
-            if self.take_changes()? || self.catalogue.revision()? != revision {
+            // An error comes again at the next turn, which embeds first what there is.
+            if !matches!(self.take_changes(), Ok(false)) || self.catalogue.revision()? != revision {
                 break;
             }
         }
@@ -273,9 +308,12 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
-    fn progress(&self) -> BackfillProgress {
+    /// Tells the caller how far it is, and asks whether to go on.
+    fn tell(&mut self, progress: Progress<'_>) -> ControlFlow<()> {
         let (left, done_then, _) = self.left;
-        BackfillProgress { done: self.report.embedded, total: done_then + left, tokens: self.report.tokens }
+        let (done, tokens) = (self.report.embedded, self.report.tokens);
+        let rejects = std::mem::take(&mut self.rejects);
+        progress(BackfillProgress { done, total: done.max(done_then + left), tokens, rejects: &rejects })
     }
 }
 

@@ -2,19 +2,16 @@
 //!
 //! The path of a query is [`Library::search`] and what it calls, in this file from top to bottom.
 
-use crate::backfill::backfill;
+use crate::backfill::{Progress, backfill};
 use crate::error::StoredSpaces;
 use crate::fresh::Fresh;
 use crate::snapshot::{Embeddings, Words, normalize};
-use crate::{
-    BackfillOptions, BackfillProgress, BackfillReport, Error, Hit, Mode, SearchRequest, SearchResponse, Timings,
-};
+use crate::{BackfillOptions, BackfillReport, Error, Hit, Mode, SearchRequest, SearchResponse, Timings};
 use libellus_catalogue::adopt::StoredPrecision;
 use libellus_catalogue::{Book, Catalogue, SpaceRoles, Statistics};
 use libellus_encoder::Encoder;
 use libellus_index::{fold, words};
 use std::collections::HashSet;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -266,12 +263,15 @@ impl Library {
     ///
     /// Passages are embedded in batches, each stored in one transaction; `progress` is called after each and may stop
     /// there with `Break`. Several processes may do this at once.
-    pub fn backfill(
-        &self,
-        options: &BackfillOptions,
-        progress: &mut dyn FnMut(BackfillProgress) -> ControlFlow<()>,
-    ) -> Result<BackfillReport, Error> {
-        backfill(self.backfilling()?, &self.catalogue, options, progress)
+    ///
+    /// Changes in a table that was adopted and is followed are dealt with by turns, if the model of the space that is
+    /// searched is at hand: books are cut into what that one reads whole.
+    pub fn backfill(&self, options: &BackfillOptions, progress: Progress<'_>) -> Result<BackfillReport, Error> {
+        let serving = match self.serving() {
+            Err(Error::OtherSpace { .. }) => None,
+            serving => Some(&**serving?),
+        };
+        backfill(self.backfilling()?, serving, &self.catalogue, options, progress)
     }
 
     /// Whether questions can be answered, and from how much.

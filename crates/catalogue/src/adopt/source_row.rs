@@ -69,9 +69,9 @@ impl SourceRow {
     /// The book that the row becomes, and what is odd about it.
     ///
     /// # Errors
-    /// Why it cannot become one. `number` is the row's, for that.
-    pub fn book(&self, number: u64) -> Result<(Book, Vec<Oddity>), Reject> {
-        import::book_of_row(Place::Row(number), &self.key, self.values.iter().cloned())
+    /// Why it cannot become one.
+    pub fn book(&self) -> Result<(Book, Vec<Oddity>), Reject> {
+        import::book_of_row(Place::Keyed {}, &self.key, self.values.iter().cloned())
     }
 
     /// The raw text of a field or a column, if there is any: what another program would have read there.

@@ -106,6 +106,9 @@ pub enum Place {
     Byte(u64),
     /// A record of a database, by its number there.
     Row(u64),
+    /// A row of a table in which rows have no numbers: its key is the record's id.
+    #[serde(untagged)]
+    Keyed {},
 }
 
 impl fmt::Display for Place {
@@ -114,14 +117,15 @@ impl fmt::Display for Place {
             Place::Line(number) => write!(f, "line {number}"),
             Place::Byte(number) => write!(f, "byte {number}"),
             Place::Row(number) => write!(f, "row {number}"),
+            Place::Keyed {} => Ok(()),
         }
     }
 }
 
 /// A record that was not loaded.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Reject {
-    /// Where it begins in the file.
+    /// Where it begins in the file; nothing where its id says all.
     #[serde(flatten)]
     pub place: Place,
     /// The record's id, if it had one.
@@ -221,7 +225,7 @@ impl ImportReport {
 }
 
 /// Rejects, and warnings, that a report keeps.
-const MAX_REPORTED: usize = 10_000;
+pub(crate) const MAX_REPORTED: usize = 10_000;
 /// Books that a report shows.
 const PREVIEW: usize = 5;
 /// Records in a batch: one transaction.

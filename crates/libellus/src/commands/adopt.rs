@@ -10,20 +10,21 @@ use crate::model::ModelArgs;
 use crate::outcome::Outcome;
 use crate::output;
 use crate::progress;
-use crate::rejects::{self, RejectsFile};
+use crate::rejects::{self, ADOPTED, RejectsFile};
 use crate::threads::ThreadsArgs;
 use libellus_catalogue::adopt::{
     Adopted, Adoption, ChangesTaken, Counts, Following, ForeignTables, Mapping, Template, Undone, VectorFault, Wishes,
 };
 use libellus_catalogue::import::{Place, Reject};
-use libellus_catalogue::{Catalogue, Location, WriteOutcome};
+use libellus_catalogue::{Access, Catalogue, Location, WriteOutcome};
 use libellus_encoder::Encoder;
-use libellus_search::EncoderCutter;
 use libellus_search::adopt::{Comparison, OWN_TEXT, compare};
+use libellus_search::{EncoderCutter, Library};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 const EXAMPLES: &str = "\
@@ -116,7 +117,8 @@ fn template(typed: &str) -> Result<Template, String> {
 #[derive(Serialize)]
 struct Report {
     mapping: Mapping,
-    counts: Counts,
+    /// Absent where nothing was looked at, because the table is followed already.
+    counts: Option<Counts>,
     comparison: Option<Comparison>,
     /// Whether the stored vectors can be kept, and why, or why not; absent if there are none.
     verdict: Option<Verdict>,
@@ -152,6 +154,8 @@ struct Done {
     /// Changes that were dealt with after the copy.
     changes: ChangesTaken,
     following: Following,
+    /// Books in the catalogue that came from the table, now or before.
+    books: u64,
     interrupted: bool,
 }
 
@@ -167,23 +171,32 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
     }
     let tables = ForeignTables::open(&location)?;
     let adopted = tables.adopted()?;
-    if args.sync && args.has_no_wishes() && adopted.as_ref().is_some_and(is_followed) {
-        return take_changes(args, &location);
+    if args.sync
+        && args.has_no_wishes()
+        && let Some(adopted) = adopted.as_ref().filter(|adopted| is_followed(adopted))
+    {
+        return take_changes(args, &location, adopted, &interrupt);
     }
     let encoder = args.model.open()?;
+    if args.copy || args.sync {
+        check_serving(&location, &encoder)?;
+    }
     let mut report = look(args, &tables, adopted, &encoder)?;
     if !args.json {
-        output::print(&seen(&report, args.threads.count()))?;
+        args.say(&seen(&report, args.threads.count()))?;
+    }
+    if interrupt.requested() {
+        return Ok(Outcome::Interrupted);
     }
     if args.copy || args.sync {
         let done = copy(args, &location, &report, &encoder, &interrupt)?;
         if !args.json {
-            output::print(&done.for_people(args))?;
+            args.say(&done.for_people(args))?;
         }
         report.done = Some(done);
     } else if !args.json {
         let flag = args.database.flag();
-        output::print(&format!(
+        args.say(&format!(
             "\nNothing was written. `libellus adopt{flag} --copy` takes the books over; with `--sync` instead it follows the \
              table's\nchanges, too; `libellus adopt --help` says how to map columns otherwise.\n"
         ))?;
@@ -206,6 +219,11 @@ impl Args {
         }
     }
 
+    /// Says something to people, where it does not mix with the rejects.
+    fn say(&self, text: &str) -> Result<(), Error> {
+        rejects::say(self.rejects.as_deref(), text)
+    }
+
     fn has_no_wishes(&self) -> bool {
         let named = [&self.books, &self.key, &self.embeddings, &self.embeddings_key, &self.vector];
         named.iter().all(|name| name.is_none()) && self.columns.is_empty()
@@ -214,6 +232,16 @@ impl Args {
 
 fn is_followed(adopted: &Adopted) -> bool {
     adopted.is_copied && adopted.following.triggers > 0
+}
+
+/// Refuses a model that is not the one that the catalogue is searched by: books would be cut into what it reads whole,
+/// and nobody would find the vectors that are kept.
+fn check_serving(location: &Location, encoder: &Arc<Encoder>) -> Result<(), Error> {
+    if Catalogue::exists_at(location)? {
+        let catalogue = Catalogue::open_at(location, Access::ReadWrite)?;
+        Library::new(Arc::clone(encoder), catalogue).serving()?;
+    }
+    Ok(())
 }
 
 /// Finds, counts, and compares.
@@ -236,7 +264,7 @@ fn look(args: &Args, tables: &ForeignTables, adopted: Option<Adopted>, encoder: 
         Verdict { keep, reason }
     });
     let embedding_seconds = comparison.as_ref().map(|comparison| comparison.pace.time_for(counts.books).as_secs_f64());
-    Ok(Report { mapping, counts, comparison, verdict, embedding_seconds, adopted, done: None })
+    Ok(Report { mapping, counts: Some(counts), comparison, verdict, embedding_seconds, adopted, done: None })
 }
 
 /// Copies batch by batch, and follows from the first on if that was asked.
@@ -263,10 +291,10 @@ fn copy(
     }
     let table = mapping.books.to_string();
     let bar = progress::count(format!("copying {table}"));
-    bar.set_length(report.counts.books);
+    bar.set_length(report.counts.map_or(0, |counts| counts.books));
     let cutter = EncoderCutter(encoder);
     loop {
-        let step = adoption.copy_batch(&cutter, agreement, encoder.info().dim, done.rows)?;
+        let step = adoption.copy_batch(&cutter, agreement, encoder.info().dim)?;
         if let Some(file) = &mut file {
             file.write(&table, &step.rejects)?;
         }
@@ -289,17 +317,22 @@ fn copy(
         }
     }
     bar.finish_and_clear();
-    if report.counts.without_key > 0 {
-        let reject = done.add_rows_without_key(mapping, report.counts.without_key);
+    let without_key = report.counts.map_or(0, |counts| counts.without_key);
+    if without_key > 0 {
+        let reject = done.add_rows_without_key(mapping, without_key);
         if let Some(file) = &mut file {
             file.write(&table, &[reject])?;
         }
     }
     if !done.interrupted {
-        done.changes = all_changes(&adoption, encoder)?;
+        done.take_changes(&adoption, encoder, interrupt)?;
+        if let Some(file) = &mut file {
+            file.write(&table, &done.changes.rejects)?;
+        }
     }
-    done.following = adoption.following()?;
+    (done.following, done.books) = (adoption.following()?, adoption.books()?);
     rejects::show("rejected", &table, &done.rejects, done.rejected);
+    rejects::show("rejected", &table, &done.changes.rejects, done.changes.rejected);
     rejects::show("warning", &table, &done.warnings, done.warned);
     if let Some(file) = file {
         file.finish()?;
@@ -313,43 +346,44 @@ fn keep_first(list: &mut Vec<Reject>, all: &mut u64, more: Vec<Reject>) {
     list.extend(more.into_iter().take(room));
 }
 
-fn all_changes(adoption: &Adoption, encoder: &Encoder) -> Result<ChangesTaken, Error> {
-    let mut all = ChangesTaken::default();
-    loop {
-        let taken = adoption.take_changes(&EncoderCutter(encoder))?;
-        if taken.changes == 0 {
-            return Ok(all);
-        }
-        all.add(taken);
-    }
-}
-
 /// `--sync` for a table that is followed already: triggers that are missing, and the changes that wait.
-fn take_changes(args: &Args, location: &Location) -> Result<Outcome, Error> {
+fn take_changes(args: &Args, location: &Location, adopted: &Adopted, interrupt: &Interrupt) -> Result<Outcome, Error> {
     let encoder = args.model.open()?;
+    check_serving(location, &encoder)?;
+    let mut file = args.rejects.as_deref().map(RejectsFile::create).transpose()?;
     let adoption = Adoption::open(location)?;
     adoption.follow()?;
-    let changes = all_changes(&adoption, &encoder)?;
-    rejects::show("rejected", "the adopted table", &changes.rejects, changes.rejects.len() as u64);
-    if let Some(path) = args.rejects.as_deref() {
-        let mut file = RejectsFile::create(path)?;
-        file.write("the adopted table", &changes.rejects)?;
+    let mut done = Done::default();
+    done.take_changes(&adoption, &encoder, interrupt)?;
+    (done.following, done.books) = (adoption.following()?, adoption.books()?);
+    let changes = &done.changes;
+    rejects::show("rejected", ADOPTED, &changes.rejects, changes.rejected);
+    if let Some(mut file) = file.take() {
+        file.write(ADOPTED, &changes.rejects)?;
         file.finish()?;
     }
-    let is_clean = changes.rejects.is_empty();
-    if args.json {
-        output::print_json(&changes)?;
-    } else {
+    if !args.json {
         let WriteOutcome { added, updated, unchanged } = changes.written;
-        output::print(&format!(
+        args.say(&format!(
             "{} changes: {added} books added, {updated} updated, {unchanged} unchanged, {} deleted\n{}",
             changes.changes,
             changes.deleted,
-            next(args)
+            if done.interrupted { STOPPED.to_owned() } else { next(args) }
         ))?;
     }
-    Ok(if is_clean { Outcome::Done } else { Outcome::WithRejects })
+    let outcome = done.outcome();
+    if args.json {
+        let mapping = adopted.mapping.clone();
+        let (counts, comparison, verdict, embedding_seconds) = (None, None, None, None);
+        let (adopted, done) = (Some(adopted.clone()), Some(done));
+        let report = Report { mapping, counts, comparison, verdict, embedding_seconds, adopted, done };
+        output::print_json(&report)?;
+    }
+    Ok(outcome)
 }
+
+/// For people, of what can be gone on with.
+const STOPPED: &str = "stopped; the same command goes on from here\n";
 
 /// What embeds, from now on or once.
 fn next(args: &Args) -> String {
@@ -398,7 +432,7 @@ fn what_was_undone(undone: &Undone, flag: &str) -> String {
 
 /// What was found and measured, for people.
 fn seen(report: &Report, threads: usize) -> String {
-    let Report { mapping, counts, .. } = report;
+    let (mapping, counts) = (&report.mapping, report.counts.unwrap_or_default());
     let mut text = format!("{} ({}, {} rows)\n", mapping.books, mapping.kind, counts.books);
     let lines: Vec<[String; 3]> = std::iter::once([&mapping.key, &mapping.key_type, "id (the key)"].map(str::to_owned))
         .chain(mapping.columns.iter().map(|column| {
@@ -439,7 +473,7 @@ fn seen(report: &Report, threads: usize) -> String {
 }
 
 fn vectors_seen(report: &Report) -> String {
-    let Report { mapping, counts, .. } = report;
+    let (mapping, counts) = (&report.mapping, report.counts.unwrap_or_default());
     let Some(stored) = &mapping.embeddings else {
         return "no stored vectors were found; --embeddings names their table\n".to_owned();
     };
@@ -499,18 +533,34 @@ impl Done {
     /// Rows that no walk comes by, as it follows the key.
     fn add_rows_without_key(&mut self, mapping: &Mapping, count: u64) -> Reject {
         let reason = format!("{count} rows have no key in the column `{}`, and cannot become books", mapping.key);
-        let reject = Reject { place: Place::Row(0), id: None, field: Some(mapping.key.clone()), reason };
+        let reject = Reject { place: Place::Keyed {}, id: None, field: Some(mapping.key.clone()), reason };
         self.rejects.insert(0, reject.clone());
         self.rejected += count;
         self.rows += count;
         reject
     }
 
+    /// Deals with the changes that wait, until there are none or a stop is asked for.
+    fn take_changes(&mut self, adoption: &Adoption, encoder: &Encoder, interrupt: &Interrupt) -> Result<(), Error> {
+        loop {
+            let taken = adoption.take_changes(&EncoderCutter(encoder))?;
+            if taken.changes == 0 {
+                return Ok(());
+            }
+            self.changes.add(taken);
+            if interrupt.requested() {
+                self.interrupted = true;
+                return Ok(());
+            }
+        }
+    }
+
+    /// Judged by what the catalogue has by now: of a copy that was stopped, good books may have come in before.
     fn outcome(&self) -> Outcome {
-        match self {
-            Done { interrupted: true, .. } => Outcome::Interrupted,
-            Done { rejected: 0, .. } => Outcome::Done,
-            Done { rows, rejected, .. } if rows == rejected => Outcome::NothingUsable,
+        match (self.rejected + self.changes.rejected, self.books) {
+            _ if self.interrupted => Outcome::Interrupted,
+            (0, _) => Outcome::Done,
+            (_, 0) => Outcome::NothingUsable,
             _ => Outcome::WithRejects,
         }
     }
@@ -535,11 +585,14 @@ impl Done {
         if self.changes.changes > 0 {
             let _ = writeln!(text, "dealt with {} changes that came in meanwhile", self.changes.changes);
         }
+        if self.changes.rejected > 0 {
+            let _ = writeln!(text, "{} rows that changed cannot be books", self.changes.rejected);
+        }
         if self.following.triggers > 0 {
             let _ = writeln!(text, "{} triggers note what changes from now on", self.following.triggers);
         }
         if self.interrupted {
-            text.push_str("stopped; the same command goes on from here\n");
+            text.push_str(STOPPED);
         } else {
             text.push_str(&next(args));
         }
@@ -561,14 +614,20 @@ mod tests {
 
     #[test]
     fn exit_codes_count_rows() {
-        for (rows, rejected, interrupted, expected) in [
-            (3, 0, false, Outcome::Done),
-            (0, 0, false, Outcome::Done),
-            (3, 1, false, Outcome::WithRejects),
-            (3, 3, false, Outcome::NothingUsable),
-            (3, 1, true, Outcome::Interrupted),
+        for (rows, rejected, of_changes, books, interrupted, expected) in [
+            (3, 0, 0, 3, false, Outcome::Done),
+            (0, 0, 0, 0, false, Outcome::Done),
+            (3, 1, 0, 2, false, Outcome::WithRejects),
+            (3, 3, 0, 0, false, Outcome::NothingUsable),
+            // Went on with a copy that had come to good books.
+            (3, 3, 0, 500, false, Outcome::WithRejects),
+            (3, 0, 1, 2, false, Outcome::WithRejects),
+            (0, 0, 1, 2, false, Outcome::WithRejects),
+            (3, 1, 0, 2, true, Outcome::Interrupted),
         ] {
-            assert_eq!(Done { rows, rejected, interrupted, ..Done::default() }.outcome(), expected);
+            let changes = ChangesTaken { rejected: of_changes, ..ChangesTaken::default() };
+            let done = Done { rows, rejected, changes, books, interrupted, ..Done::default() };
+            assert_eq!(done.outcome(), expected, "{rows} {rejected} {of_changes} {books}");
         }
     }
 }

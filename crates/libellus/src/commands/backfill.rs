@@ -8,6 +8,7 @@ use crate::model::ModelArgs;
 use crate::outcome::Outcome;
 use crate::output;
 use crate::progress;
+use crate::rejects;
 use crate::threads::ThreadsArgs;
 use libellus_catalogue::{Access, FailedPassage};
 use libellus_search::{BackfillOptions, BackfillReport, Library};
@@ -26,7 +27,10 @@ may run at once, over PostgreSQL on several machines: they share the work. What 
 it was killed is done by another within a minute or so. A passage that fails is tried five times,
 with growing pauses; --retry-failed begins anew with it.
 
-Exit codes: 0 done, 1 some passages could not be embedded, 130 stopped.";
+Changes of a table that `libellus adopt --sync` follows are dealt with, too.
+
+Exit codes: 0 done, 1 some passages could not be embedded, or rows of a followed table are no books,
+130 stopped.";
 
 /// The pauses of a watching worker whose catalogue is away: the first, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
@@ -144,6 +148,7 @@ pub(super) fn with_progress(
     let report = library.backfill(&options, &mut |progress| {
         bar.set_length(progress.total);
         bar.set_position(progress.done);
+        bar.suspend(|| rejects::show("rejected", rejects::ADOPTED, progress.rejects, progress.rejects.len() as u64));
         if bar.is_hidden() && last.0.elapsed() > LINE_EVERY && progress.done > last.1 {
             last = (Instant::now(), progress.done);
             eprintln!("{}", progress_line(progress.done, progress.total, begin.elapsed()));
@@ -183,8 +188,7 @@ pub(super) fn for_people(report: &BackfillReport, command: &str) -> String {
         text += &format!("dealt with {} changes of the adopted table\n", report.changes);
     }
     if report.rejected_rows > 0 {
-        text +=
-            &format!("{} rows that changed cannot be books; `libellus adopt --copy` says why\n", report.rejected_rows);
+        text += &format!("{} rows that changed cannot be books; it was said why\n", report.rejected_rows);
     }
     text += &match report.embedded {
         0 if !report.interrupted && report.failed == 0 => "every passage has a fresh embedding already\n".to_owned(),
@@ -207,6 +211,7 @@ pub(super) fn outcome(report: &BackfillReport) -> Outcome {
     match report {
         BackfillReport { interrupted: true, .. } => Outcome::Interrupted,
         BackfillReport { failed: 1.., .. } => Outcome::NotEmbedded,
+        BackfillReport { rejected_rows: 1.., .. } => Outcome::WithRejects,
         _ => Outcome::Done,
     }
 }

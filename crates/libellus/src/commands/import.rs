@@ -194,7 +194,7 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
             rejects.write(&file.file, &file.report.rejects)?;
         }
         if !args.json {
-            say(args, &for_people(&file, args.dry_run))?;
+            rejects::say(args.rejects.as_deref(), &for_people(&file, args.dry_run))?;
         }
         let stopped = file.report.interrupted;
         report.files.push(file);
@@ -208,8 +208,9 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
 
     if !args.dry_run && !args.no_embed && !interrupt.requested() {
         let backfilled = backfill::with_progress(&library, args.threads.for_backfill(), &interrupt)?;
-        if !args.json && backfilled.embedded + backfilled.failed > 0 {
-            say(args, &backfill::for_people(&backfilled, &backfill::command(&args.database, &args.model)))?;
+        if !args.json && backfilled.embedded + backfilled.failed + backfilled.rejected_rows > 0 {
+            let command = backfill::command(&args.database, &args.model);
+            rejects::say(args.rejects.as_deref(), &backfill::for_people(&backfilled, &command))?;
         }
         report.backfill = Some(backfilled);
     }
@@ -273,15 +274,6 @@ fn open_inputs(files: &[PathBuf], report: &mut Report) -> Vec<Input> {
     inputs
 }
 
-/// Says something to people: on standard error if standard output holds the rejects.
-fn say(args: &Args, text: &str) -> Result<(), Error> {
-    if args.rejects.as_deref() == Some(Path::new(STANDARD)) {
-        eprint!("{text}");
-        return Ok(());
-    }
-    output::print(text)
-}
-
 fn import_file(
     args: &Args,
     mut input: Input,
@@ -303,7 +295,7 @@ fn import_file(
 
 /// 130 if it was stopped; else by what was usable and what was not, over all files.
 fn outcome(report: &Report) -> Outcome {
-    let backfill_stopped = report.backfill.is_some_and(|backfill| backfill.interrupted);
+    let backfill_stopped = report.backfill.as_ref().is_some_and(|backfill| backfill.interrupted);
     if backfill_stopped || report.files.iter().any(|file| file.report.interrupted) {
         return Outcome::Interrupted;
     }

@@ -7,12 +7,13 @@
 use super::super::pool::{Answer, Parameter, WALK_TIMEOUT};
 use super::super::schema::HAS_COPIES;
 use super::super::{Changed, books, embeddings, raising_revision};
-use super::{Adoption, adopted, json, rows};
+use super::{Adoption, Lock, Noted, adopted, following, json, known, rows};
 use crate::adopt::{Agreement, Mapping, SourceRow, Template, VectorFault, quoted};
 use crate::import::{Place, Reject};
 use crate::store::row::CutBook;
 use crate::store::{NewEmbedding, WriteOutcome};
 use crate::{Error, PassageCutter};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
@@ -51,12 +52,12 @@ pub(super) struct Taken {
     pub warnings: Vec<Reject>,
 }
 
-/// Makes books of rows, and cuts them; rows are numbered from `first`.
-pub(super) fn take(found: Vec<SourceRow>, first: u64, cutter: &dyn PassageCutter) -> Taken {
+/// Makes books of rows, and cuts them.
+pub(super) fn take(found: Vec<SourceRow>, cutter: &dyn PassageCutter) -> Taken {
     let mut taken = Taken::default();
-    for (row, number) in found.into_iter().zip(first..) {
-        let reject = |field, reason| Reject { place: Place::Row(number), id: Some(row.key.clone()), field, reason };
-        let cut = row.book(number).and_then(|(book, odd)| {
+    for row in found {
+        let reject = |field, reason| Reject { place: Place::Keyed {}, id: Some(row.key.clone()), field, reason };
+        let cut = row.book().and_then(|(book, odd)| {
             let cut = CutBook::new(&book, cutter).map_err(|error| reject(None, error.to_string()))?;
             Ok((cut, odd))
         });
@@ -114,17 +115,24 @@ impl Adoption {
     /// Notes what is to be adopted, and what was measured of its vectors; returns the key behind which a copy that was
     /// stopped goes on.
     ///
+    /// It goes on only if all changes were noted since it began: triggers were there before this, and they are added
+    /// [after](Adoption::follow) a beginning. Else rows behind it may have changed unseen, and all are read again, which
+    /// costs little: books that are the same keep their embeddings.
+    ///
     /// # Errors
-    /// [`Error::Unadoptable`] if another table is adopted already; those of writing.
+    /// [`Error::Unadoptable`] if another table is adopted already; [`Error::UnknownAdoption`]; those of writing.
     pub fn begin(&self, mapping: &Mapping, agreement: Option<&Agreement>) -> Result<Option<String>, Error> {
         let (new, agreement) = (json(mapping), agreement.map(|agreement| (agreement, json(agreement))));
         let begun = self.store.write_aside("noting what is adopted", async |client| {
-            // Nobody else begins meanwhile.
-            client.batch_execute("LOCK TABLE libellus.adoption IN SHARE ROW EXCLUSIVE MODE").await?;
-            let before = adopted(client).await?;
-            if let Some(before) = before.as_ref().filter(|before| !before.is_about_the_books_of(mapping)) {
-                return Ok(Err(before.clone()));
-            }
+            // Nobody else begins, copies or adds triggers meanwhile.
+            client.batch_execute("LOCK TABLE libellus.adoption IN EXCLUSIVE MODE").await?;
+            let before = match adopted(client, Lock::No).await? {
+                Some(Err(unknown)) => return Ok(Err(Err(unknown))),
+                Some(Ok(before)) if !before.mapping.is_about_the_books_of(mapping) => {
+                    return Ok(Err(Ok(before.mapping)));
+                }
+                before => before.and_then(Result::ok),
+            };
             let parameters: &[Parameter<'_>] = &[(&HAS_COPIES, Type::TEXT)];
             let mark = "INSERT INTO libellus.meta VALUES ($1, 1) ON CONFLICT DO NOTHING";
             client.execute_typed(mark, parameters).await?;
@@ -135,9 +143,12 @@ impl Adoption {
                            ON CONFLICT (space, precision) DO UPDATE SET measured = excluded.measured";
                 client.execute_typed(sql, parameters).await?;
             }
-            let unfinished = "SELECT copied_to FROM libellus.adoption WHERE NOT is_copied";
-            let unfinished: Option<String> = match client.query_typed_opt(unfinished, &[]).await? {
-                Some(row) if before.as_ref() == Some(mapping) => row.try_get(0)?,
+            let unfinished = match before {
+                Some(before) if before.mapping == *mapping && !before.is_copied => before.copied_to,
+                _ => None,
+            };
+            let unfinished = match unfinished {
+                Some(key) if following::is_all_noted(client, mapping).await? => Some(key),
                 _ => None,
             };
             let parameters: &[Parameter<'_>] = &[(&new, Type::TEXT), (&unfinished, Type::TEXT)];
@@ -147,31 +158,31 @@ impl Adoption {
             client.execute_typed(sql, parameters).await?;
             Ok(Ok(unfinished))
         })?;
-        begun.map_err(|before| Error::Unadoptable {
-            table: mapping.books.to_string(),
-            reason: format!(
-                "`{}` (by its column `{}`) is adopted in this database already; undo that first, with \
-                 `libellus adopt --undo`",
-                before.books, before.key
-            ),
+        begun.map_err(|before| match before {
+            Err(source) => Error::UnknownAdoption { location: self.store.location.clone(), source },
+            Ok(before) => Error::Unadoptable {
+                table: mapping.books.to_string(),
+                reason: format!(
+                    "`{}` (by its column `{}`) is adopted in this database already; undo that first, with \
+                     `libellus adopt --undo`",
+                    before.books, before.key
+                ),
+            },
         })
     }
 
     /// Copies the next batch. Vectors are kept as far as `agreement` says that they are safe, and each is of the one
-    /// passage of its book; `dim` is the length that they must have. `read` rows were read before.
+    /// passage of its book; `dim` is the length that they must have.
     ///
     /// # Errors
-    /// [`Error::NotAdopted`] if nothing was begun; those of reading and writing: then the batch is undone as a whole.
+    /// [`Error::NotAdopted`] if nothing was begun; [`Error::UnknownAdoption`]; those of reading and writing: then the
+    /// batch is undone as a whole.
     pub fn copy_batch(
         &self,
         cutter: &dyn PassageCutter,
         agreement: Option<&Agreement>,
         dim: usize,
-        read: u64,
     ) -> Result<CopyStep, Error> {
-        let Some(mapping) = self.mapping()? else {
-            return Err(Error::NotAdopted { location: self.store.location.clone() });
-        };
         let template = agreement.filter(|agreement| agreement.is_safe());
         let keep = template.map(|agreement| Keep {
             agreement,
@@ -179,9 +190,23 @@ impl Adoption {
             dim,
             vector_type: &self.store.vector_type,
         });
-        let batch = async |client: &Client| copy_batch(client, &mapping, cutter, keep.as_ref(), read + 1).await;
+        self.store.check_writable()?;
+        // For the error: what is copied is read in the transaction that copies it.
+        let table = RefCell::new(None);
+        let batch = async |client: &Client| {
+            let noted = match adopted(client, Lock::Yes).await? {
+                Some(Ok(noted)) => noted,
+                Some(Err(unknown)) => return Ok((Some(Err(unknown)), Changed::No)),
+                None => return Ok((None, Changed::No)),
+            };
+            table.replace(Some(noted.mapping.books.clone()));
+            let (step, changed) = copy_batch(client, &noted, cutter, keep.as_ref()).await?;
+            Ok((Some(Ok(step)), changed))
+        };
         let copied = self.store.pool.write(raising_revision(batch));
-        copied.map_err(|failure| self.named_for(&mapping.books, "copying books", failure))
+        let copied = copied.map_err(|failure| self.named_for(table.take().as_ref(), "copying books", failure))?;
+        let location = &self.store.location;
+        known(copied, location)?.ok_or_else(|| Error::NotAdopted { location: location.clone() })
     }
 }
 
@@ -196,23 +221,18 @@ struct Keep<'a> {
 
 async fn copy_batch(
     client: &Client,
-    mapping: &Mapping,
+    noted: &Noted,
     cutter: &dyn PassageCutter,
     keep: Option<&Keep<'_>>,
-    first: u64,
 ) -> Answer<(CopyStep, Changed)> {
-    let far = "SELECT copied_to FROM libellus.adoption FOR UPDATE";
-    let after: Option<String> = match client.query_typed_opt(far, &[]).await? {
-        Some(row) => row.try_get(0)?,
-        None => None,
-    };
+    let Noted { mapping, copied_to: after, .. } = noted;
     let mut found = rows::page(client, mapping, after.as_deref(), BATCH).await?;
     if keep.is_some() && !found.is_empty() {
         rows::add_vectors(client, mapping, &mut found).await?;
     }
     let mut step = CopyStep { rows: found.len() as u64, is_last: found.len() < BATCH, ..CopyStep::default() };
-    let last = found.last().map(|row| row.key.clone()).or(after);
-    let Taken { books, rows, rejects, warnings } = take(found, first, cutter);
+    let last = found.last().map(|row| row.key.clone()).or_else(|| after.clone());
+    let Taken { books, rows, rejects, warnings } = take(found, cutter);
     let (written, changed) = put(client, &books).await?;
     let unusable: Vec<&str> = rejects.iter().filter_map(|reject| reject.id.as_deref()).collect();
     step.deleted = delete(client, &unusable).await?;

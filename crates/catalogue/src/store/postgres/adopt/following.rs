@@ -11,9 +11,10 @@
 use super::super::pool::{Answer, Parameter};
 use super::super::{Changed, PostgresStore, raising_revision};
 use super::copying::{Taken, delete, prune, put, take};
-use super::{Adoption, adopted, named_for, rows};
+use super::{Adoption, Lock, adopted, known, named_for, rows};
 use crate::adopt::{ChangesTaken, Mapping, TableName, quoted};
 use crate::{Error, PassageCutter};
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::thread;
 use std::time::Duration;
@@ -70,7 +71,8 @@ impl Adoption {
             return Err(Error::NotAdopted { location: self.store.location.clone() });
         };
         mapping.check_can_be_followed()?;
-        self.standing_back(&mapping.books, "adding triggers", async |client| add_triggers(client, &mapping).await)?;
+        let add = async |client: &Client| add_triggers(client, &mapping).await;
+        self.standing_back(Some(&mapping.books), "adding triggers", add)?;
         self.following()
     }
 
@@ -85,7 +87,7 @@ impl Adoption {
     /// Does what needs a lock on the other program's table, again and again rather than for long.
     pub(super) fn standing_back<T>(
         &self,
-        table: &TableName,
+        table: Option<&TableName>,
         action: &'static str,
         work: impl AsyncFn(&Client) -> Answer<T>,
     ) -> Result<T, Error> {
@@ -148,6 +150,11 @@ async fn add_triggers(client: &Client, mapping: &Mapping) -> Answer<()> {
     Ok(())
 }
 
+/// Whether every change of the table is noted.
+pub(super) async fn is_all_noted(client: &Client, mapping: &Mapping) -> Answer<bool> {
+    Ok(mapping.kind.can_be_followed() && missing_triggers(client, mapping).await?.is_empty())
+}
+
 /// The table, and those beneath it, with the events that no trigger of ours notes there: the name as SQL has it, and the
 /// event.
 async fn missing_triggers(client: &Client, mapping: &Mapping) -> Answer<Vec<(String, String)>> {
@@ -179,13 +186,25 @@ pub(in crate::store) fn take_changes(store: &PostgresStore, cutter: &dyn Passage
         return Ok(ChangesTaken::default());
     }
     store.check_writable()?;
-    let mapping = store.read("reading what was adopted", adopted)?;
-    let table = mapping.as_ref().map(|mapping| &mapping.books);
-    let take = async |client: &Client| take_batch(client, mapping.as_ref(), cutter).await;
+    // For the error: what is followed is read in the transaction that deals with its changes.
+    let table = RefCell::new(None);
+    let take = async |client: &Client| {
+        let mapping = match adopted(client, Lock::Yes).await? {
+            Some(Err(unknown)) => return Ok((Some(Err(unknown)), Changed::No)),
+            Some(Ok(noted)) => Some(noted.mapping),
+            None => None,
+        };
+        table.replace(mapping.as_ref().map(|mapping| mapping.books.clone()));
+        let (taken, changed) = take_batch(client, mapping.as_ref(), cutter).await?;
+        Ok((Some(Ok(taken)), changed))
+    };
     let taken = store.pool.write(raising_revision(take));
-    taken.map_err(|failure| named_for(&store.pool.address, table, "following an adopted table", failure))
+    let action = "following an adopted table";
+    let taken = taken.map_err(|failure| named_for(&store.pool.address, table.take().as_ref(), action, failure))?;
+    Ok(known(taken, &store.location)?.unwrap_or_default())
 }
 
+/// Without a mapping nothing is followed any more, and the changes are forgotten.
 async fn take_batch(
     client: &Client,
     mapping: Option<&Mapping>,
@@ -208,11 +227,12 @@ async fn take_batch(
         }
         let keys: Vec<&str> = keys.into_iter().flatten().collect();
         // After the revision's row was locked: see `copying.rs`.
-        let Taken { books, rejects, .. } = take(rows::with_keys(client, mapping, &keys).await?, 1, cutter);
+        let Taken { books, rejects, .. } = take(rows::with_keys(client, mapping, &keys).await?, cutter);
         (taken.written, changed) = put(client, &books).await?;
         let is_there: BTreeSet<&str> = books.iter().map(|book| book.book.id.as_str()).collect();
         let gone: Vec<&str> = keys.iter().copied().filter(|key| !is_there.contains(key)).collect();
         taken.deleted += delete(client, &gone).await?;
+        taken.rejected = rejects.len() as u64;
         taken.rejects = rejects;
     }
     let parameters: &[Parameter<'_>] = &[(&changes, Type::INT8_ARRAY)];

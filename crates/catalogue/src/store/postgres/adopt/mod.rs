@@ -116,18 +116,19 @@ impl ForeignTables {
     /// What was adopted here before, if anything.
     ///
     /// # Errors
-    /// Those of reading.
+    /// [`Error::UnknownAdoption`], and those of reading.
     pub fn adopted(&self) -> Result<Option<Adopted>, Error> {
-        self.look("looking for what was adopted", async |client| {
+        let noted = self.look("looking for what was adopted", async |client| {
             let row =
                 client.query_typed_one("SELECT pg_catalog.to_regclass('libellus.adoption') IS NOT NULL", &[]).await?;
             if !row.try_get::<_, bool>(0)? {
                 return Ok(None);
             }
-            let Some(mapping) = adopted(client).await? else { return Ok(None) };
-            let is_copied = client.query_typed_one("SELECT is_copied FROM libellus.adoption", &[]).await?.try_get(0)?;
-            Ok(Some(Adopted { mapping, is_copied, following: following::following(client).await? }))
-        })
+            let Some(noted) = adopted(client, Lock::No).await? else { return Ok(None) };
+            let following = following::following(client).await?;
+            Ok(Some(noted.map(|Noted { mapping, is_copied, .. }| Adopted { mapping, is_copied, following })))
+        })?;
+        known(noted, &self.location)
     }
 
     fn look<T>(&self, action: &'static str, look: impl AsyncFn(&Client) -> Answer<T>) -> Result<T, Error> {
@@ -162,13 +163,25 @@ impl Adoption {
     /// What was adopted, if anything.
     ///
     /// # Errors
-    /// Those of reading.
+    /// [`Error::UnknownAdoption`], and those of reading.
     pub fn mapping(&self) -> Result<Option<Mapping>, Error> {
-        self.store.read("reading what was adopted", adopted)
+        let noted = self.store.read("reading what was adopted", async |client| adopted(client, Lock::No).await)?;
+        Ok(known(noted, &self.store.location)?.map(|noted| noted.mapping))
     }
 
-    fn named_for(&self, table: &TableName, action: &'static str, failure: Failure) -> Error {
-        named_for(&self.store.pool.address, Some(table), action, failure)
+    /// How many of the catalogue's books came from the adopted table.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn books(&self) -> Result<u64, Error> {
+        self.store.read("counting", async |client| {
+            let row = client.query_typed_one("SELECT count(*) FROM libellus.adopted_books", &[]).await?;
+            row.try_get(0).map(i64::cast_unsigned)
+        })
+    }
+
+    fn named_for(&self, table: Option<&TableName>, action: &'static str, failure: Failure) -> Error {
+        named_for(&self.store.pool.address, table, action, failure)
     }
 }
 
@@ -195,12 +208,38 @@ fn named_for(address: &PostgresAddress, table: Option<&TableName>, action: &'sta
     }
 }
 
-/// The mapping that is stored.
-async fn adopted(client: &Client) -> Answer<Option<Mapping>> {
-    let row = client.query_typed_opt("SELECT mapping::text FROM libellus.adoption", &[]).await?;
-    let text: Option<String> = row.map(|row| row.try_get(0)).transpose()?;
-    // What a newer version wrote in another form counts as nothing: it is not followed by this one.
-    Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+/// What is noted of the adoption.
+struct Noted {
+    mapping: Mapping,
+    /// The key that the copy has come to.
+    copied_to: Option<String>,
+    is_copied: bool,
+}
+
+/// Whether what is noted stays as it is to the end of the transaction.
+#[derive(Clone, Copy)]
+enum Lock {
+    Yes,
+    No,
+}
+
+/// What is noted of the adoption, if anything; what this version cannot read is not nothing.
+async fn adopted(client: &Client, lock: Lock) -> Answer<Option<Result<Noted, serde_json::Error>>> {
+    let lock = match lock {
+        Lock::Yes => " FOR UPDATE",
+        Lock::No => "",
+    };
+    let sql = format!("SELECT mapping::text, copied_to, is_copied FROM libellus.adoption{lock}");
+    let Some(row) = client.query_typed_opt(&sql, &[]).await? else { return Ok(None) };
+    let (copied_to, is_copied) = (row.try_get(1)?, row.try_get(2)?);
+    let mapping = serde_json::from_str(row.try_get(0)?);
+    Ok(Some(mapping.map(|mapping| Noted { mapping, copied_to, is_copied })))
+}
+
+/// What was noted, or the error for what a newer version wrote in another form: it must neither be followed by this one
+/// nor taken for nothing.
+fn known<T>(noted: Option<Result<T, serde_json::Error>>, location: &str) -> Result<Option<T>, Error> {
+    noted.transpose().map_err(|source| Error::UnknownAdoption { location: location.to_owned(), source })
 }
 
 /// The embeddings in a space by precision, with what was measured of them if `measured`.

@@ -7,7 +7,7 @@ use super::super::pool::{Answer, Parameter};
 use super::super::schema::{HAS_COPIES, MADE_EXTENSION, MADE_SCHEMA, is_noted};
 use super::Adoption;
 use crate::Error;
-use crate::adopt::{TableName, quoted};
+use crate::adopt::quoted;
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
@@ -38,17 +38,27 @@ impl Adoption {
     /// [`Error::NotAdopted`] for a catalogue that never had anything to do with another program's table, however it came
     /// to be; those of writing: then nothing was undone.
     pub fn undo(&self, copies: bool) -> Result<Undone, Error> {
-        let table = self.mapping()?.map(|mapping| mapping.books);
-        // If nothing was adopted, no lock of another program's table is waited for.
-        let table = table.unwrap_or(TableName { schema: "libellus".to_owned(), name: "books".to_owned() });
-        let undone = self.standing_back(&table, "undoing the adoption", async |client| {
+        let undone = self.standing_back(None, "undoing the adoption", async |client| {
+            // First, as all writers do: whoever is copying or following finishes the batch, and nobody begins another.
+            client.execute_typed("SELECT FROM libellus.meta WHERE key = 'revision' FOR UPDATE", &[]).await?;
             if !is_noted(client, HAS_COPIES).await? {
                 return Ok(None);
             }
+            if copies {
+                lock_ours(client).await?;
+            }
             let undone = stop_following(client).await?;
             Ok(Some(if copies { drop_all(client, undone).await? } else { undone }))
-        })?;
-        undone.ok_or_else(|| Error::NotAdopted { location: self.store.location.clone() })
+        });
+        match undone {
+            Ok(undone) => undone.ok_or_else(|| Error::NotAdopted { location: self.store.location.clone() }),
+            // What is to go belongs to the role that adopted, and goes at its word only.
+            Err(Error::MissingRights { location, action, source, .. }) => {
+                let grant = format!("`libellus adopt --undo{}`", if copies { " --yes" } else { "" });
+                Err(Error::MissingRights { location, action, grant, source })
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -66,28 +76,40 @@ async fn stop_following(client: &Client) -> Answer<Undone> {
         embeddings: count(3)?,
         ..Undone::default()
     };
+    // The functions last: with them goes a lock on the other program's table, which nobody can use until the end.
     client
         .batch_execute(
-            "DROP FUNCTION IF EXISTS libellus.note_insert(), libellus.note_update(), libellus.note_delete(), \
-             libellus.note_truncate() CASCADE; \
-             DELETE FROM libellus.changes; DELETE FROM libellus.adoption; DELETE FROM libellus.adopted_books",
+            "DELETE FROM libellus.adoption; DELETE FROM libellus.changes; DELETE FROM libellus.adopted_books; \
+             DROP FUNCTION IF EXISTS libellus.note_insert(), libellus.note_update(), libellus.note_delete(), \
+             libellus.note_truncate() CASCADE",
         )
         .await?;
     Ok(undone)
 }
 
-async fn drop_all(client: &Client, undone: Undone) -> Answer<Undone> {
-    let made_schema = is_noted(client, MADE_SCHEMA).await?;
-    let made_extension = is_noted(client, MADE_EXTENSION).await?;
+/// Waits for our tables before any lock on the other program's, which must not be held while a reader of ours finishes.
+/// Not for that of the changes: those who write it hold their own table, and may need both.
+async fn lock_ours(client: &Client) -> Answer<()> {
+    let mut tables = our_tables(client).await?;
+    tables.retain(|table| table != &format!("libellus.{}", quoted("changes")));
+    client.batch_execute(&format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", tables.join(", "))).await
+}
+
+/// Our tables, as SQL has their names.
+async fn our_tables(client: &Client) -> Answer<Vec<String>> {
     let schema = "libellus";
     let parameters: &[Parameter<'_>] = &[(&schema, Type::TEXT)];
     let sql = "SELECT c.relname::text FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n \
-               ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relkind IN ('r', 'p')";
+               ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') ORDER BY c.relname";
     let rows = client.query_typed(sql, parameters).await?;
-    let names =
-        rows.iter().map(|row| Ok(format!("{schema}.{}", quoted(row.try_get(0)?)))).collect::<Answer<Vec<_>>>()?;
+    rows.iter().map(|row| Ok(format!("{schema}.{}", quoted(row.try_get(0)?)))).collect()
+}
+
+async fn drop_all(client: &Client, undone: Undone) -> Answer<Undone> {
+    let made_schema = is_noted(client, MADE_SCHEMA).await?;
+    let made_extension = is_noted(client, MADE_EXTENSION).await?;
     // Not with all that hangs on them: a view that someone else made over our tables is not ours to drop.
-    client.batch_execute(&format!("DROP TABLE {}", names.join(", "))).await?;
+    client.batch_execute(&format!("DROP TABLE {}", our_tables(client).await?.join(", "))).await?;
     let mut undone = Undone { dropped: true, schema_left: !made_schema, ..undone };
     if made_schema {
         client.batch_execute("DROP SCHEMA libellus").await?;
