@@ -1,12 +1,16 @@
 //! Adopting another program's tables from the command line, with vectors that a real model made.
 
 use super::database_server::{self as server, Pooler, Server, programs};
+use super::model::tiny_model;
 use super::support::*;
+use libellus_catalogue::{Access, Catalogue, Location};
 use libellus_encoder::Encoder;
+use libellus_search::{BackfillOptions, Library};
 use serde_json::Value;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 const BOOKS: usize = 24;
 /// What most tests say was embedded, so that few texts are tried.
@@ -369,11 +373,11 @@ fn rows_that_are_no_books_go_into_a_file() {
     sandbox.run(&["adopt", "--books", "titles", "--key", "nr", "--db", &url]).expect_error(2, &["no title column"]);
     let mapped = ["adopt", "--books", "titles", "--key", "nr", "--column", "title=name", "--db", &url];
     let copied = sandbox.run(&[&mapped[..], &["--copy", "--rejects", "rejected.csv"]].concat()).expect_code(1);
-    assert!(copied.stderr.contains("public.titles, row 2, record `2`, field `title`"), "{copied:#?}");
+    assert!(copied.stderr.contains("public.titles, record `2`, field `title`"), "{copied:#?}");
     assert!(copied.stderr.contains("1 rows have no key"), "{copied:#?}");
     let rejects = std::fs::read_to_string(sandbox.path("rejected.csv")).expect("was written");
     assert!(
-        rejects.starts_with("file,place,id,field,reason\n") && rejects.contains("public.titles,row 2,2,title,"),
+        rejects.starts_with("file,place,id,field,reason\n") && rejects.contains("public.titles,,2,title,"),
         "{rejects}"
     );
     // What was said once is remembered.
@@ -388,4 +392,126 @@ fn rows_that_are_no_books_go_into_a_file() {
     sandbox.run(&["adopt", "--yes", "--db", &url]).expect_error(2, &["--undo"]);
     sandbox.run(&["adopt", "--text", "title", "--db", &url]).expect_error(2, &["in braces"]);
     sandbox.run(&["adopt", "--column", "title", "--db", &url]).expect_error(2, &["FIELD=COLUMN"]);
+}
+
+/// A table of numbered books.
+fn numbered_table(count: usize) -> String {
+    format!(
+        "CREATE TABLE books (id int PRIMARY KEY, title text, author text); \
+         INSERT INTO books SELECT n, 'Book ' || n, 'Author ' || n FROM generate_series(1, {count}) n"
+    )
+}
+
+#[test]
+fn changed_rows_that_are_no_books_are_told_by_everyone_who_comes_by_them() {
+    let Some(server) = Server::start(server::POSTGRES) else { return };
+    let sandbox = Sandbox::new();
+    let db = url(&server, "postgres");
+    server.sql("postgres", &numbered_table(9));
+    sandbox.run(&["adopt", "--sync", "--db", &db]).expect_code(0);
+    let spoil = |id: u32| server.sql("postgres", &format!("UPDATE books SET title = ' ' WHERE id = {id}"));
+    let said = |finished: &Finished, id: u32| {
+        let line = format!("rejected: the adopted table, record `{id}`, field `title`: ");
+        assert!(finished.stderr.contains(&line), "{finished:#?}");
+    };
+
+    spoil(1);
+    let backfilled = sandbox.run(&["backfill", "--json", "--db", &db]).expect_code(1);
+    said(&backfilled, 1);
+    let report = backfilled.json();
+    assert_eq!((&report["rejected_rows"], &report["rejects"][0]["id"]), (&1.into(), &"1".into()), "{report}");
+    let clean = sandbox.run(&["backfill", "--json", "--db", &db]).expect_code(0).json();
+    assert_eq!((&clean["rejected_rows"], &clean["rejects"]), (&0.into(), &Value::Null), "{clean}");
+
+    spoil(2);
+    sandbox.file("more.csv", "id,title\nx,More\n");
+    let imported = sandbox.run(&["import", "more.csv", "--db", &db]).expect_code(0);
+    said(&imported, 2);
+    assert!(imported.stdout.contains("1 rows that changed cannot be books"), "{imported:#?}");
+
+    // Followed already: the same report as the first time, and where the rejects go, nothing else goes.
+    spoil(3);
+    let synced = sandbox.run(&["adopt", "--sync", "--json", "--db", &db]).expect_code(1);
+    said(&synced, 3);
+    let report = synced.json();
+    assert_eq!(
+        (&report["done"]["changes"]["rejected"], &report["mapping"]["key"], &report["done"]["books"]),
+        (&1.into(), &"id".into(), &6.into()),
+        "{report}"
+    );
+    spoil(4);
+    let synced = sandbox.run(&["adopt", "--sync", "--rejects", "-", "--db", &db]).expect_code(1);
+    let lines: Vec<&str> = synced.stdout.lines().collect();
+    assert!(lines.len() == 2 && lines[1].starts_with("the adopted table,,4,title,"), "{synced:#?}");
+    assert!(synced.stderr.contains("1 changes: "), "{synced:#?}");
+    // All at once: the copy is no worse for what is no book.
+    let copied = sandbox.run(&["adopt", "--copy", "--rejects", "-", "--db", &db]).expect_code(1);
+    assert_eq!(copied.stdout.lines().count(), 5, "{copied:#?}");
+    assert!(copied.stderr.contains("copied 9 rows"), "{copied:#?}");
+}
+
+#[test]
+fn changes_and_embeddings_take_turns_and_a_stop_is_heard_between() {
+    let Some(server) = Server::start(server::POSTGRES) else { return };
+    let sandbox = Sandbox::new();
+    let db = url(&server, "postgres");
+    server.sql("postgres", &numbered_table(1300));
+    sandbox.run(&["adopt", "--sync", "--db", &db]).expect_code(0);
+    server.sql("postgres", "UPDATE books SET author = 'Someone'");
+    let location: Location = db.parse().expect("a location");
+    let catalogue = Catalogue::open_at(&location, Access::ReadWrite).expect("opens");
+    let library = Library::new(Arc::new(Encoder::builtin()), catalogue);
+    let options = BackfillOptions { threads: 1, batch: 8, watch: false };
+    let report = library.backfill(&options, &mut |_| ControlFlow::Break(())).expect("works");
+    assert!(report.interrupted && report.changes == 500 && report.embedded == 8, "{report:?}");
+    assert_eq!(server.sql("postgres", "SELECT count(*) FROM libellus.changes"), "800");
+
+    // A stop while the table is looked at: it is kept from being read until the signal has come.
+    let mut lock = server.psql_command("postgres", "BEGIN; LOCK TABLE books; SELECT pg_sleep(60)");
+    let mut lock = lock.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts");
+    let is_locked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+    wait_until("the table is locked", || server.sql("postgres", is_locked) == "1");
+    let mut looking = sandbox.command(&["adopt", "--copy", "--json", "--db", &db]);
+    let looking = looking.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let is_waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+    wait_until("it waits for the table", || server.sql("postgres", is_waiting) == "1");
+    signal(&looking, "INT");
+    server.sql("postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'");
+    let _ = lock.wait();
+    Finished::from(looking.wait_with_output().expect("it ends")).expect_code(130);
+    assert_eq!(server.sql("postgres", "SELECT is_copied FROM libellus.adoption"), "t", "no copy was begun");
+}
+
+#[test]
+fn books_are_cut_for_the_model_that_is_searched() {
+    let Some(server) = Server::start(server::POSTGRES) else { return };
+    let sandbox = Sandbox::new();
+    let db = url(&server, "postgres");
+    server.sql("postgres", &numbered_table(5));
+    sandbox.run(&["adopt", "--sync", "--db", &db]).expect_code(0);
+    sandbox.run(&["backfill", "--db", &db]).expect_code(0);
+    let tiny = tiny_model().canonicalize().expect("it is there").display().to_string();
+    let waiting = || server.sql("postgres", "SELECT count(*) FROM libellus.changes");
+
+    // Filling a second space leaves what changed to those who serve the first.
+    server.sql("postgres", "UPDATE books SET author = 'Someone' WHERE id = 1");
+    sandbox.run(&["migrate", "--to", &tiny, "--db", &db]).expect_code(0);
+    assert_eq!(waiting(), "1");
+    sandbox.run(&["backfill", "--db", &db]).expect_code(0);
+    assert_eq!(waiting(), "0");
+
+    // After the change-over, the older model is refused before anything is written.
+    sandbox.run(&["migrate", "--to", &tiny, "--db", &db]).expect_code(0);
+    sandbox.run(&["migrate", "--cut-over", "--db", &db]).expect_code(0);
+    server.sql("postgres", "UPDATE books SET author = 'Another' WHERE id = 1");
+    for what in ["--copy", "--sync"] {
+        sandbox.run(&["adopt", what, "--db", &db]).expect_error(1, &["tiny", "all-MiniLM-L6-v2"]);
+    }
+    sandbox.run(&["backfill", "--db", &db]).expect_code(0);
+    assert_eq!(
+        (waiting(), server.sql("postgres", "SELECT is_copied FROM libellus.adoption")),
+        ("1".into(), "t".into())
+    );
+    sandbox.run(&["adopt", "--sync", "--model", &tiny, "--db", &db]).expect_code(0);
+    assert_eq!(waiting(), "0");
 }
