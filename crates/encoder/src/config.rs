@@ -70,8 +70,13 @@ const MOST_TOKENS: usize = 1 << 20;
 impl Config {
     /// What makes the shape impossible to compute with, if anything.
     pub(crate) fn fault(&self) -> Option<String> {
-        let Self { hidden, heads, feed_forward, vocabulary, max_tokens, .. } = self;
-        let sizes = [("hidden size", hidden), ("feed-forward size", feed_forward), ("vocabulary size", vocabulary)];
+        let Self { hidden, layers, heads, feed_forward, vocabulary, max_tokens, .. } = self;
+        let sizes = [
+            ("hidden size", hidden),
+            ("number of layers", layers),
+            ("feed-forward size", feed_forward),
+            ("vocabulary size", vocabulary),
+        ];
         if let Some((what, size)) = sizes.into_iter().find(|&(_, &size)| size == 0 || size > 1 << 24) {
             return Some(format!("its {what} is {size}"));
         }

@@ -36,7 +36,7 @@ pub(crate) struct Workspace {
     bytes: QuantizedRows,
 }
 
-/// One vector a sequence, `[B, H]`.
+/// One vector a sequence, `[B, H]`; zeros for a sequence without tokens.
 pub(crate) fn forward(
     model: &Model,
     isa: Isa,
@@ -46,10 +46,10 @@ pub(crate) fn forward(
 ) -> Vec<f32> {
     embed(model, isa, batch, &mut workspace.hidden); // [T, H]
     prepare(model, isa, workspace);
-    for i in 0..model.layers.len() {
+    for i in 0..model.layers.len() - 1 {
         transform(model, i, isa, crew, batch.lengths, workspace, &mut |_, _| ()); // [T, H]
     }
-    let mut vectors = pool(model, batch.lengths, &workspace.hidden); // [B, H]
+    let mut vectors = transform_and_pool(model, isa, crew, batch.lengths, workspace); // [B, H]
     if model.config.normalize {
         for vector in vectors.chunks_exact_mut(model.config.hidden) {
             kernels::normalize(isa, vector);
@@ -71,9 +71,7 @@ pub(crate) fn embed(model: &Model, isa: Isa, batch: Batch<'_>, hidden: &mut Vec<
 
 /// Makes `hidden[T, H]` ready for the first layer.
 fn prepare(model: &Model, isa: Isa, workspace: &mut Workspace) {
-    if let Some(layer) = model.layers.first() {
-        layer.qkv.prepare(isa, &workspace.hidden, &mut workspace.bytes);
-    }
+    model.layers[0].qkv.prepare(isa, &workspace.hidden, &mut workspace.bytes);
 }
 
 /// Layer `i`, in place on `workspace.hidden[T, H]`, which comes ready for it and goes ready for the next.
@@ -87,12 +85,77 @@ pub(crate) fn transform(
     workspace: &mut Workspace,
     observe: &mut impl FnMut(Place, &[f32]),
 ) {
+    attend(model, i, isa, crew, lengths, workspace, observe);
+    feed(model, i, isa, crew, workspace, observe);
+    let next = model.layers.get(i + 1).map(|next| &next.qkv);
+    let Workspace { hidden, branch, bytes, .. } = workspace;
+    model.layers[i].output_norm.add_apply(isa, hidden, branch, model.config.layer_norm_eps, next, bytes); // [T, H]
+}
+
+/// The last layer and the pooling, row by row while a row is in the first-level cache: `[B, H]`.
+///
+/// Where only the first token's vector counts, no other goes further than the attention.
+fn transform_and_pool(
+    model: &Model,
+    isa: Isa,
+    crew: &Crew<'_>,
+    lengths: &[usize],
+    workspace: &mut Workspace,
+) -> Vec<f32> {
+    let (h, eps, pooling) = (model.config.hidden, model.config.layer_norm_eps, model.config.pooling);
+    let last = model.layers.len() - 1;
+    attend(model, last, isa, crew, lengths, workspace, &mut |_, _| ());
+    if pooling == Pooling::Cls {
+        keep_first_rows(&mut workspace.hidden, h, lengths);
+        keep_first_rows(&mut workspace.branch, h, lengths);
+    }
+    feed(model, last, isa, crew, workspace, &mut |_, _| ());
+
+    let Workspace { hidden, branch, bytes, .. } = workspace;
+    let mut rows = hidden.chunks_exact_mut(h).zip(branch.chunks_exact(h));
+    let mut vectors = vec![0.0; lengths.len() * h];
+    for (&length, vector) in lengths.iter().zip(vectors.chunks_exact_mut(h)) {
+        let length = if pooling == Pooling::Cls { length.min(1) } else { length };
+        for (i, (row, branch)) in rows.by_ref().take(length).enumerate() {
+            model.layers[last].output_norm.add_apply(isa, row, branch, eps, None, bytes);
+            match pooling {
+                _ if i == 0 => vector.copy_from_slice(row),
+                Pooling::Max => kernels::max_assign(vector, row),
+                Pooling::Mean | Pooling::Cls => kernels::add_assign(vector, row),
+            }
+        }
+        if pooling == Pooling::Mean {
+            vector.iter_mut().for_each(|x| *x /= length.max(1) as f32);
+        }
+    }
+    vectors
+}
+
+/// The first row of each sequence, end to end, and nothing else.
+fn keep_first_rows(rows: &mut Vec<f32>, width: usize, lengths: &[usize]) {
+    let (mut from, mut to) = (0, 0);
+    for &length in lengths.iter().filter(|&&length| length > 0) {
+        rows.copy_within(from..from + width, to);
+        (from, to) = (from + length * width, to + width);
+    }
+    rows.truncate(to);
+}
+
+/// Layer `i`'s attention of the tokens of each sequence to one another: from `hidden[T, H]` to `branch[T, H]`.
+fn attend(
+    model: &Model,
+    i: usize,
+    isa: Isa,
+    crew: &Crew<'_>,
+    lengths: &[usize],
+    workspace: &mut Workspace,
+    observe: &mut impl FnMut(Place, &[f32]),
+) {
     let Workspace { hidden, branch, wide, bytes } = workspace;
-    let (layer, next) = (&model.layers[i], model.layers.get(i + 1).map(|next| &next.qkv));
-    let (h, eps) = (model.config.hidden, model.config.layer_norm_eps);
+    let (layer, h) = (&model.layers[i], model.config.hidden);
     let tokens = hidden.len() / h;
 
-    wide.resize(tokens * 3 * h, 0.0);
+    let wide = room(wide, tokens * 3 * h);
     branch.resize(tokens * h, 0.0);
     observe(Place::Qkv, hidden);
     layer.qkv.apply(isa, crew, hidden, bytes, Activation::None, wide); // [T, 3H]
@@ -101,39 +164,42 @@ pub(crate) fn transform(
         Linear::I8 { .. } => kernels::attention_i16,
     };
     attention(isa, crew, wide, lengths, model.config.heads, branch); // [T, H]  softmax(q·kᵀ/√D)·v
+}
+
+/// What follows [`attend`] in layer `i`, up to the last normalisation: `hidden[T, H]` and `branch[T, H]` to the two
+/// that are to be added and normalised.
+fn feed(
+    model: &Model,
+    i: usize,
+    isa: Isa,
+    crew: &Crew<'_>,
+    workspace: &mut Workspace,
+    observe: &mut impl FnMut(Place, &[f32]),
+) {
+    let Workspace { hidden, branch, wide, bytes } = workspace;
+    let (layer, h, eps) = (&model.layers[i], model.config.hidden, model.config.layer_norm_eps);
+    let tokens = hidden.len() / h;
+
     observe(Place::AttentionOutput, branch);
     layer.attention_output.prepare(isa, branch, bytes);
-    layer.attention_output.apply(isa, crew, branch, bytes, Activation::None, &mut wide[..tokens * h]); // [T, H]
-    layer.attention_norm.add_apply(isa, hidden, &wide[..tokens * h], eps, Some(&layer.feed_forward), bytes); // [T, H]
+    let output = room(wide, tokens * h);
+    layer.attention_output.apply(isa, crew, branch, bytes, Activation::None, output); // [T, H]
+    layer.attention_norm.add_apply(isa, hidden, output, eps, Some(&layer.feed_forward), bytes); // [T, H]
 
-    wide.resize(tokens * model.config.feed_forward, 0.0);
+    let wide = room(wide, tokens * model.config.feed_forward);
     observe(Place::FeedForward, hidden);
     layer.feed_forward.apply(isa, crew, hidden, bytes, model.config.hidden_act.activation(), wide); // [T, F]
     observe(Place::Output, wide);
     layer.output.prepare(isa, wide, bytes);
     layer.output.apply(isa, crew, wide, bytes, Activation::None, branch); // [T, H]
-    layer.output_norm.add_apply(isa, hidden, branch, eps, next, bytes); // [T, H]
 }
 
-/// One vector a sequence from its tokens' vectors, `[B, H]`; zeros for a sequence without tokens.
-fn pool(model: &Model, lengths: &[usize], hidden: &[f32]) -> Vec<f32> {
-    let h = model.config.hidden;
-    let mut rows = hidden.chunks_exact(h);
-    let mut vectors = vec![0.0; lengths.len() * h];
-    for (&length, vector) in lengths.iter().zip(vectors.chunks_exact_mut(h)) {
-        let mut rows = rows.by_ref().take(length);
-        let Some(first) = rows.next() else { continue };
-        vector.copy_from_slice(first);
-        match model.config.pooling {
-            Pooling::Cls => rows.for_each(drop),
-            Pooling::Max => rows.for_each(|row| kernels::max_assign(vector, row)),
-            Pooling::Mean => {
-                rows.for_each(|row| kernels::add_assign(vector, row));
-                vector.iter_mut().for_each(|x| *x /= length as f32);
-            }
-        }
+/// The first `len` places of `memory`, whatever they hold.
+fn room(memory: &mut Vec<f32>, len: usize) -> &mut [f32] {
+    if memory.len() < len {
+        memory.resize(len, 0.0);
     }
-    vectors
+    &mut memory[..len]
 }
 
 #[cfg(test)]
