@@ -7,6 +7,7 @@ use libellus_catalogue::Catalogue;
 use libellus_catalogue::import::{AuthorNames, Format, ImportOptions, Place, is_dump_of_authors};
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 const ONIX: &str = "<?xml version=\"1.0\"?><ONIXMessage release=\"3.0\" xmlns=\"http://ns.editeur.org/onix/3.0/reference\">\
@@ -39,8 +40,16 @@ fn open_librarys_authors_are_named_if_their_dump_is_given() {
         assert!(!is_dump_of_authors(&mut other.as_bytes()).expect("reads"), "{other}");
     }
     let names = AuthorNames::new().expect("room");
-    assert_eq!(names.load("authors", &mut authors.as_bytes()).expect("reads"), (1, false));
-    assert_eq!(names.load("both", &mut format!("{authors}{works}").as_bytes()).expect("reads"), (1, true));
+    let load = |name, text: &str| {
+        let read = names.load(name, &mut text.as_bytes(), &mut |_| ControlFlow::Continue(())).expect("reads");
+        assert!(!read.interrupted && read.fault.is_none(), "{read:?}");
+        (read.names, read.has_books)
+    };
+    assert_eq!(load("authors", authors), (1, false));
+    assert_eq!(load("both", &format!("{authors}{works}")), (1, true));
+    let many = authors.repeat(1000);
+    let stopped = names.load("authors", &mut many.as_bytes(), &mut |_| ControlFlow::Break(())).expect("reads");
+    assert!(stopped.interrupted && stopped.names < 1000, "{stopped:?}");
     let catalogue = Catalogue::in_memory().expect("memory");
     let options = ImportOptions { authors: Some(Arc::new(names)), ..ImportOptions::default() };
     import_into(&catalogue, works.as_bytes(), &options).expect("reads");

@@ -10,7 +10,7 @@ pub(super) fn line(text: &str) -> String {
 }
 
 /// Whether text is one line already, as most is.
-fn is_plain_line(text: &[u8]) -> bool {
+pub(super) fn is_plain_line(text: &[u8]) -> bool {
     let is_plain = |pair: &[u8]| matches!(pair[1], 0x21..=0x7e) || (pair[1] == b' ' && pair[0] != b' ');
     !text.starts_with(b" ")
         && !text.ends_with(b" ")
@@ -20,6 +20,9 @@ fn is_plain_line(text: &[u8]) -> bool {
 
 /// Text whose line breaks matter: without control characters.
 pub(super) fn paragraphs(text: &str) -> String {
+    if text.bytes().all(|byte| matches!(byte, 0x20..=0x7e | b'\n')) {
+        return text.trim().to_owned();
+    }
     text.chars().filter(|&c| is_kept(c) || c == '\n').collect::<String>().trim().to_owned()
 }
 
@@ -54,6 +57,9 @@ const LAST_YEAR: i32 = 2100;
 /// The ASCII digit for a decimal digit of another script.
 fn ascii_digit(c: char) -> char {
     // Arabic, Persian, Devanagari, Bengali, Gurmukhi, Gujarati, Odia, Tamil, Telugu, Kannada, Malayalam, full width.
+    if c.is_ascii() {
+        return c;
+    }
     const ZEROS: [u32; 12] = [0x660, 0x6f0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66, 0xff10];
     let value = ZEROS.iter().find_map(|zero| u32::from(c).checked_sub(*zero).filter(|value| *value < 10));
     value.and_then(|value| char::from_digit(value, 10)).unwrap_or(c)

@@ -7,8 +7,13 @@
 //!
 //! The result is text, not safe HTML: whoever shows it escapes it.
 
+use super::field;
+
 /// Plain text, with paragraphs apart by an empty line.
 pub(super) fn to_text(html: &str) -> String {
+    if field::is_plain_line(html.as_bytes()) && !html.contains(['<', '&']) {
+        return html.to_owned();
+    }
     let html = html.replace("\r\n", "\n").replace('\r', "\n");
     let mut writer =
         Writer { text: String::with_capacity(html.len()), pending: Gap::None, newlines_count: !has_breaks(&html) };

@@ -41,7 +41,7 @@ mod xml;
 pub use embeddings::{EmbeddingRow, each_embedding_row};
 pub(crate) use field::{is_body, is_person, language_code};
 pub(crate) use header::key as bare_name;
-pub use open_library::{AuthorNames, is_dump_of_authors};
+pub use open_library::{AuthorNames, NamesRead, is_dump_of_authors};
 #[cfg(feature = "postgres")]
 pub(crate) use {
     embeddings::vector,

@@ -9,12 +9,26 @@ use super::header::{Field, Mapping, Target};
 use super::record::RawRecord;
 use super::source::{Line, Source};
 use super::temporary::TemporaryFile;
-use super::{Format, Place, RecordReader, Reject, Step, field, jsonl};
+use super::{BATCH_RECORDS, Format, ImportProgress, Place, RecordReader, Reject, Step, field, jsonl};
 use crate::Error;
 use rusqlite::Connection;
 use serde_json::{Map, Value};
 use std::io::{self, Read};
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// What was read of a dump of authors.
+#[derive(Debug, Default)]
+pub struct NamesRead {
+    /// Names kept.
+    pub names: u64,
+    /// Whether the dump holds books as well.
+    pub has_books: bool,
+    /// Whether the caller stopped it.
+    pub interrupted: bool,
+    /// Why the rest could not be read, if so; the names before it are kept.
+    pub fault: Option<Error>,
+}
 
 /// Names of authors by their keys, from a dump of authors; kept on disk, as there are millions.
 pub struct AuthorNames {
@@ -51,28 +65,46 @@ impl AuthorNames {
         Ok(Self { connection: Mutex::new(connection), file })
     }
 
-    /// Reads the names in a dump; says how many, and whether the dump holds books as well.
+    /// Reads the names in a dump. `progress` is called now and then, and `Break` stops.
     ///
     /// # Errors
-    /// What keeps the dump from being read, as [`super::import`], or the names from being kept.
-    pub fn load(&self, name: &str, input: &mut dyn Read) -> Result<(u64, bool), Error> {
+    /// What keeps the dump from being opened, as [`super::import`], or the names from being kept.
+    pub fn load(
+        &self,
+        name: &str,
+        input: &mut dyn Read,
+        progress: &mut dyn FnMut(ImportProgress) -> ControlFlow<()>,
+    ) -> Result<NamesRead, Error> {
         let mut source = Source::open(name, input, Some(Format::OpenLibrary))?;
         let failed =
             |error| Error::from_sqlite(&self.file.path().display().to_string(), "keeping the names of authors", error);
         let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         let transaction = connection.unchecked_transaction().map_err(failed)?;
         let mut put = transaction.prepare("INSERT OR REPLACE INTO authors VALUES (?1, ?2)").map_err(failed)?;
-        let (mut names, mut has_books, mut line) = (0, false, Vec::new());
-        while !matches!(source.read_line(&mut line)?, Line::End) {
-            has_books |= is_book_row(&line);
+        let (mut read, mut line) = (NamesRead::default(), Vec::new());
+        for records in 1.. {
+            match source.read_line(&mut line) {
+                Ok(Line::End) => break,
+                Ok(_) => {}
+                Err(fault) => {
+                    read.fault = Some(fault);
+                    break;
+                }
+            }
+            read.has_books |= is_book_row(&line);
             if let Some((number, name)) = author(&line) {
                 put.execute((number, name)).map_err(failed)?;
-                names += 1;
+                read.names += 1;
+            }
+            let so_far = ImportProgress { bytes: source.bytes_read(), records };
+            if records.is_multiple_of(BATCH_RECORDS as u64) && progress(so_far).is_break() {
+                read.interrupted = true;
+                break;
             }
         }
         drop(put);
         transaction.commit().map_err(failed)?;
-        Ok((names, has_books))
+        Ok(read)
     }
 
     fn get(&self, key: &str) -> Option<String> {

@@ -6,6 +6,7 @@ use super::{field, html};
 use crate::{Book, isbn};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 /// A record as the file has it.
@@ -152,7 +153,10 @@ impl Builder {
 
     fn add_text(&mut self, field: Field, named: Named) {
         let text = match field {
-            Field::Description => texts(&named.value).map(|texts| texts.join("\n\n")),
+            Field::Description => texts(&named.value).map(|texts| match &*texts {
+                [only] => only.clone(),
+                all => all.join("\n\n").into(),
+            }),
             _ => text(&named.value),
         };
         let Some(text) = text else { return self.warn_and_keep(named, NOT_TEXT) };
@@ -238,7 +242,8 @@ impl Builder {
     }
 
     fn warn_and_keep(&mut self, named: Named, what: &str) {
-        let shown: String = text(&named.value).unwrap_or_else(|| named.value.to_string()).chars().take(40).collect();
+        let whole = text(&named.value).unwrap_or_else(|| named.value.to_string().into());
+        let shown: String = whole.chars().take(40).collect();
         self.warnings.push((Some(named.name.clone()), format!("`{shown}` {what}; kept among the extra fields")));
         self.keep_as_extra(named.name, named.value);
     }
@@ -258,20 +263,32 @@ impl Builder {
     }
 }
 
+/// Up to so many texts, looking through them is quicker than hashing them.
+const FEW: usize = 16;
+
 /// Adds what is not there yet.
-fn extend(list: &mut Vec<String>, more: Vec<String>) {
+fn extend(list: &mut Vec<String>, mut more: Vec<String>) {
+    more.retain(|text| !text.is_empty());
+    if list.len() + more.len() <= FEW {
+        for text in more {
+            if !list.contains(&text) {
+                list.push(text);
+            }
+        }
+        return;
+    }
     let mut seen: HashSet<String> = list.iter().cloned().collect();
-    list.extend(more.into_iter().filter(|text| !text.is_empty() && seen.insert(text.clone())));
+    list.extend(more.into_iter().filter(|text| seen.insert(text.clone())));
 }
 
 /// A value as one text: of an object, what it is mainly about; `None` for lists.
-fn text(value: &Value) -> Option<String> {
+fn text(value: &Value) -> Option<Cow<'_, str>> {
     match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(flag) => Some(flag.to_string()),
+        Value::String(text) => Some(text.into()),
+        Value::Number(number) => Some(number.to_string().into()),
+        Value::Bool(flag) => Some(flag.to_string().into()),
         Value::Object(object) => {
-            ["name", "value", "title", "label"].iter().find_map(|key| object.get(*key)?.as_str()).map(str::to_owned)
+            ["name", "value", "title", "label"].iter().find_map(|key| object.get(*key)?.as_str()).map(Cow::from)
         }
         Value::Array(values) if values.len() == 1 => text(&values[0]),
         Value::Array(_) | Value::Null => None,
@@ -279,7 +296,7 @@ fn text(value: &Value) -> Option<String> {
 }
 
 /// A value as texts, one each for the members of a list; `None` if something in it is no text.
-fn texts(value: &Value) -> Option<Vec<String>> {
+fn texts(value: &Value) -> Option<Vec<Cow<'_, str>>> {
     match value {
         Value::Array(values) => values.iter().map(text).collect(),
         value => text(value).map(|text| vec![text]),

@@ -158,7 +158,9 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
     check_rejects(args)?;
     let encoder = args.model.open()?;
     let mut report = Report { dry_run: args.dry_run, ..Report::default() };
-    let (files, authors) = load_authors(args)?;
+    let Some((files, authors)) = load_authors(args, &interrupt, &mut report)? else {
+        return Ok(Outcome::Interrupted);
+    };
     let inputs = open_inputs(&files, &mut report);
     if inputs.is_empty() {
         // Nor is a catalogue made for nothing.
@@ -234,8 +236,12 @@ fn check_rejects(args: &Args) -> Result<(), Error> {
     Ok(())
 }
 
-/// Reads Open Library's names of authors, wherever they are among the files; gives the files that hold books.
-fn load_authors(args: &Args) -> Result<(Vec<PathBuf>, Option<Arc<AuthorNames>>), Error> {
+/// Files that hold books, and names for their authors.
+type BooksAndAuthors = (Vec<PathBuf>, Option<Arc<AuthorNames>>);
+
+/// Reads Open Library's names of authors, wherever they are among the files; gives the files that hold books, and `None`
+/// if it was stopped. Of a dump that is cut, the names before that are taken.
+fn load_authors(args: &Args, interrupt: &Interrupt, report: &mut Report) -> Result<Option<BooksAndAuthors>, Error> {
     let (mut files, mut authors) = (Vec::new(), None);
     for file in &args.files {
         // What cannot be opened is reported with the others.
@@ -250,13 +256,27 @@ fn load_authors(args: &Args) -> Result<(Vec<PathBuf>, Option<Arc<AuthorNames>>),
             None => authors.insert(Arc::new(AuthorNames::new()?)),
         };
         let mut input = Input::open(file)?;
-        let (names, has_books) = authors.load(&input.name, &mut input.reader)?;
-        eprintln!("note: {}: the names of {names} authors", output::plain(&input.name));
-        if has_books {
+        let bar = progress::bytes(input.name.clone(), input.size_bytes);
+        let read = authors.load(&input.name, &mut input.reader, &mut |progress| {
+            bar.set_position(progress.bytes);
+            interrupt.check()
+        });
+        bar.finish_and_clear();
+        let read = read?;
+        if read.interrupted {
+            return Ok(None);
+        }
+        eprintln!("note: {}: the names of {} authors", output::plain(&input.name), read.names);
+        if let Some(fault) = read.fault {
+            let fault = Error::from(fault);
+            fault.report();
+            report.unusable.push(UnusableFile { file: input.name, reason: fault.to_string() });
+        }
+        if read.has_books {
             files.push(file.clone());
         }
     }
-    Ok((files, authors))
+    Ok(Some((files, authors)))
 }
 
 /// Opens what can be opened; the rest is reported, and does not keep the others out.

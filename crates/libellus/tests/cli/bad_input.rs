@@ -7,6 +7,8 @@ use std::fs::{self, Permissions};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
+use std::thread;
 
 /// A sandbox with a few books in its catalogue, embedded.
 fn with_books() -> Sandbox {
@@ -14,6 +16,33 @@ fn with_books() -> Sandbox {
     sandbox.file("books.csv", FEW_BOOKS);
     sandbox.run(&["import", "books.csv"]).expect_code(0);
     sandbox
+}
+
+/// A pipe with a name gives what it gives once: nothing may look into it first and then read it.
+#[test]
+fn pipes_with_names_are_read_once() {
+    let sandbox = with_books();
+    let give = |name: &str, content: Vec<u8>| {
+        let pipe = sandbox.path(name);
+        assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo is there").success());
+        // Whether all of it was wanted is the reader's business.
+        thread::spawn(move || fs::write(pipe, content).unwrap_or_default())
+    };
+    let read = |name: &str| fs::read(sandbox.path(name)).expect("it was written");
+    sandbox.run(&["export", "embeddings", "--output", "vectors.csv"]).expect_code(0);
+    sandbox.run(&["snapshot", "whole.snapshot"]).expect_code(0);
+
+    let books = give("books.pipe", FEW_BOOKS.into());
+    sandbox.run(&["import", "--no-embed", "--db", "new.db", "books.pipe"]).expect_code(0);
+    let vectors = give("vectors.pipe", read("vectors.csv"));
+    let taken = sandbox.run(&["import", "embeddings", "--json", "--db", "new.db", "vectors.pipe"]).expect_code(0);
+    assert_eq!((&taken.json()["stored"], books_in(&sandbox.path("new.db"))), (&3.into(), 3), "{taken:#?}");
+    let snapshot = give("snapshot.pipe", read("whole.snapshot"));
+    sandbox.run(&["restore", "--db", "restored.db", "snapshot.pipe"]).expect_code(0);
+    assert_eq!(books_in(&sandbox.path("restored.db")), 3);
+    for writer in [books, vectors, snapshot] {
+        writer.join().expect("it wrote");
+    }
 }
 
 #[test]

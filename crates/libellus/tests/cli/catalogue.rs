@@ -1,7 +1,9 @@
 //! From files to hits: `import`, `backfill`, `search`, `eval`.
 
 use crate::support::{FEW_BOOKS, Sandbox, books_in, numbered_books};
+use flate2::{Compression, write::GzEncoder};
 use std::fs;
+use std::io::Write;
 use std::process::Command;
 use std::thread;
 
@@ -222,6 +224,20 @@ fn open_librarys_authors_are_named_wherever_their_dump_stands() {
     assert!(imported.stderr.contains("authors.txt: the names of 1 authors"), "{imported:#?}");
     let found = sandbox.run(&["search", "--mode", "keyword", "Herbert"]).expect_code(0).stdout;
     assert!(found.contains("Dune"), "{found}");
+    // Of a dump that is cut, what was read is used, and that there was more is said.
+    let mut names = String::new();
+    for n in 0..20_000 {
+        names.push_str(&format!("/type/author\t/authors/OL{n}A\t1\t2020\t{{\"name\":\"Name {n}\"}}\n"));
+    }
+    let mut packed = GzEncoder::new(Vec::new(), Compression::default());
+    packed.write_all(names.as_bytes()).expect("packs");
+    let packed = packed.finish().expect("packs");
+    sandbox.file("cut.txt.gz", &packed[..packed.len() / 2]);
+    let cut = ["import", "--no-embed", "--db", "cut.db", "works.txt", "cut.txt.gz"];
+    let imported = sandbox.run(&cut).expect_code(1);
+    assert!(imported.stderr.contains("error: ") && imported.stderr.contains("cut.txt.gz"), "{imported:#?}");
+    let found = sandbox.run(&["search", "--db", "cut.db", "--mode", "keyword", "Name"]).expect_code(0).stdout;
+    assert!(found.contains("Dune\n    Name 1\n"), "{found}");
     // Names alone are no books.
     let nothing = sandbox.run(&["import", "--db", "new.db", "authors.txt"]).expect_code(2);
     assert!(nothing.stderr.contains("give a dump of works or editions with them"), "{nothing:#?}");

@@ -79,7 +79,8 @@ fn a_damaged_snapshot_changes_nothing() {
     }
     sandbox.run_with_input(&["restore", "--replace", "--db", "kept.db", "-"], &whole).expect_code(0);
     assert_eq!(content(&sandbox, "kept.db"), content(&sandbox, "source.db"));
-    sandbox.run(&["snapshot", "--db", "source.db", "source.db"]).expect_error(2, &["belongs to the catalogue"]);
+    let over = sandbox.run(&["snapshot", "--db", "source.db", "source.db"]);
+    over.expect_error(2, &["belongs to the catalogue", "hint: write to another file"]);
     sandbox.run(&["snapshot", "--db", "source.db", "/dev/full"]).expect_error(1, &["cannot write `/dev/full`"]);
     sandbox.run(&["snapshot", "--db", "none.db", "x.snapshot"]).expect_error(1, &["no catalogue at `none.db`"]);
     assert!(!sandbox.path("x.snapshot").exists());

@@ -54,7 +54,8 @@ struct Maker<'m> {
 
 impl Maker<'_> {
     fn text(&mut self, name: &str, field: Field, text: Option<String>) {
-        self.record.push(name.to_owned(), Target::Field { field, rank: 0 }, text.map_or(Value::Null, Value::from));
+        let Some(text) = text else { return };
+        self.record.push(name.to_owned(), Target::Field { field, rank: 0 }, Value::from(text));
     }
 
     fn list(&mut self, name: &str, field: Field, list: Vec<String>) {
@@ -63,8 +64,15 @@ impl Maker<'_> {
 
     /// Kept among the extra fields: a text if it is one, else a list.
     fn extra(&mut self, name: &str, list: Vec<String>) {
-        let list = distinct(list);
-        let value = if list.len() == 1 { Value::from(list.concat()) } else { Value::from(list) };
+        let mut list = distinct(list);
+        let value = match list.pop() {
+            None => return,
+            Some(only) if list.is_empty() => Value::from(only),
+            Some(last) => {
+                list.push(last);
+                Value::from(list)
+            }
+        };
         self.record.push(name.to_owned(), Target::Extra, value);
     }
 
@@ -299,25 +307,42 @@ fn is_language(code: &str) -> bool {
 }
 
 /// Texts that are there, each once, whatever their letter case.
-fn distinct(list: Vec<String>) -> Vec<String> {
-    let mut seen = HashSet::new();
-    list.into_iter().filter(|text| !text.is_empty() && seen.insert(text.to_lowercase())).collect()
+fn distinct(mut list: Vec<String>) -> Vec<String> {
+    list.retain(|text| !text.is_empty());
+    if list.len() > 1 {
+        let mut seen = HashSet::new();
+        list.retain(|text| seen.insert(text.to_lowercase()));
+    }
+    list
 }
 
 /// The subfields with these codes as one text, without the punctuation that stands between them in print.
 fn join(field: &MarcField<'_>, codes: &str) -> String {
-    without_punctuation(&field.texts(codes).map(field::line).collect::<Vec<_>>().join(" "))
+    let mut lines = field.texts(codes).map(field::line).filter(|line| !line.is_empty());
+    let mut joined = lines.next().unwrap_or_default();
+    for line in lines {
+        joined.push(' ');
+        joined.push_str(&line);
+    }
+    trimmed(joined)
 }
 
 /// Without ISBD's marks at the end, which belong to the part behind; but with the full stop of an abbreviation.
 fn without_punctuation(text: &str) -> String {
-    let text = field::line(text);
-    let text = text.trim_end_matches([' ', '/', ':', ';', ',', '=']);
-    let Some(start) = text.strip_suffix('.') else { return text.to_owned() };
-    let last: String = start.chars().rev().take_while(|c| c.is_alphanumeric()).collect();
+    trimmed(field::line(text))
+}
+
+/// [`without_punctuation`] of what is one line already.
+fn trimmed(mut line: String) -> String {
+    line.truncate(line.trim_end_matches([' ', '/', ':', ';', ',', '=']).len());
+    let Some(start) = line.strip_suffix('.') else { return line };
+    let last = start.rsplit(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
     let is_abbreviation = last.chars().count() < 4 && !last.chars().all(|c| c.is_ascii_digit());
     // "…": the whole point.
-    if is_abbreviation || start.ends_with('.') { text.to_owned() } else { start.trim_end().to_owned() }
+    if !is_abbreviation && !start.ends_with('.') {
+        line.truncate(start.trim_end().len());
+    }
+    line
 }
 
 /// A heading's name: without dates, fuller forms and roles.

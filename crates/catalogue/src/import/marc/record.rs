@@ -25,7 +25,7 @@ pub(in crate::import) struct Field<'r> {
 /// The code under which a control field has its text.
 pub(in crate::import) const CONTROL: char = '\0';
 
-impl Marc<'_> {
+impl<'r> Marc<'r> {
     /// The character at `position` of the leader; a space where there is none.
     pub(in crate::import) fn leader_at(&self, position: usize) -> char {
         self.leader.chars().nth(position).unwrap_or(' ')
@@ -33,13 +33,16 @@ impl Marc<'_> {
 
     /// The text of the first control field with this tag.
     pub(in crate::import) fn control(&self, tag: &str) -> Option<&str> {
-        let field = self.fields.iter().find(|field| field.tag == tag)?;
+        let field = self.tagged(tag).next()?;
         field.subfields.iter().find(|(code, _)| *code == CONTROL).map(|(_, text)| text.as_ref())
     }
 
     /// The fields with this tag.
-    pub(in crate::import) fn tagged<'m>(&'m self, tag: &'m str) -> impl Iterator<Item = &'m Field<'m>> {
-        self.fields.iter().filter(move |field| field.tag == tag)
+    pub(in crate::import) fn tagged<'m>(&'m self, tag: &str) -> impl Iterator<Item = &'m Field<'m>> + use<'m, 'r> {
+        // Three bytes each, so that no function needs to be called to compare them.
+        let bytes = |tag: &str| <[u8; 3]>::try_from(tag.as_bytes()).ok();
+        let wanted = bytes(tag);
+        self.fields.iter().filter(move |field| bytes(&field.tag) == wanted)
     }
 }
 
