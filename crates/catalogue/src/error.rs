@@ -318,6 +318,20 @@ pub enum Error {
         /// Why, and what to do.
         reason: String,
     },
+    /// An adopted table has changed its columns.
+    #[error(
+        "the columns of the table `{table}` in `{location}` are not those that were adopted, or it is gone; adopt it as \
+         it is now with `libellus adopt --sync --books {table}` (and --key and --column, if they were given before), or \
+         forget it with `libellus adopt --undo`; nothing was lost: what changed meanwhile waits"
+    )]
+    TableChanged {
+        /// The address.
+        location: String,
+        /// The table.
+        table: String,
+        /// What the database said.
+        source: DatabaseFault,
+    },
     /// What was adopted here is noted in another form than ours.
     #[error(
         "what was adopted in `{location}` is noted in a form that this libellus does not know; nothing was changed: \

@@ -386,6 +386,133 @@ fn undoing_waits_for_nobody_while_it_keeps_their_table_from_them() {
 }
 
 #[test]
+fn long_rows_come_in_small_batches_and_what_cannot_be_read_stays_as_it_was() {
+    let Some(server) = Server::start(server::POSTGRES) else { return };
+    let location = server.database("shop");
+    let size = "repeat('word ', 240000)";
+    server.sql(
+        "shop",
+        &format!(
+            "CREATE TABLE books (id int PRIMARY KEY, title text, author text, appendix text, shape jsonb); \
+             INSERT INTO books SELECT n, 'Title ' || n, NULL, {size}, '[1]' FROM generate_series(1, 20) n"
+        ),
+    );
+    let mapping = found(&location);
+    let adoption = Adoption::open(&location).expect("opens");
+    adoption.begin(&mapping, None).expect("begins");
+    adoption.follow().expect("follows");
+    // 1.2 MB each, and 8 MiB a batch.
+    let steps: Vec<u64> = copy(&adoption).iter().map(|step| step.rows).collect();
+    assert_eq!(steps, [7, 7, 6]);
+
+    let catalogue = catalogue(&location);
+    server.sql("shop", "UPDATE books SET author = 'Someone'; DELETE FROM books WHERE id IN (2, 19)");
+    let first = catalogue.take_changes(&Words).expect("takes changes");
+    assert_eq!((first.changes, first.written.updated, first.deleted), (7, 7, 0));
+    let rest = take_all(&catalogue);
+    assert_eq!((first.written.updated + rest.written.updated, first.deleted + rest.deleted), (18, 2));
+    assert_eq!(first.changes + rest.changes, 22);
+
+    // Deeper than a reader goes, and longer than a record may be; the third is no book, which is another matter.
+    server.sql(
+        "shop",
+        "UPDATE books SET title = 'New', shape = (repeat('[', 300) || repeat(']', 300))::jsonb WHERE id = 3; \
+         UPDATE books SET title = 'New', appendix = repeat('x', 17 << 20) WHERE id = 4; UPDATE books SET title = '' WHERE id = 5",
+    );
+    let reasons = |rejects: &[libellus_catalogue::import::Reject]| -> Vec<String> {
+        let mut reasons: Vec<String> =
+            rejects.iter().map(|reject| format!("{} {}", reject.id.as_deref().unwrap_or(""), reject.reason)).collect();
+        reasons.sort();
+        reasons
+    };
+    let taken = take_all(&catalogue);
+    assert_eq!((taken.rejected, taken.deleted, taken.written.updated), (3, 1, 0), "{taken:?}");
+    let said = reasons(&taken.rejects);
+    assert!(said[0].starts_with("3 a value of the row cannot be read: recursion limit"), "{said:?}");
+    assert_eq!(said[1], "4 the row is longer than 16 MiB");
+    assert!(said[2].contains("no title"), "{said:?}");
+    let titles = |id: &str| catalogue.book(id).expect("reads").map(|book| book.title);
+    assert_eq!((titles("3"), titles("4"), titles("5")), (Some("Title 3".into()), Some("Title 4".into()), None));
+
+    // The same for those who copy.
+    adoption.begin(&mapping, None).expect("begins anew");
+    let steps = copy(&adoption);
+    assert_eq!(steps.iter().map(|step| step.deleted).sum::<u64>(), 0);
+    let rejects: Vec<_> = steps.into_iter().flat_map(|step| step.rejects).collect();
+    assert_eq!(reasons(&rejects), said);
+    assert_eq!(titles("3"), Some("Title 3".into()));
+}
+
+#[test]
+fn a_table_whose_columns_have_changed_is_named_with_the_way_out() {
+    let Some(server) = Server::start(server::POSTGRES) else { return };
+    let location = server.database("shop");
+    server.sql("shop", &books_table(10));
+    let mapping = found(&location);
+    let adoption = followed(&location, &mapping);
+    let catalogue = catalogue(&location);
+    let tables = ForeignTables::open(&location).expect("opens");
+    for (change, back) in [
+        ("ALTER TABLE books RENAME description TO about", "ALTER TABLE books RENAME about TO description"),
+        ("ALTER TABLE books ALTER id TYPE text", "ALTER TABLE books ALTER id TYPE uuid USING id::uuid"),
+        ("ALTER TABLE books RENAME TO works", "ALTER TABLE works RENAME TO books"),
+    ] {
+        server.sql("shop", "UPDATE books SET author = author");
+        server.sql("shop", change);
+        let refusals = [
+            catalogue.take_changes(&Words).map(drop),
+            tables.sample(&mapping, 5).map(drop),
+            tables.count(&mapping).map(drop),
+        ];
+        // A table that is there under its name can be counted.
+        for refused in refusals.into_iter().take(if change.contains("works") { 3 } else { 1 }) {
+            let error = refused.expect_err(change);
+            assert!(matches!(error, Error::TableChanged { .. }), "{change}: {error:?}");
+            assert!(error.to_string().contains("`libellus adopt --sync --books public.books`"), "{error}");
+        }
+        server.sql("shop", back);
+        assert_eq!(take_all(&catalogue).changes, 10, "{change}: they waited");
+    }
+    // Adopted as it is now: the same table by the same key.
+    server.sql("shop", "ALTER TABLE books DROP description");
+    adoption.begin(&found(&location), None).expect("begins anew");
+    copy(&adoption);
+    assert!(sorted(&catalogue).iter().all(|book| book.description.is_none()));
+}
+
+#[test]
+fn keys_of_two_types_belong_together() {
+    let Some(server) = Server::start(server::POSTGRES) else { return };
+    for (name, of_books, of_vectors, key) in [
+        ("wider", "integer", "bigint", "n"),
+        ("narrower", "bigint", "smallint", "n"),
+        ("texts", "text", "varchar(40)", "'key ' || n"),
+        ("lax", "uuid", "text", "md5(n::text)::uuid"),
+        ("strict", "text", "uuid", "md5(n::text)::uuid"),
+    ] {
+        let location = server.database(name);
+        server.sql(
+            name,
+            &format!(
+                "CREATE TABLE books (id {of_books} PRIMARY KEY, title text, author text); \
+                 CREATE TABLE book_embeddings (book_id {of_vectors}, embedding real[]); \
+                 INSERT INTO books SELECT {key}, 'Title ' || n FROM generate_series(1, 9) n; \
+                 INSERT INTO book_embeddings SELECT {key}, '{{0,1}}' FROM generate_series(1, 5) n"
+            ),
+        );
+        if name == "narrower" {
+            // No smallint is as large.
+            server.sql(name, "INSERT INTO books VALUES (9999999999, 'Far away')");
+        }
+        let (mapping, tables) = (found(&location), ForeignTables::open(&location).expect("opens"));
+        let counts = tables.count(&mapping).expect("counts");
+        assert_eq!((counts.embeddings, counts.embeddings_without_book), (5, 0), "{name}");
+        let sample = tables.sample(&mapping, 50).expect("reads");
+        assert!(sample.len() == 5 && sample.iter().all(|row| row.vector(2) == Ok(vec![0.0, 1.0])), "{name}");
+    }
+}
+
+#[test]
 fn whatever_happens_to_the_table_happens_to_the_copies() {
     let Some(server) = Server::start(server::POSTGRES) else { return };
     for (name, table) in [

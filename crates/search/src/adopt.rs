@@ -7,15 +7,13 @@
 
 use crate::EncoderCutter;
 use libellus_catalogue::adopt::{
-    Agreement, MEASURED_LEAST, MEASURED_MEAN, MEASURED_SAMPLE, SourceRow, Template, VectorFault,
+    Agreement, MEASURED_LEAST, MEASURED_MEAN, MEASURED_SAMPLE, OWN_TEXT, SourceRow, Template, VectorFault,
+    is_embedded_text,
 };
 use libellus_catalogue::{Passage, cut_passages};
 use libellus_encoder::Encoder;
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
-
-/// The name of libellus' own text, where a template's would stand.
-pub const OWN_TEXT: &str = "libellus";
 
 /// Books that every template is tried on.
 const TRIED: usize = 16;
@@ -163,7 +161,10 @@ pub fn compare(
         let unusable: u64 = comparison.faults.values().sum();
         let of = stored.saturating_sub(unusable).max(comparison.compared);
         comparison.agreement = Some(agreement(encoder, *best, &distribution, of));
-        comparison.same_text = compared.iter().filter(|book| is_same_text(*best, book)).count() as u64;
+        let is_same_text = |book: &Sampled<'_>| {
+            is_embedded_text(*best, book.passages.iter().map(|passage| &passage.embedding_text), book.row)
+        };
+        comparison.same_text = compared.iter().filter(|book| is_same_text(book)).count() as u64;
         comparison.cosines = Some(distribution);
     }
     comparison
@@ -233,11 +234,6 @@ fn embedded_text(text: Option<&Template>, book: &Sampled<'_>) -> String {
         Some(template) => template.text(book.row),
         None => book.passages.first().map(|passage| passage.embedding_text.clone()).unwrap_or_default(),
     }
-}
-
-fn is_same_text(text: Option<&Template>, book: &Sampled<'_>) -> bool {
-    let [passage] = &book.passages[..] else { return false };
-    text.is_none_or(|template| template.is_text_of(&passage.embedding_text, book.row))
 }
 
 fn cosine(lhs: &[f32], rhs: &[f32]) -> f64 {

@@ -2,6 +2,7 @@
 //!
 //! A pure function of what the database says about its tables, so that every odd case has a test without a server.
 
+use super::Template;
 use crate::Error;
 use crate::import::{ColumnUse, no_title};
 use serde::{Deserialize, Serialize};
@@ -152,6 +153,34 @@ impl Mapping {
         columns.filter(|(_, used)| !used.is_left_out())
     }
 
+    /// Whether rows have a value of this name: a field of a book, or a column.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.used_columns().any(|(column, used)| column == name || used.is_called(name))
+    }
+
+    /// Makes sure that rows have what a template names: of a name that is mistyped every text would lack the value.
+    ///
+    /// # Errors
+    /// [`Error::Unadoptable`] with the name, and those that there are.
+    pub fn check_template(&self, template: &Template) -> Result<(), Error> {
+        let Some(unknown) = template.names().find(|name| !self.has(name)) else { return Ok(()) };
+        let columns = self.used_columns().map(|(column, _)| column);
+        let fields = self.used_columns().map(|(_, used)| used.name()).filter(|name| self.has(name));
+        let mut names: Vec<&str> = fields.chain(columns).collect();
+        names.sort_unstable();
+        names.dedup();
+        Err(Error::Unadoptable {
+            table: self.books.to_string(),
+            reason: format!(
+                "`{{{unknown}}}` in the text `{}` is neither a field that its columns become nor one of its columns; \
+                 there are {}",
+                template.source(),
+                names.join(", ")
+            ),
+        })
+    }
+
     /// Makes sure that the database tells us of changes in the table.
     ///
     /// # Errors
@@ -210,6 +239,19 @@ impl Table {
         })
     }
 
+    /// Makes sure that this role may read it; `else_what` says what can be done without.
+    fn check_readable(&self, else_what: &str) -> Result<(), Error> {
+        if self.is_readable {
+            return Ok(());
+        }
+        Err(self.unadoptable(format!(
+            "this role may not read it; let its owner run `GRANT USAGE ON SCHEMA {} TO …` and `GRANT SELECT ON {} TO …`\
+             {else_what}",
+            shown(&self.name.schema),
+            self.name
+        )))
+    }
+
     fn unadoptable(&self, reason: String) -> Error {
         Error::Unadoptable { table: self.name.to_string(), reason }
     }
@@ -234,13 +276,7 @@ const NOT_SHOWN: &[&str] = &["sparsevec", "tsvector", "bytea", "bit", "bit varyi
 /// Finds the tables and guesses what their columns are, except where it was said.
 pub(crate) fn map(location: &str, tables: &[Table], wishes: &Wishes) -> Result<Mapping, Error> {
     let books = books_table(location, tables, wishes)?;
-    if !books.is_readable {
-        return Err(books.unadoptable(format!(
-            "this role may not read it; let its owner run `GRANT USAGE ON SCHEMA {} TO …` and `GRANT SELECT ON {} TO …`",
-            shown(&books.name.schema),
-            books.name
-        )));
-    }
+    books.check_readable("")?;
     let key = key_column(books, wishes)?;
     let embeddings = embeddings(location, tables, wishes, books, key)?;
     Ok(Mapping {
@@ -416,6 +452,7 @@ fn embeddings(
         Some("none") => return Ok(None),
         Some(typed) => {
             let table = named(location, tables, typed, "--embeddings")?;
+            table.check_readable(WITHOUT_VECTORS)?;
             let reason = "it has no column of vectors, or none that names the book; \
                           name them with --vector and --embeddings-key";
             return at(table)?.map(Some).ok_or_else(|| table.unadoptable(reason.to_owned()));
@@ -427,15 +464,21 @@ fn embeddings(
         return Err(books.unadoptable(reason.to_owned()));
     }
     let mut candidates = Vec::new();
-    for table in tables.iter().filter(|table| table.is_readable) {
+    for table in tables {
         if let Some(found) = at(table)? {
             candidates.push((table, found));
         }
     }
+    let is_called_so = |table: &Table| table.name.name == BOOK_EMBEDDINGS;
     let refers =
         |table: &Table| table.name == books.name || table.references.iter().any(|(_, to, _)| *to == books.name);
-    let tests: [&dyn Fn(&Table) -> bool; 3] =
-        [&|table| table.name.name == "book_embeddings", &refers, &|table| table.kind.can_be_followed()];
+    // What may not be read is not passed over where it is plainly meant: the vectors would seem not to be there.
+    if candidates.iter().any(|(table, _)| table.is_readable) {
+        candidates.retain(|(table, _)| table.is_readable);
+    } else {
+        candidates.retain(|(table, _)| is_called_so(table) || refers(table));
+    }
+    let tests: [&dyn Fn(&Table) -> bool; 3] = [&is_called_so, &refers, &|table| table.kind.can_be_followed()];
     for test in tests {
         if candidates.iter().any(|(table, _)| test(table)) {
             candidates.retain(|(table, _)| test(table));
@@ -445,8 +488,15 @@ fn embeddings(
         let tables: Vec<&Table> = candidates.iter().map(|(table, _)| *table).collect();
         return Err(several(location, &tables, "--embeddings"));
     }
-    Ok(candidates.pop().map(|(_, found)| found))
+    let Some((table, found)) = candidates.pop() else { return Ok(None) };
+    table.check_readable(WITHOUT_VECTORS)?;
+    Ok(Some(found))
 }
+
+/// What the table of vectors is called where the replaced backend made it.
+const BOOK_EMBEDDINGS: &str = "book_embeddings";
+/// What can be done about a table of vectors that may not be read.
+const WITHOUT_VECTORS: &str = ", or leave its vectors out with `--embeddings none`";
 
 /// By its type alone, or by type and name.
 fn may_hold_vectors(column: &Column) -> bool {
@@ -472,8 +522,11 @@ fn book_column<'t>(table: &'t Table, books: &Table, key: &Column) -> Option<&'t 
     let plain = |name: &str| name.to_lowercase().replace(['_', '-', ' '], "");
     let books_name = plain(&books.name.name);
     let singular = books_name.strip_suffix('s').unwrap_or(&books_name);
-    let names =
-        ["bookid".to_owned(), format!("{singular}id"), format!("{books_name}id"), "book".to_owned(), "id".to_owned()];
+    let mut names = vec!["bookid".to_owned(), format!("{singular}id"), format!("{books_name}id"), "book".to_owned()];
+    if table.name.name == BOOK_EMBEDDINGS {
+        // In any other table it is that table's own.
+        names.push("id".to_owned());
+    }
     names.iter().find_map(|name| table.columns.iter().find(|column| plain(&column.name) == *name))
 }
 
@@ -583,6 +636,70 @@ mod tests {
             MappedColumn { column: "name".into(), kind: "text".into(), field: "title".into(), rank: 0 }
         );
         assert!(refusal(&[], &Wishes::default()).contains("none that this role can see"));
+    }
+
+    #[test]
+    fn a_table_of_vectors_that_may_not_be_read_is_named() {
+        let vectors = |name: &str| {
+            let mut table = table(name, &[("id", "bigint"), ("book_id", "uuid"), ("embedding", "vector")], &["id"]);
+            table.is_readable = false;
+            table
+        };
+        let mut referring = vectors("their_vectors");
+        referring.references.push(("book_id".to_owned(), books("books").name, "id".to_owned()));
+        for table in [vectors("book_embeddings"), referring] {
+            let message = refusal(&[books("books"), table.clone()], &Wishes::default());
+            let grant = format!("GRANT SELECT ON public.{} TO", table.name.name);
+            assert!(message.contains(&grant) && message.contains("--embeddings none"), "{message}");
+            let wishes = Wishes { embeddings: Some("none".to_owned()), ..Wishes::default() };
+            assert_eq!(map("", &[books("books"), table], &wishes).expect("found").embeddings, None);
+        }
+        // Nobody said that these are of the books; and one that may be read goes first.
+        let other = vectors("other");
+        assert_eq!(map("", &[books("books"), other.clone()], &Wishes::default()).expect("found").embeddings, None);
+        let wishes = Wishes { embeddings: Some("other".to_owned()), ..Wishes::default() };
+        assert!(refusal(&[books("books"), other], &wishes).contains("GRANT SELECT ON public.other TO"));
+        let readable = Table { is_readable: true, ..vectors("readable") };
+        let found = map("", &[books("books"), vectors("book_embeddings"), readable], &Wishes::default());
+        assert_eq!(found.expect("found").embeddings.expect("vectors").table.name, "readable");
+    }
+
+    #[test]
+    fn an_id_is_the_books_only_where_nothing_else_can_be() {
+        let columns = [("id", "uuid"), ("embedding", "vector")];
+        let found = |name: &str| map("", &[books("books"), table(name, &columns, &["id"])], &Wishes::default());
+        assert_eq!(found("book_embeddings").expect("found").embeddings.expect("vectors").key, "id");
+        assert_eq!(found("pictures").expect("found").embeddings, None);
+    }
+
+    #[test]
+    fn templates_name_what_rows_have() {
+        let mut table = books("books");
+        for name in ["Genre", "private_notes"] {
+            table.columns.push(Column { name: name.into(), kind: "text".into(), cast: "text".into() });
+        }
+        let mapping = map("", &[table], &Wishes::default()).expect("found");
+        for (name, expected) in [
+            ("title", true),
+            ("authors", true),
+            ("author", true),
+            ("subjects", true),
+            ("tags", true),
+            ("Genre", true),
+            ("stock", true),
+            ("titel", false),
+            ("extra", false),
+            ("none", false),
+            ("private_notes", false),
+            ("publisher", false),
+        ] {
+            assert_eq!(mapping.has(name), expected, "{name}");
+            let template = Template::parse(&format!("{{title}}: {{{name}}}")).expect("a template");
+            assert_eq!(mapping.check_template(&template).is_ok(), expected, "{name}");
+        }
+        let message = mapping.check_template(&Template::parse("{titel}").expect("a template")).expect_err("mistyped");
+        let message = message.to_string();
+        assert!(message.contains("`{titel}`") && message.contains("Genre, author, authors, description,"), "{message}");
     }
 
     #[test]

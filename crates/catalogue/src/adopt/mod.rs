@@ -25,7 +25,7 @@ pub use {
     crate::store::{Adopted, Adoption, CopyStep, Counts, Following, ForeignTables, Undone},
     mapping::{MappedColumn, Mapping, StoredVectors, TableKind, TableName, Wishes},
     source_row::{SourceRow, VectorFault},
-    template::Template,
+    template::{OWN_TEXT, Template, is_embedded_text},
 };
 
 #[cfg(feature = "postgres")]

@@ -10,7 +10,8 @@ use serde_json::{Map, Value};
 pub struct SourceRow {
     /// The book's id.
     pub key: String,
-    values: Vec<(String, ColumnUse, Value)>,
+    /// Its values, or why they cannot be read.
+    values: Result<Vec<(String, ColumnUse, Value)>, String>,
     /// What is stored as its vector, in one of the notations of vectors, or why there is none.
     stored: Result<String, VectorFault>,
 }
@@ -59,7 +60,17 @@ impl SourceRow {
         let mut values = values;
         let columns = mapping.used_columns();
         let values = columns.filter_map(|(name, used)| Some((name.to_owned(), used, values.remove(name)?))).collect();
-        Self { key, values, stored: Err(VectorFault::Missing) }
+        Self { key, values: Ok(values), stored: Err(VectorFault::Missing) }
+    }
+
+    /// A row of whose values nothing is known.
+    pub(crate) fn unreadable(key: String, reason: String) -> Self {
+        Self { key, values: Err(reason), stored: Err(VectorFault::Missing) }
+    }
+
+    /// Whether its values are known.
+    pub(crate) fn is_readable(&self) -> bool {
+        self.values.is_ok()
     }
 
     pub(crate) fn set_stored(&mut self, stored: Result<String, VectorFault>) {
@@ -71,19 +82,19 @@ impl SourceRow {
     /// # Errors
     /// Why it cannot become one.
     pub fn book(&self) -> Result<(Book, Vec<Oddity>), Reject> {
-        import::book_of_row(Place::Keyed {}, &self.key, self.values.iter().cloned())
+        let (place, id) = (Place::Keyed {}, Some(self.key.clone()));
+        let unread = |reason: &String| Reject { place, id, field: None, reason: reason.clone() };
+        import::book_of_row(place, &self.key, self.values.as_ref().map_err(unread)?.iter().cloned())
     }
 
     /// The raw text of a field or a column, if there is any: what another program would have read there.
     pub(crate) fn text(&self, name: &str) -> Option<String> {
-        let of_field = |(_, used, _): &&(String, ColumnUse, Value)| match used.name() {
-            "tags" => name == "subjects",
-            field => field == name,
-        };
-        let mut found: Vec<&(String, ColumnUse, Value)> = self.values.iter().filter(of_field).collect();
+        let values = self.values.as_ref().ok()?;
+        let mut found: Vec<&(String, ColumnUse, Value)> =
+            values.iter().filter(|(_, used, _)| used.is_called(name)).collect();
         // The best column of a field; lists may be in several.
         found.sort_by_key(|(_, used, _)| used.rank());
-        let found = found.first().copied().or_else(|| self.values.iter().find(|(column, ..)| column == name));
+        let found = found.first().copied().or_else(|| values.iter().find(|(column, ..)| column == name));
         let text = raw_text(&found?.2);
         (!text.trim().is_empty()).then(|| text.trim().to_owned())
     }
@@ -114,7 +125,7 @@ impl SourceRow {
             let used = ColumnUse::named(&name).expect("a field");
             (name, used, value)
         });
-        Self { key: "1".to_owned(), values: values.collect(), stored: Err(VectorFault::Missing) }
+        Self { key: "1".to_owned(), values: Ok(values.collect()), stored: Err(VectorFault::Missing) }
     }
 }
 

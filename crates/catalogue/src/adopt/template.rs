@@ -92,10 +92,24 @@ impl Template {
     }
 
     /// Whether this text is that of a row, to a model for which white space is but a border.
-    #[must_use]
-    pub fn is_text_of(&self, text: &str, row: &SourceRow) -> bool {
+    fn is_text_of(&self, text: &str, row: &SourceRow) -> bool {
         one_spaced(text) == self.text(row)
     }
+}
+
+/// The name of libellus' own text, where a template's source would stand.
+pub const OWN_TEXT: &str = "libellus";
+
+/// Whether what another program embedded of a row, a template's text or with `None` libellus' own, is the very text that
+/// libellus embeds of its book: `passages` are the texts of those, and a book of several has no such text.
+pub fn is_embedded_text(
+    template: Option<&Template>,
+    passages: impl IntoIterator<Item = impl AsRef<str>>,
+    row: &SourceRow,
+) -> bool {
+    let mut passages = passages.into_iter();
+    let (Some(only), None) = (passages.next(), passages.next()) else { return false };
+    template.is_none_or(|template| template.is_text_of(only.as_ref(), row))
 }
 
 fn one_spaced(text: &str) -> String {

@@ -231,9 +231,9 @@ const PREVIEW: usize = 5;
 /// Records in a batch: one transaction.
 const BATCH_RECORDS: usize = 1000;
 /// Text in a batch, in bytes; ends it early where records are long, so that memory stays bounded.
-const BATCH_BYTES: usize = 8 * 1024 * 1024;
+pub(crate) const BATCH_BYTES: usize = 8 * 1024 * 1024;
 /// The longest record that is read, in bytes. A longer one is a quotation mark that never closes, or not a book.
-const MAX_RECORD_BYTES: usize = 16 * 1024 * 1024;
+pub(crate) const MAX_RECORD_BYTES: usize = 16 * 1024 * 1024;
 
 /// One step of reading a file.
 enum Step {

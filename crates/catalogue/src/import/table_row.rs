@@ -83,6 +83,15 @@ impl ColumnUse {
         FIELDS.into_iter().skip(1).map(Field::as_str).chain([TAGS, MORE_AUTHORS, EXTRA, NONE])
     }
 
+    /// Whether this name means the field: tags are subjects, too, and what is kept as it is has its own names only.
+    pub(crate) fn is_called(self, name: &str) -> bool {
+        match self.name() {
+            EXTRA | NONE => false,
+            TAGS => [TAGS, Field::Subjects.as_str()].contains(&name),
+            field => field == name,
+        }
+    }
+
     /// Of several columns of one use the one with the lowest rank wins.
     pub(crate) fn rank(self) -> u8 {
         if let Target::Field { rank, .. } = self.0 { rank } else { 0 }

@@ -13,12 +13,13 @@ use crate::progress;
 use crate::rejects::{self, ADOPTED, RejectsFile};
 use crate::threads::ThreadsArgs;
 use libellus_catalogue::adopt::{
-    Adopted, Adoption, ChangesTaken, Counts, Following, ForeignTables, Mapping, Template, Undone, VectorFault, Wishes,
+    Adopted, Adoption, ChangesTaken, Counts, Following, ForeignTables, Mapping, OWN_TEXT, Template, Undone,
+    VectorFault, Wishes,
 };
 use libellus_catalogue::import::{Place, Reject};
 use libellus_catalogue::{Access, Catalogue, Location, WriteOutcome};
 use libellus_encoder::Encoder;
-use libellus_search::adopt::{Comparison, OWN_TEXT, compare};
+use libellus_search::adopt::{Comparison, compare};
 use libellus_search::{EncoderCutter, Library};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -251,11 +252,12 @@ fn look(args: &Args, tables: &ForeignTables, adopted: Option<Adopted>, encoder: 
         Some(adopted) if args.has_no_wishes() => adopted.mapping.clone(),
         _ => tables.find(&args.wishes())?,
     };
+    if let Some(text) = &args.text {
+        mapping.check_template(text)?;
+    }
     let counts = tables.count(&mapping)?;
     let rows = tables.sample(&mapping, args.sample as usize)?;
-    let has = |name: &str| {
-        mapping.columns.iter().any(|column| column.field == name || (column.field == "tags" && name == "subjects"))
-    };
+    let has = |name: &str| mapping.has(name);
     let stored = counts.books.saturating_sub(counts.books_without_embedding);
     let threads = args.threads.count();
     let comparison = (!rows.is_empty()).then(|| compare(encoder, &rows, stored, args.text.as_ref(), has, threads));

@@ -391,6 +391,7 @@ fn rows_that_are_no_books_go_into_a_file() {
     sandbox.run(&["adopt", "--copy", "--sync", "--db", &url]).expect_error(2, &["cannot be used with"]);
     sandbox.run(&["adopt", "--yes", "--db", &url]).expect_error(2, &["--undo"]);
     sandbox.run(&["adopt", "--text", "title", "--db", &url]).expect_error(2, &["in braces"]);
+    sandbox.run(&["adopt", "--text", "{titel}", "--db", &url]).expect_error(2, &["`{titel}`", "there are author, "]);
     sandbox.run(&["adopt", "--column", "title", "--db", &url]).expect_error(2, &["FIELD=COLUMN"]);
 }
 
@@ -514,4 +515,28 @@ fn books_are_cut_for_the_model_that_is_searched() {
     );
     sandbox.run(&["adopt", "--sync", "--model", &tiny, "--db", &db]).expect_code(0);
     assert_eq!(waiting(), "0");
+}
+
+#[test]
+fn a_watching_worker_embeds_what_it_can_before_it_says_that_the_table_has_changed() {
+    let Some(server) = Server::start(server::POSTGRES) else { return };
+    let sandbox = Sandbox::new();
+    let db = url(&server, "postgres");
+    server.sql("postgres", &numbered_table(5));
+    sandbox.run(&["adopt", "--sync", "--db", &db]).expect_code(0);
+    sandbox.run(&["backfill", "--db", &db]).expect_code(0);
+    let mut watching = sandbox.command(&["backfill", "--watch", "--db", &db]);
+    let watching = watching.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    // A passage to embed, and a change that cannot be dealt with, at once.
+    server.sql(
+        "postgres",
+        "BEGIN; ALTER TABLE books RENAME author TO writer; UPDATE books SET writer = 'Someone' WHERE id = 1; \
+         DELETE FROM libellus.embeddings; COMMIT",
+    );
+    let finished = Finished::from(watching.wait_with_output().expect("it ends"));
+    let finished = finished.expect_error(1, &["`public.books`", "libellus adopt --sync --books public.books"]);
+    assert_eq!(server.sql("postgres", "SELECT count(*) FROM libellus.embeddings"), "5", "{finished:#?}");
+    sandbox.run(&["adopt", "--sync", "--books", "public.books", "--db", &db]).expect_code(0);
+    sandbox.run(&["backfill", "--db", &db]).expect_code(0);
+    assert_eq!(server.sql("postgres", "SELECT count(*) FROM libellus.changes"), "0");
 }

@@ -54,6 +54,8 @@ pub(super) enum Kind {
     Undone,
     /// The server's disk is full.
     DiskFull,
+    /// A table or column that a statement names is not there, or has a type that it cannot be compared by.
+    NotThere,
     /// Anything else.
     Other,
 }
@@ -84,6 +86,7 @@ impl Kind {
             SqlState::LOCK_NOT_AVAILABLE => Kind::Locked,
             SqlState::T_R_SERIALIZATION_FAILURE | SqlState::T_R_DEADLOCK_DETECTED => Kind::Undone,
             SqlState::DISK_FULL => Kind::DiskFull,
+            SqlState::UNDEFINED_COLUMN | SqlState::UNDEFINED_TABLE | SqlState::UNDEFINED_FUNCTION => Kind::NotThere,
             SqlState::ADMIN_SHUTDOWN
             | SqlState::CRASH_SHUTDOWN
             | SqlState::CANNOT_CONNECT_NOW
@@ -146,6 +149,6 @@ pub(super) fn named(address: &PostgresAddress, action: &'static str, failure: Fa
         Kind::ReadOnly => Error::ServerReadOnly { location, reason: source.to_string() },
         Kind::Locked => Error::Locked { location, action, source },
         Kind::DiskFull => Error::DiskFull { location, source },
-        Kind::Undone | Kind::Other => Error::Database { location, action, source },
+        Kind::Undone | Kind::NotThere | Kind::Other => Error::Database { location, action, source },
     }
 }

@@ -8,7 +8,7 @@ use super::super::pool::{Answer, Parameter, WALK_TIMEOUT};
 use super::super::schema::HAS_COPIES;
 use super::super::{Changed, books, embeddings, raising_revision};
 use super::{Adoption, Lock, Noted, adopted, following, json, known, rows};
-use crate::adopt::{Agreement, Mapping, SourceRow, Template, VectorFault, quoted};
+use crate::adopt::{Agreement, Mapping, OWN_TEXT, SourceRow, Template, VectorFault, is_embedded_text, quoted};
 use crate::import::{Place, Reject};
 use crate::store::row::CutBook;
 use crate::store::{NewEmbedding, WriteOutcome};
@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, HashMap};
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
-/// Rows in a batch: one transaction.
+/// Rows in a batch, which is one transaction; fewer where they are long.
 const BATCH: usize = 500;
 
 /// What a batch did.
@@ -50,6 +50,10 @@ pub(super) struct Taken {
     pub rows: Vec<SourceRow>,
     pub rejects: Vec<Reject>,
     pub warnings: Vec<Reject>,
+    /// The keys of rows that cannot be books.
+    pub no_books: Vec<String>,
+    /// The keys of rows that may be books, and cannot be read: what they were before stays.
+    pub unread: Vec<String>,
 }
 
 /// Makes books of rows, and cuts them.
@@ -67,7 +71,11 @@ pub(super) fn take(found: Vec<SourceRow>, cutter: &dyn PassageCutter) -> Taken {
                 taken.books.push(book);
                 taken.rows.push(row);
             }
-            Err(rejected) => taken.rejects.push(rejected),
+            Err(rejected) => {
+                taken.rejects.push(rejected);
+                let keys = if row.is_readable() { &mut taken.no_books } else { &mut taken.unread };
+                keys.push(row.key);
+            }
         }
     }
     taken
@@ -183,12 +191,13 @@ impl Adoption {
         agreement: Option<&Agreement>,
         dim: usize,
     ) -> Result<CopyStep, Error> {
-        let template = agreement.filter(|agreement| agreement.is_safe());
-        let keep = template.map(|agreement| Keep {
-            agreement,
-            template: Template::parse(&agreement.template),
-            dim,
-            vector_type: &self.store.vector_type,
+        let keep = agreement.filter(|agreement| agreement.is_safe()).and_then(|agreement| {
+            let template = match agreement.template.as_str() {
+                OWN_TEXT => None,
+                // Of a text that is not known nothing can be kept.
+                source => Some(Template::parse(source)?),
+            };
+            Some(Keep { agreement, template, dim, vector_type: &self.store.vector_type })
         });
         self.store.check_writable()?;
         // For the error: what is copied is read in the transaction that copies it.
@@ -226,16 +235,16 @@ async fn copy_batch(
     keep: Option<&Keep<'_>>,
 ) -> Answer<(CopyStep, Changed)> {
     let Noted { mapping, copied_to: after, .. } = noted;
-    let mut found = rows::page(client, mapping, after.as_deref(), BATCH).await?;
+    let (mut found, is_last) = rows::page(client, mapping, after.as_deref(), BATCH).await?;
     if keep.is_some() && !found.is_empty() {
         rows::add_vectors(client, mapping, &mut found).await?;
     }
-    let mut step = CopyStep { rows: found.len() as u64, is_last: found.len() < BATCH, ..CopyStep::default() };
+    let mut step = CopyStep { rows: found.len() as u64, is_last, ..CopyStep::default() };
     let last = found.last().map(|row| row.key.clone()).or_else(|| after.clone());
-    let Taken { books, rows, rejects, warnings } = take(found, cutter);
+    let Taken { books, rows, rejects, warnings, no_books, .. } = take(found, cutter);
     let (written, changed) = put(client, &books).await?;
-    let unusable: Vec<&str> = rejects.iter().filter_map(|reject| reject.id.as_deref()).collect();
-    step.deleted = delete(client, &unusable).await?;
+    let no_books: Vec<&str> = no_books.iter().map(String::as_str).collect();
+    step.deleted = delete(client, &no_books).await?;
     if let Some(keep) = keep {
         keep_vectors(client, keep, &books, &rows, &mut step).await?;
     }
@@ -259,7 +268,9 @@ async fn keep_vectors(
     let mut vectors: HashMap<&str, Vec<f32>> = HashMap::new();
     for (book, row) in books.iter().zip(rows) {
         let vector = row.vector(keep.dim).and_then(|vector| {
-            if is_embedded_text(keep, book, row) { Ok(vector) } else { Err(VectorFault::OtherText) }
+            let ours = book.passages.iter().map(|passage| format!("{}{}", passage.context, passage.text));
+            let is_same = is_embedded_text(keep.template.as_ref(), ours, row);
+            if is_same { Ok(vector) } else { Err(VectorFault::OtherText) }
         });
         match vector {
             Ok(vector) => drop(vectors.insert(&row.key, vector)),
@@ -286,10 +297,4 @@ async fn keep_vectors(
         step.kept = stored;
     }
     Ok(())
-}
-
-fn is_embedded_text(keep: &Keep<'_>, book: &CutBook, row: &SourceRow) -> bool {
-    let [passage] = &book.passages[..] else { return false };
-    let ours = format!("{}{}", passage.context, passage.text);
-    keep.template.as_ref().is_none_or(|template| template.is_text_of(&ours, row))
 }

@@ -21,7 +21,7 @@ use std::time::Duration;
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
-/// Changes taken in one transaction.
+/// Changes taken in one transaction; fewer where rows are long.
 const BATCH: i64 = 500;
 
 /// How long adding or removing triggers waits for the other program's transactions, which wait behind it meanwhile.
@@ -76,7 +76,7 @@ impl Adoption {
         self.following()
     }
 
-    /// Deals with the changes that wait, in one transaction; returns an empty account if there are none.
+    /// Deals with a batch of the changes that wait, in one transaction; returns an empty account if there are none.
     ///
     /// # Errors
     /// As [`crate::Catalogue::take_changes`].
@@ -213,28 +213,33 @@ async fn take_batch(
     let parameters: &[Parameter<'_>] = &[(&BATCH, Type::INT8)];
     let sql = "SELECT change_id, key FROM libellus.changes ORDER BY change_id LIMIT $1 FOR UPDATE SKIP LOCKED";
     let found = client.query_typed(sql, parameters).await?;
-    let mut changes: Vec<i64> = Vec::with_capacity(found.len());
-    let mut keys: BTreeSet<Option<&str>> = BTreeSet::new();
+    let mut changes: Vec<(i64, Option<&str>)> = Vec::with_capacity(found.len());
     for row in &found {
-        changes.push(row.try_get(0)?);
-        keys.insert(row.try_get(1)?);
+        changes.push((row.try_get(0)?, row.try_get(1)?));
     }
-    let mut taken = ChangesTaken { changes: changes.len() as u64, ..ChangesTaken::default() };
+    let mut taken = ChangesTaken::default();
     let mut changed = Changed::No;
     if let Some(mapping) = mapping {
-        if keys.remove(&None) {
+        if changes.iter().any(|(_, key)| key.is_none()) {
             taken.deleted = prune(client, mapping).await?;
         }
-        let keys: Vec<&str> = keys.into_iter().flatten().collect();
+        let keys: BTreeSet<&str> = changes.iter().filter_map(|(_, key)| *key).collect();
+        let keys: Vec<&str> = keys.into_iter().collect();
         // After the revision's row was locked: see `copying.rs`.
-        let Taken { books, rejects, .. } = take(rows::with_keys(client, mapping, &keys).await?, cutter);
+        let (found, sought) = rows::with_keys(client, mapping, &keys).await?;
+        let Taken { books, rejects, unread, .. } = take(found, cutter);
         (taken.written, changed) = put(client, &books).await?;
-        let is_there: BTreeSet<&str> = books.iter().map(|book| book.book.id.as_str()).collect();
-        let gone: Vec<&str> = keys.iter().copied().filter(|key| !is_there.contains(key)).collect();
+        let there = books.iter().map(|book| &book.book.id).chain(&unread).map(String::as_str);
+        let is_there: BTreeSet<&str> = there.collect();
+        let gone: Vec<&str> = sought.difference(&is_there).copied().collect();
         taken.deleted += delete(client, &gone).await?;
         taken.rejected = rejects.len() as u64;
         taken.rejects = rejects;
+        // The others wait for the next batch.
+        changes.retain(|(_, key)| key.is_none_or(|key| sought.contains(key)));
     }
+    taken.changes = changes.len() as u64;
+    let changes: Vec<i64> = changes.into_iter().map(|(change, _)| change).collect();
     let parameters: &[Parameter<'_>] = &[(&changes, Type::INT8_ARRAY)];
     client.execute_typed("DELETE FROM libellus.changes WHERE change_id = ANY($1)", parameters).await?;
     let has_changed = changed == Changed::Yes || taken.deleted > 0;

@@ -19,7 +19,7 @@ pub use following::Following;
 pub(in crate::store) use following::take_changes;
 pub use undoing::Undone;
 
-use super::failure::{Failure, named};
+use super::failure::{Failure, Kind, named};
 use super::pool::{Answer, Parameter, Pool};
 use super::{PostgresAddress, PostgresStore};
 use crate::adopt::{self, Mapping, SourceRow, StoredPrecision, Table, TableName, Wishes, quoted};
@@ -192,8 +192,9 @@ fn address(location: &Location) -> Result<&PostgresAddress, Error> {
     }
 }
 
-/// A right that is missing on the other program's table has its own cure.
+/// A right that is missing on the other program's table has its own cure, and so has a column that is gone.
 fn named_for(address: &PostgresAddress, table: Option<&TableName>, action: &'static str, failure: Failure) -> Error {
+    let is_not_there = Kind::of(&failure) == Kind::NotThere;
     match (named(address, action, failure), table) {
         (Error::MissingRights { location, action, source, .. }, Some(table)) => {
             let role = quoted(address.user());
@@ -203,6 +204,9 @@ fn named_for(address: &PostgresAddress, table: Option<&TableName>, action: &'sta
                 table.sql()
             );
             Error::MissingRights { location, action, grant, source }
+        }
+        (Error::Database { location, source, .. }, Some(table)) if is_not_there => {
+            Error::TableChanged { location, table: table.to_string(), source }
         }
         (error, _) => error,
     }

@@ -6,8 +6,10 @@
 use super::super::pool::{Answer, Parameter};
 use super::Counts;
 use crate::adopt::{Mapping, SourceRow, StoredVectors, TableKind, VectorFault, quoted};
-use std::collections::HashMap;
-use std::fmt::Write as _;
+use crate::import::{BATCH_BYTES, MAX_RECORD_BYTES};
+use futures_util::StreamExt;
+use std::collections::{BTreeSet, HashMap};
+use std::pin::pin;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row};
 
@@ -19,48 +21,109 @@ const WHOLE_SAMPLE: f32 = 50_000.0;
 /// So many rows are then looked at.
 const DRAWN: f32 = 5_000.0;
 
-/// What is selected of each row; `t` is the table.
+/// So many rows are asked for at once: those that are not read any more, once there is [enough](Page::is_full), have been
+/// sent in vain.
+const ASKED: usize = 100;
+
+/// What is selected of each row; `t` is the table. A row that is too long is not sent at all.
 fn row_columns(mapping: &Mapping) -> String {
     let columns: Vec<String> = mapping.used_columns().map(|(name, _)| format!("t.{}", quoted(name))).collect();
+    // The offset keeps the server from making the JSON twice.
     format!(
-        "t.{}::text, (SELECT pg_catalog.row_to_json(r)::text FROM (SELECT {}) AS r)",
+        "t.{}::text, (SELECT CASE WHEN pg_catalog.octet_length(j.row) <= {MAX_RECORD_BYTES} THEN j.row END FROM \
+         (SELECT pg_catalog.row_to_json(r)::text AS row FROM (SELECT {}) AS r OFFSET 0) AS j)",
         quoted(&mapping.key),
         columns.join(", ")
     )
 }
 
 fn row(mapping: &Mapping, row: &Row) -> Answer<SourceRow> {
-    let json: &str = row.try_get(1)?;
-    // The server writes well-formed JSON; what could not be read would be a row without values, and be rejected.
-    Ok(SourceRow::new(mapping, row.try_get(0)?, serde_json::from_str(json).unwrap_or_default()))
+    let (key, json) = (row.try_get(0)?, row.try_get::<_, Option<&str>>(1)?);
+    let Some(json) = json else {
+        let reason = format!("the row is longer than {} MiB", MAX_RECORD_BYTES >> 20);
+        return Ok(SourceRow::unreadable(key, reason));
+    };
+    // The server writes well-formed JSON; but a number may have more digits, and a value more depth, than is read.
+    Ok(match serde_json::from_str(json) {
+        Ok(values) => SourceRow::new(mapping, key, values),
+        Err(error) => SourceRow::unreadable(key, format!("a value of the row cannot be read: {error}")),
+    })
 }
 
-/// The rows after `after`, in order of the key.
+/// Rows as far as there is room for them in a batch.
+#[derive(Default)]
+pub(super) struct Page {
+    pub rows: Vec<SourceRow>,
+    bytes: usize,
+    /// Whether the last of those that were asked for were not read.
+    is_cut: bool,
+}
+
+impl Page {
+    /// Whether there are enough for a batch.
+    fn is_full(&self) -> bool {
+        self.bytes >= BATCH_BYTES
+    }
+
+    /// Adds what a statement finds, until there is enough.
+    async fn read(
+        &mut self,
+        client: &Client,
+        mapping: &Mapping,
+        sql: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Answer<()> {
+        let parameters = parameters.iter().map(|(value, kind)| (*value, kind.clone()));
+        let mut found = pin!(client.query_typed_raw(sql, parameters).await?);
+        while let Some(next) = found.next().await {
+            let next = next?;
+            if self.is_full() {
+                self.is_cut = true;
+                break;
+            }
+            self.bytes += next.try_get::<_, Option<&str>>(1)?.map_or(0, str::len);
+            self.rows.push(row(mapping, &next)?);
+        }
+        Ok(())
+    }
+}
+
+/// The rows after `after`, in order of the key, and whether they are the last; `limit` at most.
 pub(super) async fn page(
     client: &Client,
     mapping: &Mapping,
     after: Option<&str>,
     limit: usize,
-) -> Answer<Vec<SourceRow>> {
+) -> Answer<(Vec<SourceRow>, bool)> {
     let (key, key_type) = (quoted(&mapping.key), &mapping.key_type);
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut sql = format!("SELECT {} FROM {} t WHERE ", row_columns(mapping), mapping.books.sql());
-    let mut parameters: Vec<Parameter<'_>> = vec![(&limit, Type::INT8)];
-    match &after {
-        Some(after) => {
-            let _ = write!(sql, "t.{key} > $2::text::{key_type}");
-            parameters.push((after, Type::TEXT));
-        }
-        None => {
-            let _ = write!(sql, "t.{key} IS NOT NULL");
-        }
+    let mut page = Page::default();
+    let mut is_last = false;
+    while page.rows.len() < limit && !page.is_full() && !is_last {
+        let read = page.rows.len();
+        let asked = ASKED.min(limit - read);
+        let after = page.rows.last().map_or_else(|| after.map(str::to_owned), |row| Some(row.key.clone()));
+        let behind = match &after {
+            Some(_) => format!("t.{key} > $1::text::{key_type}"),
+            None => format!("t.{key} IS NOT NULL AND $1::text IS NULL"),
+        };
+        let sql = format!(
+            "SELECT {} FROM {} t WHERE {behind} ORDER BY t.{key} LIMIT {asked}",
+            row_columns(mapping),
+            mapping.books.sql()
+        );
+        page.read(client, mapping, &sql, &[(&after, Type::TEXT)]).await?;
+        is_last = !page.is_cut && page.rows.len() < read + asked;
     }
-    let _ = write!(sql, " ORDER BY t.{key} LIMIT $1");
-    client.query_typed(&sql, &parameters).await?.iter().map(|found| row(mapping, found)).collect()
+    Ok((page.rows, is_last))
 }
 
-/// The rows with these keys, in no order; one that is gone is left out.
-pub(super) async fn with_keys(client: &Client, mapping: &Mapping, keys: &[&str]) -> Answer<Vec<SourceRow>> {
+/// The rows with these keys, in no order, and the keys that were looked for: as many of them as make a batch. A row that
+/// is gone is left out.
+pub(super) async fn with_keys<'k>(
+    client: &Client,
+    mapping: &Mapping,
+    keys: &[&'k str],
+) -> Answer<(Vec<SourceRow>, BTreeSet<&'k str>)> {
     let sql = format!(
         "SELECT {} FROM {} t WHERE t.{} = ANY($1::text[]::{}[])",
         row_columns(mapping),
@@ -68,8 +131,17 @@ pub(super) async fn with_keys(client: &Client, mapping: &Mapping, keys: &[&str])
         quoted(&mapping.key),
         mapping.key_type
     );
-    let parameters: &[Parameter<'_>] = &[(&keys, Type::TEXT_ARRAY)];
-    client.query_typed(&sql, parameters).await?.iter().map(|found| row(mapping, found)).collect()
+    let (mut page, mut sought) = (Page::default(), BTreeSet::new());
+    for keys in keys.chunks(ASKED) {
+        if page.is_full() {
+            break;
+        }
+        let read = page.rows.len();
+        page.read(client, mapping, &sql, &[(&keys, Type::TEXT_ARRAY)]).await?;
+        let is_read = |key: &&&str| !page.is_cut || page.rows.iter().skip(read).any(|row| row.key == **key);
+        sought.extend(keys.iter().filter(is_read).copied());
+    }
+    Ok((page.rows, sought))
 }
 
 /// Rows spread over the table, in an order that has nothing to do with their content and is the same each time.
@@ -78,7 +150,9 @@ pub(super) async fn sample(client: &Client, mapping: &Mapping, limit: usize) -> 
     let books = mapping.books.sql();
     let parameters: &[Parameter<'_>] = &[(&books, Type::TEXT)];
     let sql = "SELECT reltuples FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass($1)";
-    let estimate: f32 = client.query_typed_one(sql, parameters).await?.try_get(0)?;
+    // Of a table that is gone there is none, and the sample says so.
+    let estimate: Option<f32> = client.query_typed_opt(sql, parameters).await?.map(|row| row.try_get(0)).transpose()?;
+    let estimate = estimate.unwrap_or_default();
     let is_stored = matches!(mapping.kind, TableKind::Table | TableKind::MaterializedView);
     if is_stored && estimate > WHOLE_SAMPLE {
         let drawn = format!("TABLESAMPLE SYSTEM ({}) REPEATABLE (1)", 100.0 * DRAWN / estimate);
@@ -117,8 +191,16 @@ async fn sample_from(client: &Client, mapping: &Mapping, drawn: &str, limit: usi
 /// The condition that ties a vector, `e`, to its book, `t`.
 fn is_of_book(mapping: &Mapping, stored: &StoredVectors) -> String {
     let (key, of_book) = (quoted(&mapping.key), quoted(&stored.key));
-    let cast = if mapping.key_type == stored.key_type { "" } else { "::text" };
-    format!("e.{of_book}{cast} = t.{key}{cast}")
+    let (cast, cast_of_book) = casts(&mapping.key_type, &stored.key_type);
+    format!("e.{of_book}{cast_of_book} = t.{key}{cast}")
+}
+
+/// What keys of two types are cast to, to be compared: nothing where the database compares them as they are. A column that
+/// is cast is found by no index.
+fn casts(one: &str, other: &str) -> (&'static str, &'static str) {
+    let is_integer = |kind: &str| ["smallint", "integer", "bigint"].contains(&kind);
+    let cast = |kind: &str| if ["text", "character varying"].contains(&kind) { "" } else { "::text" };
+    if one == other || (is_integer(one) && is_integer(other)) { ("", "") } else { (cast(one), cast(other)) }
 }
 
 /// Gives the rows what is stored as their vectors.
@@ -130,10 +212,10 @@ pub(super) async fn add_vectors(client: &Client, mapping: &Mapping, rows: &mut [
         "bytea" => format!("'\\x' || pg_catalog.encode(e.{column}, 'hex')"),
         _ => format!("e.{column}::text"),
     };
-    let is_wanted = if mapping.key_type == stored.key_type {
-        format!("e.{key} = ANY($1::text[]::{}[])", stored.key_type)
-    } else {
-        format!("e.{key}::text = ANY($1)")
+    // The keys are of the books' type, and can be cast to that.
+    let is_wanted = match casts(&mapping.key_type, &stored.key_type) {
+        ("", "") => format!("e.{key} = ANY($1::text[]::{}[])", mapping.key_type),
+        (_, cast) => format!("e.{key}{cast} = ANY($1::text[])"),
     };
     let sql = format!(
         "SELECT e.{key}::text, count(*), min({text}) FROM {} e \
@@ -197,4 +279,24 @@ pub(super) async fn count(client: &Client, mapping: &Mapping) -> Answer<Counts> 
     counts.books_without_embedding = number(&row, 3)?;
     counts.embeddings_without_book = number(&row, 4)?;
     Ok(counts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_cannot_be_compared_is_cast() {
+        for (one, other, expected) in [
+            ("uuid", "uuid", ("", "")),
+            ("integer", "bigint", ("", "")),
+            ("text", "character varying", ("", "")),
+            ("uuid", "text", ("::text", "")),
+            ("character varying", "bigint", ("", "::text")),
+            ("integer", "uuid", ("::text", "::text")),
+            ("numeric", "integer", ("::text", "::text")),
+        ] {
+            assert_eq!(casts(one, other), expected, "{one}, {other}");
+        }
+    }
 }
