@@ -5,7 +5,8 @@ mod common;
 use common::server::{self, Pooler, Server, programs, wait_until};
 use common::{Words, book, books_of};
 use libellus_catalogue::adopt::{
-    Adoption, ChangesTaken, CopyStep, ForeignTables, Mapping, TableKind, Undone, VectorFault, Wishes,
+    Adoption, Agreement, ChangesTaken, CopyStep, ForeignTables, Mapping, OWN_TEXT, TableKind, Undone, VectorFault,
+    Wishes,
 };
 use libellus_catalogue::{Access, Book, Catalogue, Error, Location};
 use std::process::Stdio;
@@ -509,6 +510,38 @@ fn keys_of_two_types_belong_together() {
         assert_eq!((counts.embeddings, counts.embeddings_without_book), (5, 0), "{name}");
         let sample = tables.sample(&mapping, 50).expect("reads");
         assert!(sample.len() == 5 && sample.iter().all(|row| row.vector(2) == Ok(vec![0.0, 1.0])), "{name}");
+    }
+}
+
+#[test]
+fn vectors_are_kept_of_a_text_that_is_known() {
+    let Some(server) = Server::start(server::POSTGRES) else { return };
+    let location = server.database("shop");
+    server.sql(
+        "shop",
+        &format!(
+            "{}; CREATE TABLE book_embeddings (book_id uuid PRIMARY KEY, embedding real[]); \
+             INSERT INTO book_embeddings SELECT id, '{{0,1}}' FROM books",
+            books_table(6)
+        ),
+    );
+    let mapping = found(&location);
+    let adoption = Adoption::open(&location).expect("opens");
+    for (template, kept, other_text) in [("{title", 0, 0), ("{author}", 0, 6), (OWN_TEXT, 6, 0)] {
+        let agreement = Agreement {
+            space: "s".to_owned(),
+            precision: "f32".to_owned(),
+            compared_with: "int8".to_owned(),
+            template: template.to_owned(),
+            sampled: 6,
+            of: 6,
+            least: 1.0,
+            mean: 1.0,
+        };
+        adoption.begin(&mapping, Some(&agreement)).expect("begins");
+        let step = adoption.copy_batch(&Words, Some(&agreement), 2).expect("copies");
+        let others = step.not_kept.get(&VectorFault::OtherText).copied().unwrap_or_default();
+        assert_eq!((step.rows, step.kept, others), (6, kept, other_text), "{template}");
     }
 }
 

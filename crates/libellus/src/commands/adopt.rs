@@ -40,8 +40,9 @@ The table of books is found by its columns, which mean what they mean in a file 
 other program's tables are only read; --sync adds triggers that note which rows change, and
 `libellus backfill --watch` deals with them. For partitions that were attached since, run --sync and
 --copy again. Copies are in a schema `libellus` of the same database. A copy that was stopped goes on
-where it was. Fields for --column: title, subtitle, authors, more-authors, isbns, publisher, year,
-language, subjects, tags, audience, description, extra, none.
+where it was if the table is followed; else it reads all again, and writes what differs. Fields for
+--column: title, subtitle, authors, more-authors, isbns, publisher, year, language, subjects, tags,
+audience, description, extra, none.
 
 Exit codes: 0 done, 1 copied but some rows were rejected, 2 wrong usage or nothing usable, 130 stopped.";
 
@@ -386,6 +387,9 @@ fn take_changes(args: &Args, location: &Location, adopted: &Adopted, interrupt: 
 
 /// For people, of what can be gone on with.
 const STOPPED: &str = "stopped; the same command goes on from here\n";
+/// The same where nobody notes what changes meanwhile.
+const STOPPED_COPY: &str =
+    "stopped; what was copied is kept, and the same command reads the table again for the rest\n";
 
 /// What embeds, from now on or once.
 fn next(args: &Args) -> String {
@@ -594,7 +598,7 @@ impl Done {
             let _ = writeln!(text, "{} triggers note what changes from now on", self.following.triggers);
         }
         if self.interrupted {
-            text.push_str(STOPPED);
+            text.push_str(if self.following.triggers > 0 { STOPPED } else { STOPPED_COPY });
         } else {
             text.push_str(&next(args));
         }

@@ -154,7 +154,11 @@ fn embed_pending(args: &ServiceArgs, library: &Library, interrupt: &Interrupt, a
             if !report.interrupted {
                 announce(address, |address| ready_line(address, books));
             }
-            backfill::outcome(&report)
+            match backfill::outcome(&report) {
+                // A row of another program's table that is no book was told of, and is no failure of the service.
+                Outcome::WithRejects => Outcome::Done,
+                outcome => outcome,
+            }
         }
     }
 }
