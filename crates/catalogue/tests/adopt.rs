@@ -125,6 +125,10 @@ fn looking_writes_nothing_and_needs_no_right_to() {
     let error = Adoption::open(&server.location("reader", "shop", "")).expect_err("may not");
     assert!(matches!(error, Error::MissingRights { .. }) && error.to_string().contains("GRANT CREATE"), "{error}");
     assert_eq!(server.dump("shop", &[]), before);
+    // A right that is lost later is named by its table.
+    server.sql("shop", "REVOKE SELECT ON book_embeddings FROM reader");
+    let error = tables.count(&mapping).expect_err("may not read vectors").to_string();
+    assert!(error.contains("`GRANT SELECT ON \"public\".\"book_embeddings\" TO \"reader\"`"), "{error}");
     let file = "books.db".parse().expect("a location");
     assert!(matches!(ForeignTables::open(&file), Err(Error::NothingToAdopt { .. })));
 }

@@ -201,19 +201,19 @@ impl Adoption {
         });
         self.store.check_writable()?;
         // For the error: what is copied is read in the transaction that copies it.
-        let table = RefCell::new(None);
+        let copied_from = RefCell::new(None);
         let batch = async |client: &Client| {
             let noted = match adopted(client, Lock::Yes).await? {
                 Some(Ok(noted)) => noted,
                 Some(Err(unknown)) => return Ok((Some(Err(unknown)), Changed::No)),
                 None => return Ok((None, Changed::No)),
             };
-            table.replace(Some(noted.mapping.books.clone()));
+            copied_from.replace(Some(noted.mapping.clone()));
             let (step, changed) = copy_batch(client, &noted, cutter, keep.as_ref()).await?;
             Ok((Some(Ok(step)), changed))
         };
         let copied = self.store.pool.write(raising_revision(batch));
-        let copied = copied.map_err(|failure| self.named_for(table.take().as_ref(), "copying books", failure))?;
+        let copied = copied.map_err(|failure| self.named_for(copied_from.take().as_ref(), "copying books", failure))?;
         let location = &self.store.location;
         known(copied, location)?.ok_or_else(|| Error::NotAdopted { location: location.clone() })
     }

@@ -12,7 +12,7 @@ use super::super::pool::{Answer, Parameter};
 use super::super::{Changed, PostgresStore, raising_revision};
 use super::copying::{Taken, delete, prune, put, take};
 use super::{Adoption, Lock, adopted, known, named_for, rows};
-use crate::adopt::{ChangesTaken, Mapping, TableName, quoted};
+use crate::adopt::{ChangesTaken, Mapping, quoted};
 use crate::{Error, PassageCutter};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -72,7 +72,7 @@ impl Adoption {
         };
         mapping.check_can_be_followed()?;
         let add = async |client: &Client| add_triggers(client, &mapping).await;
-        self.standing_back(Some(&mapping.books), "adding triggers", add)?;
+        self.standing_back(Some(&mapping), "adding triggers", add)?;
         self.following()
     }
 
@@ -87,7 +87,7 @@ impl Adoption {
     /// Does what needs a lock on the other program's table, again and again rather than for long.
     pub(super) fn standing_back<T>(
         &self,
-        table: Option<&TableName>,
+        mapping: Option<&Mapping>,
         action: &'static str,
         work: impl AsyncFn(&Client) -> Answer<T>,
     ) -> Result<T, Error> {
@@ -97,7 +97,7 @@ impl Adoption {
                 client.batch_execute(LOCK_PATIENCE).await?;
                 work(client).await
             };
-            match self.store.pool.write(work).map_err(|failure| self.named_for(table, action, failure)) {
+            match self.store.pool.write(work).map_err(|failure| self.named_for(mapping, action, failure)) {
                 Err(Error::Locked { .. }) if tries < TRIES => tries += 1,
                 result => return result,
             }
@@ -187,20 +187,20 @@ pub(in crate::store) fn take_changes(store: &PostgresStore, cutter: &dyn Passage
     }
     store.check_writable()?;
     // For the error: what is followed is read in the transaction that deals with its changes.
-    let table = RefCell::new(None);
+    let followed = RefCell::new(None);
     let take = async |client: &Client| {
         let mapping = match adopted(client, Lock::Yes).await? {
             Some(Err(unknown)) => return Ok((Some(Err(unknown)), Changed::No)),
             Some(Ok(noted)) => Some(noted.mapping),
             None => None,
         };
-        table.replace(mapping.as_ref().map(|mapping| mapping.books.clone()));
+        followed.replace(mapping.clone());
         let (taken, changed) = take_batch(client, mapping.as_ref(), cutter).await?;
         Ok((Some(Ok(taken)), changed))
     };
     let taken = store.pool.write(raising_revision(take));
     let action = "following an adopted table";
-    let taken = taken.map_err(|failure| named_for(&store.pool.address, table.take().as_ref(), action, failure))?;
+    let taken = taken.map_err(|failure| named_for(&store.pool.address, followed.take().as_ref(), action, failure))?;
     Ok(known(taken, &store.location)?.unwrap_or_default())
 }
 

@@ -22,7 +22,7 @@ pub use undoing::Undone;
 use super::failure::{Failure, Kind, named};
 use super::pool::{Answer, Parameter, Pool};
 use super::{PostgresAddress, PostgresStore};
-use crate::adopt::{self, Mapping, SourceRow, StoredPrecision, Table, TableName, Wishes, quoted};
+use crate::adopt::{self, Mapping, SourceRow, StoredPrecision, Table, Wishes, quoted};
 use crate::store::Access;
 use crate::{Error, Location};
 use serde_json::Value;
@@ -90,9 +90,9 @@ impl ForeignTables {
     /// # Errors
     /// [`Error::Unadoptable`], and those of reading.
     pub fn count(&self, mapping: &Mapping) -> Result<Counts, Error> {
-        let table = Some(&mapping.books);
-        let twice =
-            self.look_at(table, "looking for keys used twice", async |client| rows::used_twice(client, mapping).await)?;
+        let twice = self.look_at(Some(mapping), "looking for keys used twice", async |client| {
+            rows::used_twice(client, mapping).await
+        })?;
         if let Some(key) = twice {
             let reason = format!(
                 "several of its rows have `{key}` in the column `{}`; name a column that tells its rows apart with --key",
@@ -100,7 +100,7 @@ impl ForeignTables {
             );
             return Err(Error::Unadoptable { table: mapping.books.to_string(), reason });
         }
-        self.look_at(table, "counting", async |client| rows::count(client, mapping).await)
+        self.look_at(Some(mapping), "counting", async |client| rows::count(client, mapping).await)
     }
 
     /// Up to `limit` rows, spread over the table; those with a vector, if there are vectors.
@@ -108,9 +108,7 @@ impl ForeignTables {
     /// # Errors
     /// Those of reading.
     pub fn sample(&self, mapping: &Mapping, limit: usize) -> Result<Vec<SourceRow>, Error> {
-        self.look_at(Some(&mapping.books), "reading a sample", async |client| {
-            rows::sample(client, mapping, limit).await
-        })
+        self.look_at(Some(mapping), "reading a sample", async |client| rows::sample(client, mapping, limit).await)
     }
 
     /// What was adopted here before, if anything.
@@ -137,11 +135,11 @@ impl ForeignTables {
 
     fn look_at<T>(
         &self,
-        table: Option<&TableName>,
+        mapping: Option<&Mapping>,
         action: &'static str,
         look: impl AsyncFn(&Client) -> Answer<T>,
     ) -> Result<T, Error> {
-        self.pool.look(look).map_err(|failure| named_for(&self.pool.address, table, action, failure))
+        self.pool.look(look).map_err(|failure| named_for(&self.pool.address, mapping, action, failure))
     }
 }
 
@@ -180,8 +178,8 @@ impl Adoption {
         })
     }
 
-    fn named_for(&self, table: Option<&TableName>, action: &'static str, failure: Failure) -> Error {
-        named_for(&self.store.pool.address, table, action, failure)
+    fn named_for(&self, mapping: Option<&Mapping>, action: &'static str, failure: Failure) -> Error {
+        named_for(&self.store.pool.address, mapping, action, failure)
     }
 }
 
@@ -193,20 +191,24 @@ fn address(location: &Location) -> Result<&PostgresAddress, Error> {
 }
 
 /// A right that is missing on the other program's table has its own cure, and so has a column that is gone.
-fn named_for(address: &PostgresAddress, table: Option<&TableName>, action: &'static str, failure: Failure) -> Error {
+fn named_for(address: &PostgresAddress, mapping: Option<&Mapping>, action: &'static str, failure: Failure) -> Error {
     let is_not_there = Kind::of(&failure) == Kind::NotThere;
-    match (named(address, action, failure), table) {
-        (Error::MissingRights { location, action, source, .. }, Some(table)) => {
+    match (named(address, action, failure), mapping) {
+        (Error::MissingRights { location, action, source, .. }, Some(mapping)) => {
             let role = quoted(address.user());
-            let schema = quoted(&table.schema);
-            let grant = format!(
-                "`GRANT USAGE ON SCHEMA {schema} TO {role}` and `GRANT SELECT, TRIGGER ON {} TO {role}`",
-                table.sql()
-            );
-            Error::MissingRights { location, action, grant, source }
+            let (books, vectors) = (&mapping.books, mapping.embeddings.as_ref().map(|stored| &stored.table));
+            let vectors = vectors.filter(|table| *table != books);
+            let mut grants: Vec<String> = [Some(books), vectors.filter(|table| table.schema != books.schema)]
+                .into_iter()
+                .flatten()
+                .map(|table| format!("`GRANT USAGE ON SCHEMA {} TO {role}`", quoted(&table.schema)))
+                .collect();
+            grants.push(format!("`GRANT SELECT, TRIGGER ON {} TO {role}`", books.sql()));
+            grants.extend(vectors.map(|table| format!("`GRANT SELECT ON {} TO {role}`", table.sql())));
+            Error::MissingRights { location, action, grant: grants.join(" and "), source }
         }
-        (Error::Database { location, source, .. }, Some(table)) if is_not_there => {
-            Error::TableChanged { location, table: table.to_string(), source }
+        (Error::Database { location, source, .. }, Some(mapping)) if is_not_there => {
+            Error::TableChanged { location, table: mapping.books.to_string(), source }
         }
         (error, _) => error,
     }
