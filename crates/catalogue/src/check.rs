@@ -5,7 +5,7 @@
 //! written, unless [`repair`] is called with what was found.
 
 use crate::store::{BookRow, CutBook, DumpRow, DumpedEmbedding, DumpedPassage, PassageRow, text_hash};
-use crate::{Book, Catalogue, Error, PassageCutter};
+use crate::{Catalogue, Error, PassageCutter};
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -90,6 +90,9 @@ pub struct CheckReport {
     pub embeddings: Vec<EmbeddingCounts>,
     /// Passages without a fresh embedding of the model.
     pub missing: u64,
+    /// Books whose passages are not those that the model would be given, in a catalogue that was migrated: another model
+    /// cut them, and their embeddings are as good.
+    pub cut_otherwise: u64,
     /// The first findings.
     pub findings: Vec<Finding>,
     /// How many there are in all.
@@ -155,7 +158,8 @@ pub fn check(catalogue: &Catalogue, expected: &Expected<'_>) -> Result<CheckRepo
         let fault = if detail.is_orphan { Fault::Orphan } else { Fault::Database };
         report.add(fault, None, detail.words);
     }
-    let mut walk = Walk::new(expected, report);
+    let is_migrated = catalogue.roles()?.active.is_some();
+    let mut walk = Walk::new(expected, is_migrated, report);
     let read = catalogue.dump(&mut |row| {
         walk.row(row);
         Ok(())
@@ -192,9 +196,7 @@ pub fn repair(catalogue: &Catalogue, expected: &Expected<'_>, report: &CheckRepo
         repaired.embeddings += catalogue.delete_embeddings(&keys)?;
     }
     for rowids in report.books_to_cut.chunks(BATCH) {
-        let books: Vec<Book> = catalogue.books_by_rowid(rowids)?.into_iter().flatten().collect();
-        catalogue.put_books(&books, expected.cutter)?;
-        repaired.books += books.len() as u64;
+        repaired.books += catalogue.recut_books(rowids, expected.cutter)?;
     }
     Ok(repaired)
 }
@@ -226,6 +228,8 @@ struct Known {
 /// The state of one pass over everything.
 struct Walk<'a> {
     expected: &'a Expected<'a>,
+    /// Whether passages may have been cut for another model.
+    is_migrated: bool,
     report: CheckReport,
     /// By book: the hash of the passages that it should have.
     books: HashMap<i64, u64>,
@@ -239,9 +243,10 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(expected: &'a Expected<'a>, report: CheckReport) -> Self {
+    fn new(expected: &'a Expected<'a>, is_migrated: bool, report: CheckReport) -> Self {
         Self {
             expected,
+            is_migrated,
             report,
             books: HashMap::new(),
             passages: Vec::new(),
@@ -309,7 +314,10 @@ impl<'a> Walk<'a> {
         if let Some(expected) = self.books.remove(&rowid)
             && expected != hasher.finish()
         {
-            self.report.books_to_cut.push(rowid);
+            match self.is_migrated {
+                true => self.report.cut_otherwise += 1,
+                false => self.report.books_to_cut.push(rowid),
+            }
         }
     }
 

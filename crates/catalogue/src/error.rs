@@ -19,6 +19,19 @@ pub enum Error {
         /// What is in the way.
         problem: Box<crate::MigrationProblem>,
     },
+    /// Embeddings in a space that is neither searched nor is to be.
+    #[error(
+        "`{location}` is searched by {active}, and keeps no embeddings in the space {space}; give `--model {}`, or begin \
+         another set with `libellus migrate --to MODEL`", active.model
+    )]
+    UnknownSpace {
+        /// The catalogue.
+        location: String,
+        /// The space.
+        space: String,
+        /// What is searched.
+        active: Box<crate::ModelSpace>,
+    },
     /// A location has a scheme of another kind of database.
     #[error(
         "`{scheme}:` databases are not known; give a file, `sqlite:FILE`, or `postgresql://USER:PASSWORD@HOST/DATABASE`"

@@ -5,16 +5,18 @@ mod common;
 use common::server::{self, Server};
 use common::{CHILD, Words, book, books_of, child, embed_pending, embeddings_shown, import_into};
 use libellus_catalogue::adopt::Agreement;
+use libellus_catalogue::check::{Expected, check, repair};
 use libellus_catalogue::import::ImportOptions;
 use libellus_catalogue::{
     Access, Catalogue, Claim, Error, Failure, Location, MAX_ATTEMPTS, MigrationProblem, ModelSpace, NewEmbedding,
-    PendingPassage, QueueCounts, RoleChange, SnapshotCounts, SpaceRoles, WriteOutcome, restore_snapshot,
+    PassageCutter, PendingPassage, QueueCounts, RoleChange, SnapshotCounts, SpaceRoles, WriteOutcome, restore_snapshot,
     write_snapshot,
 };
 use sha2::{Digest, Sha256};
 use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Makes a place where no catalogue is yet.
@@ -42,6 +44,8 @@ const CASES: &[Case] = &[
     ("workers at once claim every passage once", workers_at_once_claim_every_passage_once),
     ("reading makes nothing", reading_makes_nothing),
     ("the space that is searched changes whole", the_space_that_is_searched_changes_whole),
+    ("a space that is dropped stays empty", a_space_that_is_dropped_stays_empty),
+    ("a repair undoes no change of others", a_repair_undoes_no_change_of_others),
     ("a snapshot holds what spaces are for", a_snapshot_holds_what_spaces_are_for),
     ("a snapshot that cannot be put in changes nothing", a_snapshot_that_cannot_be_put_in_changes_nothing),
 ];
@@ -585,6 +589,110 @@ fn the_space_that_is_searched_changes_whole(fresh: Fresh<'_>) {
     assert_eq!(problem(RoleChange::RollBack), MigrationProblem::NothingBefore);
 }
 
+fn a_space_that_is_dropped_stays_empty(fresh: Fresh<'_>) {
+    let location = fresh();
+    let catalogue = open(&location);
+    // More than are deleted at once.
+    let books: Vec<_> = (0..10_003).map(|n| book(&format!("b{n}"), "")).collect();
+    catalogue.put_books(&books, &Words).expect("writes");
+    let [old, new] = ["old", "new"].map(|name| ModelSpace { space: name.to_owned(), model: format!("of/{name}") });
+    let fill = |space: &str| {
+        let pending = catalogue.pending_passages(space, 0, usize::MAX).expect("reads");
+        let embedding =
+            |p: &PendingPassage| NewEmbedding { passage_id: p.passage_id, text_hash: p.text_hash, vector: &[1.0] };
+        catalogue.put_embeddings(space, "f32", &pending.iter().map(embedding).collect::<Vec<_>>())
+    };
+    assert_eq!(fill("old").expect("stores"), 10_003);
+    catalogue.change_roles(RoleChange::Begin { active: &old, next: &new }).expect("begins");
+
+    // No search shows the second set yet, so nobody has to look again for it.
+    let revision = catalogue.revision().expect("reads");
+    assert_eq!(fill("new").expect("stores"), 10_003);
+    assert_eq!(catalogue.revision().expect("reads"), revision);
+    catalogue.change_roles(RoleChange::CutOver).expect("cuts over");
+    let revision = catalogue.revision().expect("reads");
+    catalogue.put_books(&[book("one more", "")], &Words).expect("writes");
+    let after = catalogue.revision().expect("reads");
+    assert_eq!(fill("old").expect("may be searched again"), 1);
+    assert_eq!(catalogue.revision().expect("reads"), after);
+    assert_eq!(fill("new").expect("is searched"), 1);
+    assert!(catalogue.revision().expect("reads") > after && after > revision);
+
+    // A worker that does not know is told; what it had in hand is not stored.
+    let pending = catalogue.claim_passages("old", &claim_of(1)).expect("claims");
+    assert!(pending.is_empty(), "all has an embedding");
+    let roles = catalogue.change_roles(RoleChange::DropOld).expect("drops");
+    assert_eq!(roles, SpaceRoles { active: Some(new), ..SpaceRoles::default() });
+    for refused in [fill("old"), catalogue.claim_passages("old", &claim_of(1)).map(|claimed| claimed.len() as u64)] {
+        let error = refused.expect_err("it has no role any more");
+        assert!(matches!(error, Error::UnknownSpace { .. }), "{error:?}");
+        assert!(error.to_string().contains("is searched by `of/new` (space new), and keeps no embeddings"), "{error}");
+    }
+    assert_eq!(catalogue.spaces().expect("reads"), [("new".to_owned(), 10_004)]);
+}
+
+/// Cuts as [`Words`] do, and lets another change the book that is being cut, if that is possible.
+struct Meddling<'a> {
+    catalogue: &'a Catalogue,
+    tried: AtomicBool,
+    succeeded: AtomicBool,
+}
+
+impl PassageCutter for Meddling<'_> {
+    fn count_tokens(&self, text: &str) -> usize {
+        if !self.tried.swap(true, Ordering::Relaxed) {
+            let change = || self.catalogue.put_books(&[book("a", "Newer.")], &Words).is_ok();
+            let changed = std::thread::scope(|scope| scope.spawn(change).join().expect("no panic"));
+            self.succeeded.store(changed, Ordering::Relaxed);
+        }
+        Words.count_tokens(text)
+    }
+
+    fn max_tokens(&self) -> usize {
+        Words.max_tokens()
+    }
+}
+
+fn a_repair_undoes_no_change_of_others(fresh: Fresh<'_>) {
+    let location = fresh();
+    let (catalogue, other) = (open(&location), open(&location));
+    let long = "One two three four five six seven eight nine ten. ".repeat(12);
+    catalogue.put_books(&[book("a", &long)], &Words).expect("writes");
+    other.set_busy_timeout(Duration::from_millis(20)).expect("sets");
+    let cutter = Meddling { catalogue: &other, tried: AtomicBool::new(false), succeeded: AtomicBool::new(false) };
+    // For a shorter window every book has the wrong passages.
+    let report = check(&catalogue, &Expected { cutter: &Narrow, space: "s", dim: 1 }).expect("checks");
+    assert_eq!(report.found, 1, "{report:?}");
+    let expected = Expected { cutter: &cutter, space: "s", dim: 1 };
+    assert_eq!(repair(&catalogue, &expected, &report).expect("repairs").books, 1);
+    assert!(cutter.tried.into_inner(), "it was cut again");
+    let newer = cutter.succeeded.into_inner();
+    let kept = catalogue.book("a").expect("reads").expect("is there");
+    assert_eq!(kept, if newer { book("a", "Newer.") } else { book("a", &long) }, "changed meanwhile: {newer}");
+
+    // After a migration passages may be those of another model, which is no fault, and nothing to mend.
+    let [old, new] = ["s", "t"].map(|name| ModelSpace { space: name.to_owned(), model: name.to_owned() });
+    catalogue.put_books(&[book("a", &long)], &Words).expect("writes");
+    catalogue.change_roles(RoleChange::Begin { active: &old, next: &new }).expect("begins");
+    let expected = Expected { cutter: &Narrow, space: "s", dim: 1 };
+    let report = check(&catalogue, &expected).expect("checks");
+    assert_eq!((report.found, report.cut_otherwise), (0, 1), "{report:?}");
+    assert_eq!(repair(&catalogue, &expected, &report).expect("repairs").books, 0);
+}
+
+/// Cuts passages of half the length.
+struct Narrow;
+
+impl PassageCutter for Narrow {
+    fn count_tokens(&self, text: &str) -> usize {
+        Words.count_tokens(text)
+    }
+
+    fn max_tokens(&self) -> usize {
+        Words.max_tokens() / 2
+    }
+}
+
 fn snapshot_of(catalogue: &Catalogue) -> Vec<u8> {
     let mut bytes = Vec::new();
     write_snapshot("a snapshot", catalogue, &mut bytes).expect("writes");
@@ -643,11 +751,18 @@ fn a_snapshot_holds_what_spaces_are_for(fresh: Fresh<'_>) {
     }
     // Back to what was before the migration, after the embeddings of that time are gone.
     other.change_roles(RoleChange::DropOld).expect("drops");
+    assert_eq!(agreement(&other).as_ref(), Some(&measured), "it is of the other space");
     restore(&other, &never_migrated).expect("restores");
     assert_eq!(other.roles().expect("reads"), SpaceRoles::default(), "whoever has the old model may search again");
     assert_eq!(embeddings_shown(&other, "old"), 2);
     embed_pending(&other, "new");
     assert_eq!(agreement(&other), None, "these are our own");
+    // What was measured of a set goes with it.
+    file.change_roles(RoleChange::RollBack).expect("rolls back");
+    file.change_roles(RoleChange::Abandon).expect("drops");
+    file.change_roles(RoleChange::Begin { active: &old, next: &new }).expect("begins anew");
+    embed_pending(&file, "new");
+    assert_eq!(agreement(&file), None);
 }
 
 fn a_snapshot_that_cannot_be_put_in_changes_nothing(fresh: Fresh<'_>) {

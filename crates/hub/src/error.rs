@@ -207,8 +207,11 @@ pub enum Error {
         source: io::Error,
     },
     /// The caller stopped it.
-    #[error("stopped; what was received is kept, and the same command goes on from there")]
-    Interrupted,
+    #[error("stopped; {}", if *keeps { "what was received is kept, and the same command goes on from there" } else { "nothing was changed" })]
+    Interrupted {
+        /// Whether what was received is kept.
+        keeps: bool,
+    },
 }
 
 fn through(proxy: Option<&str>) -> String {

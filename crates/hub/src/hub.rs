@@ -178,7 +178,7 @@ impl Hub<'_> {
 
     async fn fetch_part(&self, file: &HubFile, commit: &str, path: &Path, received: &dyn Fn(u64)) -> Result<(), Error> {
         let address = format!("/{}/resolve/{commit}/{}", self.name, file.name);
-        let (mut attempts, mut damaged) = (0, false);
+        let (mut attempts, mut damaged, mut furthest) = (0, false, size_of(path));
         let mut file = file.clone();
         loop {
             let before = size_of(path);
@@ -189,7 +189,9 @@ impl Hub<'_> {
                 None => self.check(&file, path),
                 Some(Failure::Final(error)) => return Err(error),
                 Some(Failure::Passing { error, pause }) => {
-                    attempts = if size_of(path) > before { 1 } else { attempts + 1 };
+                    // What was there once, and was thrown away, is no progress when it comes again.
+                    attempts = if size_of(path) > furthest { 1 } else { attempts + 1 };
+                    furthest = furthest.max(size_of(path));
                     if attempts >= ATTEMPTS {
                         return Err(self.given_up(error, attempts));
                     }
@@ -199,7 +201,7 @@ impl Hub<'_> {
             };
             match checked {
                 // What was damaged on the way, or when it was broken off, may come whole the next time.
-                Err(Error::WrongHash { .. }) if !damaged => damaged = true,
+                Err(Error::WrongHash { .. }) if !damaged => (damaged, furthest) = (true, 0),
                 checked => {
                     if checked.is_err() {
                         remove(path)?;
@@ -238,7 +240,15 @@ impl Hub<'_> {
         have: u64,
         received: &dyn Fn(u64),
     ) -> Result<(), Failure> {
-        let answer = self.request(address, have).await?;
+        let answer = match self.request(address, have).await {
+            // Nothing comes after these bytes, or none that belongs to them, and without a size nobody knows which: from
+            // the first byte on the file comes with it.
+            Err(Failure::Passing { error: error @ Error::Status { status: 416, .. }, pause }) if have > 0 => {
+                remove(path)?;
+                return Err(Failure::Passing { error, pause });
+            }
+            answer => answer?,
+        };
         file.size = file.size.or(answer.size);
         file.expected = file.expected.take().or(answer.expected);
         let partial = answer.response.status().as_u16() == 206;
@@ -367,7 +377,7 @@ impl Hub<'_> {
                 return Ok(value);
             }
             if (self.stopped)() {
-                return Err(Failure::Final(Error::Interrupted));
+                return Err(Failure::Final(Error::Interrupted { keeps: true }));
             }
             if begin.elapsed() > SILENCE {
                 let silence = format!("nothing came for {} s", SILENCE.as_secs());
@@ -380,7 +390,7 @@ impl Hub<'_> {
         let until = Instant::now() + asked.unwrap_or(FIRST_PAUSE * 2_u32.pow(attempts - 1));
         while Instant::now() < until {
             if (self.stopped)() {
-                return Err(Error::Interrupted);
+                return Err(Error::Interrupted { keeps: true });
             }
             tokio::time::sleep(NAP).await;
         }

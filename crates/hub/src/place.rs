@@ -11,7 +11,7 @@ use crate::{Error, ModelName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 /// The file that says where a model came from; no file of a model is called so.
@@ -186,4 +186,23 @@ pub(crate) fn remove_folder(path: &Path) -> Result<(), Error> {
 
 fn rename(from: &Path, to: &Path) -> Result<(), Error> {
     fs::rename(from, to).map_err(|source| Error::Write { path: to.to_owned(), source })
+}
+
+/// Writes what a reader of `from` gives to a new file, and to the disk.
+pub(crate) fn write_out(from: &Path, content: &mut dyn Read, path: &Path) -> Result<u64, Error> {
+    let failed = |source| Error::Write { path: path.to_owned(), source };
+    let mut output = File::create(path).map_err(failed)?;
+    let mut buffer = vec![0; 1 << 16];
+    let mut written = 0;
+    loop {
+        match content.read(&mut buffer).map_err(|source| Error::Read { path: from.to_owned(), source })? {
+            0 => break,
+            count => {
+                output.write_all(&buffer[..count]).map_err(failed)?;
+                written += count as u64;
+            }
+        }
+    }
+    output.sync_all().map_err(failed)?;
+    Ok(written)
 }

@@ -4,8 +4,8 @@ use crate::connection::Connections;
 use crate::error::Cause;
 use crate::hub::Hub;
 use crate::name::{WEIGHTS, check_revision};
-use crate::place::{Manifest, Place, model_files, path_in, remove_folder};
-use crate::wheel::{Wheel, write_out};
+use crate::place::{Manifest, Place, model_files, path_in, remove_folder, write_out};
+use crate::wheel::Wheel;
 use crate::{Error, HubOptions, ModelName};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -50,16 +50,22 @@ pub struct Pulled {
 }
 
 impl Puller<'_> {
-    /// Fetches a model from the hub, at a branch, a tag or a commit.
+    /// Fetches a model from the hub, at a branch, a tag or a commit; `own` is what it is called here.
     ///
     /// # Errors
     /// Whatever keeps the model from being reached, received whole, or used. What was received is kept, and the next
     /// pull goes on from there; a model that was there before stays as it was.
-    pub fn from_hub(&self, name: &ModelName, revision: &str, options: &HubOptions) -> Result<Pulled, Error> {
+    pub fn from_hub(
+        &self,
+        name: &ModelName,
+        revision: &str,
+        own: &ModelName,
+        options: &HubOptions,
+    ) -> Result<Pulled, Error> {
         check_revision(revision)?;
-        let place = Place::hold(self.models, name)?;
+        let place = Place::hold(self.models, own)?;
         if options.offline {
-            let intact = place.intact().filter(|manifest| is_of(manifest, revision));
+            let intact = place.intact().filter(|manifest| is_of(manifest, name, revision));
             let manifest = intact.ok_or_else(|| Error::Offline { name: name.to_string() })?;
             return Ok(pulled(&place, manifest, true));
         }
@@ -123,11 +129,11 @@ impl Puller<'_> {
     /// Copies the files of a model.
     fn take(&self, source: &Path, stage: &Path) -> Result<(), Error> {
         let mut done = 0;
-        let mut copy = |name: &str, content: &mut dyn std::io::Read, total| {
+        let mut copy = |name: &str, from: &Path, content: &mut dyn std::io::Read, total| {
             if (self.stopped)() {
-                return Err(Error::Interrupted);
+                return Err(Error::Interrupted { keeps: false });
             }
-            done += write_out(content, &path_in(stage, name)?)?;
+            done += write_out(from, content, &path_in(stage, name)?)?;
             (self.progress)(Progress { done, total });
             Ok(())
         };
@@ -138,13 +144,13 @@ impl Puller<'_> {
             let total = files.iter().filter_map(|(_, path)| Some(fs::metadata(path).ok()?.len())).sum();
             for (name, path) in &files {
                 let mut file = File::open(path).map_err(|source| Error::Read { path: path.clone(), source })?;
-                copy(name, &mut file, total)?;
+                copy(name, path, &mut file, total)?;
             }
             return Ok(());
         }
         let mut wheel = Wheel::open(source)?;
         let total = wheel.size();
-        wheel.each(&mut |name, content| copy(name, content, total))
+        wheel.each(&mut |name, content| copy(name, source, content, total))
     }
 
     fn put(&self, place: &Place, stage: &Path, manifest: Manifest) -> Result<Pulled, Error> {
@@ -162,9 +168,10 @@ impl Puller<'_> {
     }
 }
 
-/// Whether a model is of a revision, as far as can be known without asking.
-fn is_of(manifest: &Manifest, revision: &str) -> bool {
-    [&manifest.revision, &manifest.commit].into_iter().flatten().any(|known| known == revision)
+/// Whether a model is that of the hub, of a revision, as far as can be known without asking.
+fn is_of(manifest: &Manifest, name: &ModelName, revision: &str) -> bool {
+    let is_that = manifest.source.ends_with(&format!("/{name}"));
+    is_that && [&manifest.revision, &manifest.commit].into_iter().flatten().any(|known| known == revision)
 }
 
 /// An error if there is no model among these files.

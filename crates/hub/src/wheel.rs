@@ -7,7 +7,7 @@ use crate::Error;
 use crate::name::{WEIGHTS, is_wanted, leads_out};
 use flate2::{Crc, read::DeflateDecoder};
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 /// What a zip file's end begins with, and how far from the end that may be: 22 bytes and a comment.
@@ -67,9 +67,13 @@ impl Wheel {
         for (name, entry) in &self.entries {
             let content = content(&mut self.file, entry).map_err(|problem| problem.into_error(&self.path))?;
             let mut checked = Checked { content, crc: Crc::new(), left: u64::from(entry.size) };
-            visit(name, &mut checked)?;
+            visit(name, &mut checked).map_err(|error| match error {
+                // What is compressed cannot be unpacked, or ends too early.
+                Error::Read { source, .. } if is_damage(&source) => damaged(&self.path, name),
+                error => error,
+            })?;
             if checked.left > 0 || checked.crc.sum() != entry.crc {
-                return Err(bad(&self.path, format!("`{name}` is damaged in it")));
+                return Err(damaged(&self.path, name));
             }
         }
         Ok(())
@@ -107,6 +111,15 @@ impl Problem {
 
 fn bad(path: &Path, reason: String) -> Error {
     Error::BadWheel { path: path.to_owned(), reason }
+}
+
+fn damaged(path: &Path, file: &str) -> Error {
+    bad(path, format!("`{file}` is damaged in it"))
+}
+
+/// Whether reading failed for what was read, rather than for the disk.
+fn is_damage(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
 }
 
 fn form(reason: impl Into<String>) -> Problem {
@@ -194,24 +207,4 @@ fn u16_at(bytes: &[u8], at: usize) -> u16 {
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from(u16_at(bytes, at)) | u32::from(u16_at(bytes, at + 2)) << 16
-}
-
-/// Writes what a reader gives to a new file, and to the disk.
-pub(crate) fn write_out(content: &mut dyn Read, path: &Path) -> Result<u64, Error> {
-    let failed = |source| Error::Write { path: path.to_owned(), source };
-    let mut output = File::create(path).map_err(failed)?;
-    let mut buffer = vec![0; 1 << 16];
-    let mut written = 0;
-    loop {
-        // Damage in what is compressed shows here, as an error of reading.
-        match content.read(&mut buffer).map_err(|source| Error::Read { path: path.to_owned(), source })? {
-            0 => break,
-            count => {
-                output.write_all(&buffer[..count]).map_err(failed)?;
-                written += count as u64;
-            }
-        }
-    }
-    output.sync_all().map_err(failed)?;
-    Ok(written)
 }

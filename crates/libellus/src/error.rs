@@ -240,6 +240,13 @@ pub enum Error {
     #[cfg(feature = "chores")]
     #[error("nobody knows where the data of this user belong; say so with LIBELLUS_HOME")]
     NoHome,
+    /// `--revision` for what is no model of a hub.
+    #[cfg(feature = "chores")]
+    #[error("`{path}` is on this machine, where a model has no revisions; leave `--revision` out")]
+    RevisionOfPath {
+        /// The wheel or directory.
+        path: String,
+    },
     /// A model that is another than when a migration began.
     #[cfg(feature = "chores")]
     #[error("`{model}` is of space {found} now, and was of space {expected} when the migration began")]
@@ -384,10 +391,10 @@ impl Error {
             ) => 2,
             Error::Search(Search::Interrupted) => crate::interrupt::EXIT_CODE,
             #[cfg(feature = "chores")]
-            Error::NoHome => 2,
+            Error::NoHome | Error::RevisionOfPath { .. } => 2,
             #[cfg(feature = "chores")]
             Error::Hub(error) => match error {
-                libellus_hub::Error::Interrupted => crate::interrupt::EXIT_CODE,
+                libellus_hub::Error::Interrupted { .. } => crate::interrupt::EXIT_CODE,
                 libellus_hub::Error::BadName { .. }
                 | libellus_hub::Error::BadRevision { .. }
                 | libellus_hub::Error::Variable { .. }

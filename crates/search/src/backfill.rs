@@ -101,7 +101,7 @@ pub(crate) fn backfill(
         // It ends here anyway.
         let _ = worker.tell(progress);
     }
-    worker.report.interrupted = worked?.is_break();
+    worker.report.interrupted = worked.map_err(|error| about_the_model(error, encoder))?.is_break();
     let mut report = worker.report;
     let queue = catalogue.queue_counts(&encoder.info().fingerprint.space)?;
     report.failed = queue.retrying + queue.given_up;
@@ -113,6 +113,17 @@ pub(crate) fn backfill(
 
 /// What is told how far it is, and may stop it.
 pub(crate) type Progress<'p> = &'p mut dyn FnMut(BackfillProgress<'_>) -> ControlFlow<()>;
+
+/// The space had a use when the work began; if the catalogue has been migrated since, it is for the model that was given
+/// to be another.
+fn about_the_model(error: Error, encoder: &Encoder) -> Error {
+    match error {
+        Error::Catalogue(libellus_catalogue::Error::UnknownSpace { location, active, .. }) => {
+            Error::other_space(&location, *active, encoder)
+        }
+        error => error,
+    }
+}
 
 /// One of those that share the work.
 struct Worker<'a> {

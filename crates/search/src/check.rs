@@ -4,38 +4,38 @@ use crate::cutter::EncoderCutter;
 use crate::snapshot::{Embeddings, Words};
 use crate::{Error, Library};
 use libellus_catalogue::check::{self, CheckReport, Expected, Fault, Repaired};
+use libellus_encoder::Encoder;
+use std::sync::Arc;
 
 impl Library {
     /// Reads all of the catalogue, makes both indexes as searches do, and compares.
     ///
     /// # Errors
-    /// What keeps the catalogue from being read; what is wrong with it is in the report.
+    /// [`Error::OtherSpace`] if the catalogue is searched by another model; what keeps it from being read. What is wrong
+    /// with it is in the report.
     pub fn check(&self) -> Result<CheckReport, Error> {
-        let mut report = check::check(self.catalogue(), &self.expected(&EncoderCutter(self.encoder())))?;
-        self.check_indexes(&mut report)?;
+        let encoder = self.serving()?;
+        let mut report = check::check(self.catalogue(), &expected(encoder, &EncoderCutter(encoder)))?;
+        self.check_indexes(encoder, &mut report)?;
         Ok(report)
     }
 
     /// Mends what a [check](Library::check) found and what can be made again; a backfill makes the embeddings.
     ///
     /// # Errors
-    /// Those of writing; what was mended before is kept.
+    /// [`Error::OtherSpace`]; those of writing: what was mended before is kept.
     pub fn repair(&self, report: &CheckReport) -> Result<Repaired, Error> {
-        Ok(check::repair(self.catalogue(), &self.expected(&EncoderCutter(self.encoder())), report)?)
-    }
-
-    fn expected<'a>(&'a self, cutter: &'a EncoderCutter<'a>) -> Expected<'a> {
-        let model = self.encoder().info();
-        Expected { cutter, space: &model.fingerprint.space, dim: model.dim }
+        let encoder = self.serving()?;
+        Ok(check::repair(self.catalogue(), &expected(encoder, &EncoderCutter(encoder)), report)?)
     }
 
     /// An index has every fresh embedding, and the other every book, each once. After a change by others meanwhile there
     /// is nothing to compare with; an index is not made of what cannot be read.
-    fn check_indexes(&self, report: &mut CheckReport) -> Result<(), Error> {
+    fn check_indexes(&self, encoder: &Arc<Encoder>, report: &mut CheckReport) -> Result<(), Error> {
         if report.found > 0 {
             return Ok(());
         }
-        let embeddings = Embeddings::load(self.catalogue(), self.encoder())?;
+        let embeddings = Embeddings::load(self.catalogue(), encoder)?;
         let words = Words::load(self.catalogue())?;
         if self.catalogue().revision()? != report.revision {
             return Ok(());
@@ -58,4 +58,9 @@ impl Library {
         }
         Ok(())
     }
+}
+
+fn expected<'a>(encoder: &'a Encoder, cutter: &'a EncoderCutter<'a>) -> Expected<'a> {
+    let model = encoder.info();
+    Expected { cutter, space: &model.fingerprint.space, dim: model.dim }
 }

@@ -1,6 +1,7 @@
 //! What can go wrong with a question, a backfill or an evaluation.
 
 use crate::{MAX_LIMIT, MAX_QUERY_BYTES};
+use libellus_encoder::Encoder;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -127,6 +128,19 @@ pub enum Error {
     Index(#[from] libellus_index::Error),
 }
 
+impl Error {
+    /// That the loaded model is not the one that a catalogue is searched by.
+    pub(crate) fn other_space(location: &str, active: libellus_catalogue::ModelSpace, loaded: &Encoder) -> Self {
+        let model = loaded.info();
+        Error::OtherSpace {
+            location: location.to_owned(),
+            active: Box::new(active),
+            model: model.name.clone(),
+            space: model.fingerprint.space.clone(),
+        }
+    }
+}
+
 /// The model inside the executable, for which no `--model` is needed.
 const BUILTIN: &str = "all-MiniLM-L6-v2";
 
@@ -193,6 +207,6 @@ mod tests {
 
     #[test]
     fn the_builtin_model_is_known_by_its_name() {
-        assert_eq!(libellus_encoder::Encoder::builtin().info().name, BUILTIN);
+        assert_eq!(Encoder::builtin().info().name, BUILTIN);
     }
 }

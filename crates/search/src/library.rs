@@ -83,15 +83,8 @@ impl Library {
     fn serving_by(&self, roles: &SpaceRoles) -> Result<&Arc<Encoder>, Error> {
         let Some(active) = &roles.active else { return Ok(self.encoder()) };
         let of_space = |model: &&Arc<Encoder>| model.info().fingerprint.space == active.space;
-        self.models.iter().find(of_space).ok_or_else(|| {
-            let model = self.encoder().info();
-            Error::OtherSpace {
-                location: self.catalogue.location().to_owned(),
-                active: Box::new(active.clone()),
-                model: model.name.clone(),
-                space: model.fingerprint.space.clone(),
-            }
-        })
+        let other = || Error::other_space(self.catalogue.location(), active.clone(), self.encoder());
+        self.models.iter().find(of_space).ok_or_else(other)
     }
 
     /// The encoder that passages are embedded with: as for questions, or the first for a space that is being filled, or
@@ -259,7 +252,7 @@ impl Library {
     }
 
     /// Embeds every passage without a fresh embedding, in the space that is searched or, if the one model of this library
-    /// has another, in that, provided that the catalogue knows it.
+    /// has another, in that, provided that the catalogue knows it; [`Error::OtherSpace`] ends it when it does no more.
     ///
     /// Passages are embedded in batches, each stored in one transaction; `progress` is called after each and may stop
     /// there with `Break`. Several processes may do this at once.
@@ -276,14 +269,22 @@ impl Library {
 
     /// Whether questions can be answered, and from how much.
     pub fn readiness(&self) -> Result<Readiness, Error> {
+        // Before anything that is counted for it.
+        let revision = self.catalogue.revision()?;
         let (encoder, other_space) = match self.serving() {
-            Err(error @ Error::OtherSpace { .. }) => (self.answering(), Some(error.to_string())),
+            // Everyone may read this, so where the catalogue and the models are is left out.
+            Err(Error::OtherSpace { active, model, space, .. }) => {
+                let searched = &active.space;
+                let reason =
+                    format!("`{model}` (space {space}) is loaded, but the catalogue is searched in space {searched}");
+                (self.answering(), Some(reason))
+            }
             serving => (Arc::clone(serving?), None),
         };
         let model = encoder.info();
         let space = &model.fingerprint.space;
         // Counted once for each state: it takes a look at every embedding, and platforms ask every few seconds.
-        let precisions = self.precisions.get(self.catalogue.revision()?, || self.catalogue.precisions(space))?;
+        let precisions = self.precisions.get(revision, || self.catalogue.precisions(space))?;
         let counts = self.catalogue.statistics(space)?;
         Ok(Readiness {
             ready: other_space.is_none() && (counts.embedded > 0 || counts.passages == 0),

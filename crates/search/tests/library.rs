@@ -3,7 +3,7 @@
 use libellus_catalogue::{Access, Book, Catalogue};
 use libellus_encoder::Encoder;
 use libellus_search::{
-    BackfillOptions, BackfillReport, EncoderCutter, Error, Library, Mode, SearchRequest, SearchResponse,
+    BackfillOptions, BackfillReport, EncoderCutter, Error, Library, Mode, SearchRequest, SearchResponse, sample_queries,
 };
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -52,6 +52,28 @@ const BOOKS: [[&str; 5]; 8] = [
     ],
     ["untold", "Untold", "Anonymous", "", ""],
 ];
+
+/// A report on two models asks for books of all the catalogue, its end too.
+#[test]
+fn sampled_queries_are_spread_evenly() {
+    let catalogue = Catalogue::in_memory().expect("opens");
+    let mut books = 0..;
+    for count in [150, 199, 1000] {
+        let more: Vec<Book> = books
+            .by_ref()
+            .map(|n| Book { id: n.to_string(), title: n.to_string(), ..Book::default() })
+            .take(count - catalogue.statistics("").expect("counts").books as usize)
+            .collect();
+        catalogue.put_books(&more, &EncoderCutter(&ENCODER)).expect("writes");
+        let queries = sample_queries(&catalogue, 100).expect("reads");
+        let places: Vec<usize> = queries.iter().map(|title| title.parse().expect("a number")).collect();
+        assert_eq!(places.len(), 100, "{count}");
+        for (place, number) in places.iter().enumerate() {
+            assert_eq!(number * 100 / count, place, "one of each hundredth of {count}");
+        }
+    }
+    assert!(sample_queries(&Catalogue::in_memory().expect("opens"), 100).expect("reads").is_empty());
+}
 
 fn book([id, title, author, subject, description]: [&str; 5]) -> Book {
     Book {

@@ -146,6 +146,12 @@ pub(crate) struct DatabaseFinding {
     pub words: String,
 }
 
+/// What became of something to do with a space; the one that is searched, if the other is of no use beside it.
+type UnlessUnknown<T> = Result<T, ModelSpace>;
+
+/// Embeddings that are deleted in one transaction: others write in between.
+const DELETED_AT_ONCE: u32 = 10_000;
+
 /// A place where a catalogue is kept. Each method keeps the promise of [`Catalogue`]'s method of the same name.
 trait Store: fmt::Debug + Send + Sync {
     fn location(&self) -> &str;
@@ -167,14 +173,19 @@ trait Store: fmt::Debug + Send + Sync {
         visit: &mut dyn FnMut(EmbeddedPassage<'_>) -> ControlFlow<()>,
     ) -> Result<(), Error>;
     fn pending_passages(&self, space: &str, after: i64, limit: usize) -> Result<Vec<PendingPassage>, Error>;
-    fn put_embeddings(&self, space: &str, precision: &str, embeddings: &[NewEmbedding<'_>]) -> Result<u64, Error>;
+    fn put_embeddings(
+        &self,
+        space: &str,
+        precision: &str,
+        embeddings: &[NewEmbedding<'_>],
+    ) -> Result<UnlessUnknown<u64>, Error>;
     fn each_placed_embedding(
         &self,
         space: &str,
         visit: &mut dyn FnMut(PlacedEmbedding<'_>) -> ControlFlow<()>,
     ) -> Result<(), Error>;
     fn passages_of(&self, book_ids: &[&str]) -> Result<HashMap<String, Vec<PlacedPassage>>, Error>;
-    fn claim_passages(&self, space: &str, claim: &Claim) -> Result<Vec<PendingPassage>, Error>;
+    fn claim_passages(&self, space: &str, claim: &Claim) -> Result<UnlessUnknown<Vec<PendingPassage>>, Error>;
     fn put_failures(&self, space: &str, failures: &[Failure]) -> Result<(), Error>;
     fn queue_counts(&self, space: &str) -> Result<QueueCounts, Error>;
     fn failed_passages(&self, space: &str, limit: usize) -> Result<Vec<FailedPassage>, Error>;
@@ -183,6 +194,10 @@ trait Store: fmt::Debug + Send + Sync {
     fn precisions(&self, space: &str) -> Result<Vec<StoredPrecision>, Error>;
     fn roles(&self) -> Result<SpaceRoles, Error>;
     fn change_roles(&self, change: RoleChange<'_>) -> Result<Result<SpaceRoles, MigrationProblem>, Error>;
+    /// Deletes up to `limit` of the embeddings that go with a change, which is still to be made; returns how many.
+    fn delete_before(&self, change: RoleChange<'_>, limit: u32) -> Result<u64, Error>;
+    /// Cuts books into passages again, under the lock of writers; returns how many.
+    fn recut_books(&self, rowids: &[i64], cutter: &dyn PassageCutter) -> Result<u64, Error>;
 
     fn dump(&self, take: TakeRow<'_>) -> Result<(), Error>;
     fn restore(&self, replace: bool, next: NextRow<'_>) -> Result<(), Error>;
@@ -374,9 +389,10 @@ impl Catalogue {
     /// returns how many were stored.
     ///
     /// # Errors
-    /// As [`Catalogue::put_books`]; then none is stored.
+    /// [`Error::UnknownSpace`] if the catalogue was migrated, and the space has no role in it (any more); as
+    /// [`Catalogue::put_books`]. Then none is stored.
     pub fn put_embeddings(&self, space: &str, precision: &str, embeddings: &[NewEmbedding<'_>]) -> Result<u64, Error> {
-        self.store.put_embeddings(space, precision, embeddings)
+        self.store.put_embeddings(space, precision, embeddings)?.map_err(|active| self.unknown(space, active))
     }
 
     /// Calls `visit` with every fresh embedding in `space`, ordered by book and place, for another catalogue, until there
@@ -404,9 +420,9 @@ impl Catalogue {
     /// is committed at once, so that nothing is held open while the worker embeds.
     ///
     /// # Errors
-    /// As [`Catalogue::put_books`]; then none is claimed.
+    /// As [`Catalogue::put_embeddings`]; then none is claimed.
     pub fn claim_passages(&self, space: &str, claim: &Claim) -> Result<Vec<PendingPassage>, Error> {
-        self.store.claim_passages(space, claim)
+        self.store.claim_passages(space, claim)?.map_err(|active| self.unknown(space, active))
     }
 
     /// Notes why claimed passages could not be embedded. Each is tried again after a pause that doubles with every
@@ -508,14 +524,27 @@ impl Catalogue {
         self.store.roles()
     }
 
-    /// Changes what spaces are for, in one transaction; the embeddings of a space that is dropped go with it.
+    /// Changes what spaces are for, in one transaction. The embeddings of a space that is dropped go before, some at a
+    /// time, so that nobody has to wait long; if that is broken off, the next call goes on with it.
     ///
     /// # Errors
-    /// [`Error::Migration`] if that cannot be now; those of [`Catalogue::put_books`]. Then nothing is changed.
+    /// [`Error::Migration`] if that cannot be now; those of [`Catalogue::put_books`]. Then no role is changed.
     pub fn change_roles(&self, change: RoleChange<'_>) -> Result<SpaceRoles, Error> {
+        if let RoleChange::DropOld | RoleChange::Abandon = change {
+            while self.store.delete_before(change, DELETED_AT_ONCE)? == u64::from(DELETED_AT_ONCE) {}
+        }
         self.store
             .change_roles(change)?
             .map_err(|problem| Error::Migration { location: self.location().to_owned(), problem: Box::new(problem) })
+    }
+
+    /// Cuts books into passages again; returns how many there were. What others change meanwhile is not undone by it.
+    pub(crate) fn recut_books(&self, rowids: &[i64], cutter: &dyn PassageCutter) -> Result<u64, Error> {
+        self.store.recut_books(rowids, cutter)
+    }
+
+    fn unknown(&self, space: &str, active: ModelSpace) -> Error {
+        Error::UnknownSpace { location: self.location().to_owned(), space: space.to_owned(), active: Box::new(active) }
     }
 
     /// Fields of strings and of values that were read as JSON are always JSON again, so this is our own bug.

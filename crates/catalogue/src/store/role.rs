@@ -94,6 +94,23 @@ pub enum MigrationProblem {
 }
 
 impl SpaceRoles {
+    /// Whether embeddings in a space are of use: any may be searched while nothing is recorded, later only those whose
+    /// space has a role.
+    #[must_use]
+    pub fn knows(&self, space: &str) -> bool {
+        self.active.is_none() || self.named().any(|(_, known)| known.space == space)
+    }
+
+    /// Whether a search could show embeddings in a space.
+    pub(super) fn shows(&self, space: &str) -> bool {
+        self.active.as_ref().is_none_or(|active| active.space == space)
+    }
+
+    /// What is searched, if embeddings in a space are of no use beside it.
+    pub(super) fn instead_of(&self, space: &str) -> Option<ModelSpace> {
+        self.active.clone().filter(|_| !self.knows(space))
+    }
+
     /// The roles by their names, as the stores keep them.
     pub(super) fn named(&self) -> impl Iterator<Item = (&'static str, &ModelSpace)> {
         let all = [("active", &self.active), ("next", &self.next), ("previous", &self.previous)];
@@ -170,6 +187,22 @@ mod tests {
     fn letters(roles: &SpaceRoles) -> String {
         let letter = |role: &Option<ModelSpace>| role.as_ref().map_or("-".to_owned(), |role| role.model.clone());
         [&roles.active, &roles.next, &roles.previous].map(letter).concat()
+    }
+
+    #[test]
+    fn spaces_without_a_role_are_of_no_use_beside_others() {
+        let [a, b, c] = ["a", "b", "c"].map(space);
+        let none = SpaceRoles::default();
+        let some = SpaceRoles { active: Some(a.clone()), next: Some(b), previous: None };
+        for (roles, space, knows, shows) in [
+            (&none, "space-a", true, true),
+            (&some, "space-a", true, true),
+            (&some, "space-b", true, false),
+            (&some, &c.space, false, false),
+        ] {
+            assert_eq!((roles.knows(space), roles.shows(space)), (knows, shows), "{space} of {roles:?}");
+            assert_eq!(roles.instead_of(space).is_none(), knows);
+        }
     }
 
     #[test]

@@ -76,9 +76,7 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
     if args.retry_failed {
         library.catalogue().forget_failures(&library.encoder().info().fingerprint.space)?;
     }
-    let limits = args.memory.share_out(&args.threads, library.encoder())?;
-    let whole = BackfillOptions::default();
-    let options = BackfillOptions { threads: limits.threads, batch: whole.batch.min(limits.texts), watch: args.watch };
+    let options = BackfillOptions { watch: args.watch, ..options(&args.memory, &args.threads, &library)? };
     let report =
         if args.watch { watch(&library, options, &interrupt)? } else { with_progress(&library, options, &interrupt)? };
     if args.json {
@@ -87,6 +85,13 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
         output::print(&for_people(&report, &command(&args.database, &args.model)))?;
     }
     Ok(outcome(&report))
+}
+
+/// Threads and batches within the limits that were given.
+pub(super) fn options(memory: &MemoryArgs, threads: &ThreadsArgs, library: &Library) -> Result<BackfillOptions, Error> {
+    let limits = memory.share_out(threads, library.encoder())?;
+    let whole = BackfillOptions::default();
+    Ok(BackfillOptions { threads: limits.threads, batch: whole.batch.min(limits.texts), ..whole })
 }
 
 /// Lists what could not be embedded, with the reasons.

@@ -74,7 +74,7 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
         report = library.check()?;
     }
     let well = report.is_well();
-    let space = &library.encoder().info().fingerprint.space;
+    let space = &library.serving()?.info().fingerprint.space;
     let precisions = library.catalogue().precisions(space)?;
     let agreements: Vec<Agreement> = precisions.into_iter().filter_map(|stored| stored.agreement).collect();
     if args.json {
@@ -96,7 +96,7 @@ fn kept(agreement: &Agreement) -> String {
 }
 
 fn for_people(args: &Args, place: &str, space: &str, repaired: Option<Repaired>, report: &CheckReport) -> String {
-    let CheckReport { books, passages, revision, embeddings, missing, findings, found, .. } = report;
+    let CheckReport { books, passages, revision, embeddings, missing, cut_otherwise, findings, found, .. } = report;
     let mut text = String::new();
     // Writing to a string cannot fail.
     if let Some(Repaired { orphans, embeddings, books }) = repaired {
@@ -119,6 +119,10 @@ fn for_people(args: &Args, place: &str, space: &str, repaired: Option<Repaired>,
     }
     if *found > SHOWN as u64 {
         let _ = writeln!(text, "wrong: … and {} more; --json lists them", found - SHOWN as u64);
+    }
+    if *cut_otherwise > 0 {
+        let _ =
+            writeln!(text, "note: {cut_otherwise} books were cut into passages for another model, which is no fault");
     }
     if *missing > 0 {
         let backfill = backfill::command(&args.database, &args.model);

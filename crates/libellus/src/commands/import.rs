@@ -208,7 +208,10 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
         rejects.finish()?;
     }
 
-    if !args.dry_run && !args.no_embed && !interrupt.requested() {
+    let embeds = !args.dry_run && !args.no_embed && !interrupt.requested();
+    // A long import may have been overtaken by a change of the model; embedding by the former is no use any more.
+    let overtaken = if embeds { library.serving().err() } else { None };
+    if embeds && overtaken.is_none() {
         let backfilled = backfill::with_progress(&library, args.threads.for_backfill(), &interrupt)?;
         if !args.json && backfilled.embedded + backfilled.failed + backfilled.rejected_rows > 0 {
             let command = backfill::command(&args.database, &args.model);
@@ -219,7 +222,10 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
     if args.json {
         output::print_json(&report)?;
     }
-    Ok(outcome(&report))
+    match overtaken {
+        Some(error) => Err(error.into()),
+        None => Ok(outcome(&report)),
+    }
 }
 
 /// Refuses rejects that would be written over the catalogue, an input, or the report.

@@ -16,9 +16,9 @@ use crate::progress;
 use crate::threads::ThreadsArgs;
 use libellus_catalogue::{Access, Catalogue, MigrationProblem, ModelSpace, RoleChange, SpaceRoles};
 use libellus_encoder::Encoder;
-use libellus_search::{BackfillOptions, BackfillReport, Comparison, Library, QueryComparison, compare, sample_queries};
+use libellus_search::{BackfillReport, Comparison, Library, QueryComparison, compare, sample_queries};
 use serde::Serialize;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -164,27 +164,27 @@ fn fill(args: &Args, catalogue: Catalogue, to: &str, interrupt: &Interrupt) -> R
     let next = model::space_of(to, library.encoder());
     catalogue.change_roles(RoleChange::Begin { active: &active, next: &next })?;
     let report = embed(args, &library, interrupt)?;
-    let db = args.database.flag();
-    if args.json {
-        output::print_json(&report)?;
-    } else {
-        let command = format!("libellus migrate --to {}{db}", shell_word(to));
-        output::print(&backfill::for_people(&report, &command))?;
-        if !report.interrupted && report.failed == 0 {
-            output::print(&format!(
-                "next: `libellus migrate --report{db}` compares the answers, `libellus migrate --cut-over{db}` changes over\n"
-            ))?;
-        }
+    say_embedded(args, &report, &format!("libellus migrate --to {}", shell_word(to)))?;
+    if !args.json && !report.interrupted && report.failed == 0 {
+        let db = args.database.flag();
+        output::print(&format!(
+            "next: `libellus migrate --report{db}` compares the answers, `libellus migrate --cut-over{db}` changes over\n"
+        ))?;
     }
     Ok(backfill::outcome(&report))
 }
 
 /// Embeds what has no embedding by the library's model.
 fn embed(args: &Args, library: &Library, interrupt: &Interrupt) -> Result<BackfillReport, Error> {
-    let limits = args.memory.share_out(&args.threads, library.encoder())?;
-    let whole = BackfillOptions::default();
-    let options = BackfillOptions { threads: limits.threads, batch: whole.batch.min(limits.texts), watch: false };
-    backfill::with_progress(library, options, interrupt)
+    backfill::with_progress(library, backfill::options(&args.memory, &args.threads, library)?, interrupt)
+}
+
+/// Prints what was embedded; `command` does the rest.
+fn say_embedded(args: &Args, report: &BackfillReport, command: &str) -> Result<(), Error> {
+    if args.json {
+        return output::print_json(report);
+    }
+    output::print(&backfill::for_people(report, &format!("{command}{}", args.database.flag())))
 }
 
 /// Changes over, after what came in since the second set was filled is embedded too.
@@ -199,7 +199,7 @@ fn cut_over(args: &Args, catalogue: &Catalogue, interrupt: &Interrupt) -> Result
         let library = Library::new(open_recorded(&next)?, args.database.open_existing(Access::ReadWrite)?);
         let report = embed(args, &library, interrupt)?;
         if report.interrupted {
-            output::print(&backfill::for_people(&report, "libellus migrate --cut-over"))?;
+            say_embedded(args, &report, "libellus migrate --cut-over")?;
             return Ok(Outcome::Interrupted);
         }
     }
@@ -263,9 +263,15 @@ struct Report<'a> {
 /// The queries of a file, one a line.
 fn queries_of(path: &Path) -> Result<Vec<String>, Error> {
     let Input { name, reader, .. } = Input::open(path)?;
-    let mut text = String::new();
-    let read = reader.take(QUERIES_LIMIT_BYTES).read_to_string(&mut text);
-    read.map_err(|source| Error::Input { name, source })?;
+    let mut bytes = Vec::new();
+    let read = reader.take(QUERIES_LIMIT_BYTES + 1).read_to_end(&mut bytes).and_then(|length| {
+        if length as u64 > QUERIES_LIMIT_BYTES {
+            let reason = "it is longer than 1 MiB; some hundred queries are enough for a report";
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, reason));
+        }
+        String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    });
+    let text = read.map_err(|source| Error::Input { name, source })?;
     Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect())
 }
 

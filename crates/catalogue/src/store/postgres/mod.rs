@@ -31,7 +31,8 @@ use super::dump::{NextRow, TakeRow};
 use super::row::{BookRow, CutBook};
 use super::{
     Access, Claim, DatabaseFinding, EmbeddedPassage, FailedPassage, MigrationProblem, NewEmbedding, PendingPassage,
-    PlacedEmbedding, PlacedPassage, QueueCounts, RoleChange, SpaceRoles, Statistics, Store, WriteOutcome,
+    PlacedEmbedding, PlacedPassage, QueueCounts, RoleChange, SpaceRoles, Statistics, Store, UnlessUnknown,
+    WriteOutcome,
 };
 use crate::adopt::{ChangesTaken, StoredPrecision};
 use crate::{Book, Error, PassageCutter};
@@ -314,7 +315,12 @@ impl Store for PostgresStore {
         self.read("reading passages", async |client| embeddings::pending(client, space, after, limit).await)
     }
 
-    fn put_embeddings(&self, space: &str, precision: &str, embeddings: &[NewEmbedding<'_>]) -> Result<u64, Error> {
+    fn put_embeddings(
+        &self,
+        space: &str,
+        precision: &str,
+        embeddings: &[NewEmbedding<'_>],
+    ) -> Result<UnlessUnknown<u64>, Error> {
         self.write("writing embeddings", async |client| {
             embeddings::put(client, &self.vector_type, space, precision, embeddings).await
         })
@@ -335,8 +341,11 @@ impl Store for PostgresStore {
         self.read("reading passages", async |client| embeddings::passages_of(client, book_ids).await)
     }
 
-    fn claim_passages(&self, space: &str, claim: &Claim) -> Result<Vec<PendingPassage>, Error> {
-        self.write_aside("claiming passages", async |client| claims::claim(client, space, claim).await)
+    fn claim_passages(&self, space: &str, claim: &Claim) -> Result<UnlessUnknown<Vec<PendingPassage>>, Error> {
+        self.write_aside("claiming passages", async |client| match roles::read(client).await?.instead_of(space) {
+            Some(active) => Ok(Err(active)),
+            None => claims::claim(client, space, claim).await.map(Ok),
+        })
     }
 
     fn put_failures(&self, space: &str, failures: &[super::Failure]) -> Result<(), Error> {
@@ -418,5 +427,22 @@ impl Store for PostgresStore {
 
     fn change_roles(&self, change: RoleChange<'_>) -> Result<Result<SpaceRoles, MigrationProblem>, Error> {
         self.write("changing which space is searched", async |client| roles::change(client, change).await)
+    }
+
+    fn delete_before(&self, change: RoleChange<'_>, limit: u32) -> Result<u64, Error> {
+        self.write("deleting embeddings", async |client| {
+            Ok((roles::delete_before(client, change, limit).await?, Changed::No))
+        })
+    }
+
+    fn recut_books(&self, rowids: &[i64], cutter: &dyn PassageCutter) -> Result<u64, Error> {
+        self.write("cutting books", async |client| {
+            let rows = books::by_rowid(client, rowids).await?;
+            // A record that cannot be read is none to cut: the check tells of it.
+            let books = rows.into_values().filter_map(|row| row.into_book().ok());
+            let cut: Vec<CutBook> = books.filter_map(|book| CutBook::new(&book, cutter).ok()).collect();
+            let (_, changed) = books::put(client, &cut).await?;
+            Ok((cut.len() as u64, changed))
+        })
     }
 }

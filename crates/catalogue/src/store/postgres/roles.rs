@@ -34,10 +34,20 @@ pub(super) async fn change(
         let parameters: &[Parameter<'_>] = &[(&space, Type::TEXT)];
         client.execute_typed("DELETE FROM libellus.embeddings WHERE space = $1", parameters).await?;
         client.execute_typed("DELETE FROM libellus.claims WHERE space = $1", parameters).await?;
+        client.execute_typed("DELETE FROM libellus.agreements WHERE space = $1", parameters).await?;
     }
     write(client, &roles).await?;
     let changed = Changed::from(roles != before);
     Ok((Ok(roles), changed))
+}
+
+/// Deletes some of the embeddings that go with a change; none if it cannot be made.
+pub(super) async fn delete_before(client: &Client, change: RoleChange<'_>, limit: u32) -> Answer<u64> {
+    let Ok((_, Some(space))) = read(client).await?.after(change, 0) else { return Ok(0) };
+    let parameters: &[Parameter<'_>] = &[(&space, Type::TEXT), (&i64::from(limit), Type::INT8)];
+    let sql = "DELETE FROM libellus.embeddings WHERE space = $1 AND passage_id IN \
+               (SELECT passage_id FROM libellus.embeddings WHERE space = $1 ORDER BY passage_id LIMIT $2)";
+    client.execute_typed(sql, parameters).await
 }
 
 /// Records these roles instead of those before.

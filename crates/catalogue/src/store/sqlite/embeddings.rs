@@ -3,7 +3,9 @@
 //! A passage has at most one embedding in a space. It is *fresh* while the hash stored with it is that of the
 //! passage's text; only fresh ones are ever shown, stale ones are replaced by the next backfill.
 
-use super::{Changed, EmbeddedPassage, NewEmbedding, PendingPassage, PlacedEmbedding, PlacedPassage};
+use super::{
+    Changed, EmbeddedPassage, NewEmbedding, PendingPassage, PlacedEmbedding, PlacedPassage, UnlessUnknown, roles,
+};
 use crate::adopt::StoredPrecision;
 use rusqlite::{Connection, Transaction, params};
 use std::collections::HashMap;
@@ -73,7 +75,11 @@ pub(super) fn put(
     space: &str,
     precision: &str,
     embeddings: &[NewEmbedding<'_>],
-) -> rusqlite::Result<(u64, Changed)> {
+) -> rusqlite::Result<(UnlessUnknown<u64>, Changed)> {
+    let roles = roles::read(transaction)?;
+    if let Some(active) = roles.instead_of(space) {
+        return Ok((Err(active), Changed::No));
+    }
     let mut put = transaction.prepare_cached(
         "INSERT INTO embeddings (passage_id, space, precision, text_hash, vector) \
          SELECT passage_id, ?2, ?3, text_hash, ?5 FROM passages WHERE passage_id = ?1 AND text_hash = ?4 \
@@ -90,7 +96,7 @@ pub(super) fn put(
         stored += put.execute(params![embedding.passage_id, space, precision, embedding.text_hash, vector])? as u64;
         settle.execute(params![embedding.passage_id, space, embedding.text_hash])?;
     }
-    Ok((stored, Changed::from(stored > 0)))
+    Ok((Ok(stored), Changed::from(stored > 0 && roles.shows(space))))
 }
 
 pub(super) fn delete(transaction: &Transaction<'_>, keys: &[(i64, &str)]) -> rusqlite::Result<(u64, Changed)> {

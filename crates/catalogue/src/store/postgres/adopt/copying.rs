@@ -294,7 +294,8 @@ async fn keep_vectors(
     if !kept.is_empty() {
         let Agreement { space, precision, .. } = keep.agreement;
         let (stored, _) = embeddings::put(client, keep.vector_type, space, precision, &kept).await?;
-        step.kept = stored;
+        // Vectors that the catalogue has no use for are not kept.
+        step.kept = stored.unwrap_or(0);
     }
     Ok(())
 }
