@@ -26,6 +26,8 @@ pub struct Expected<'a> {
     pub space: &'a str,
     /// The width of its vectors.
     pub dim: usize,
+    /// Whether its vectors have the length 1.
+    pub is_normalized: bool,
 }
 
 /// What is wrong.
@@ -347,7 +349,7 @@ impl<'a> Walk<'a> {
         let passage = &mut self.passages[at];
         let is_ours = space == self.expected.space;
         let known_width = if is_ours { Some(self.expected.dim) } else { self.widths.get(&space).copied() };
-        if let Err(detail) = searchable(&vector, known_width) {
+        if let Err(detail) = searchable(&vector, known_width, is_ours && self.expected.is_normalized) {
             counts.wrong += 1;
             let detail = format!("passage {} of book number {}: {detail}", passage.place.1 + 1, passage.place.0);
             self.report.add(Fault::Vector, None, detail);
@@ -382,19 +384,19 @@ fn hash_passage(passage: &PassageRow, hasher: &mut DefaultHasher) {
 }
 
 /// Whether a stored vector can be searched; else what is wrong with it.
-fn searchable(bytes: &[u8], width: Option<usize>) -> Result<(), String> {
+fn searchable(bytes: &[u8], width: Option<usize>, is_normalized: bool) -> Result<(), String> {
     let (numbers, []) = bytes.as_chunks::<4>() else {
         return Err(format!("the vector's {} bytes are not whole numbers", bytes.len()));
     };
     let numbers: Vec<f32> = numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
-    checked_vector(&numbers, width)
+    checked_vector(&numbers, width, is_normalized)
 }
 
-/// Whether a vector has this width, is finite and has the length 1; else what is wrong with it.
+/// Whether a vector has this width, is finite and, if the model's are, normalised; else what is wrong with it.
 ///
 /// # Errors
 /// In words, for people.
-pub fn checked_vector(vector: &[f32], width: Option<usize>) -> Result<(), String> {
+pub fn checked_vector(vector: &[f32], width: Option<usize>, is_normalized: bool) -> Result<(), String> {
     if let Some(width) = width.filter(|&width| width != vector.len()) {
         return Err(format!("the vector has {} numbers, the model's have {width}", vector.len()));
     }
@@ -402,7 +404,7 @@ pub fn checked_vector(vector: &[f32], width: Option<usize>) -> Result<(), String
         return Err("the vector has a number that is not finite".to_owned());
     }
     let length = vector.iter().map(|&number| f64::from(number).powi(2)).sum::<f64>().sqrt();
-    if (length - 1.0).abs() > LENGTH_TOLERANCE {
+    if is_normalized && (length - 1.0).abs() > LENGTH_TOLERANCE {
         return Err(format!("the vector is not normalised: its length is {length:.4}, not 1"));
     }
     Ok(())

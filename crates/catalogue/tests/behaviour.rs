@@ -661,9 +661,10 @@ fn a_repair_undoes_no_change_of_others(fresh: Fresh<'_>) {
     other.set_busy_timeout(Duration::from_millis(20)).expect("sets");
     let cutter = Meddling { catalogue: &other, tried: AtomicBool::new(false), succeeded: AtomicBool::new(false) };
     // For a shorter window every book has the wrong passages.
-    let report = check(&catalogue, &Expected { cutter: &Narrow, space: "s", dim: 1 }).expect("checks");
+    let report =
+        check(&catalogue, &Expected { cutter: &Narrow, space: "s", dim: 1, is_normalized: true }).expect("checks");
     assert_eq!(report.found, 1, "{report:?}");
-    let expected = Expected { cutter: &cutter, space: "s", dim: 1 };
+    let expected = Expected { cutter: &cutter, space: "s", dim: 1, is_normalized: true };
     assert_eq!(repair(&catalogue, &expected, &report).expect("repairs").books, 1);
     assert!(cutter.tried.into_inner(), "it was cut again");
     let newer = cutter.succeeded.into_inner();
@@ -674,7 +675,7 @@ fn a_repair_undoes_no_change_of_others(fresh: Fresh<'_>) {
     let [old, new] = ["s", "t"].map(|name| ModelSpace { space: name.to_owned(), model: name.to_owned() });
     catalogue.put_books(&[book("a", &long)], &Words).expect("writes");
     catalogue.change_roles(RoleChange::Begin { active: &old, next: &new }).expect("begins");
-    let expected = Expected { cutter: &Narrow, space: "s", dim: 1 };
+    let expected = Expected { cutter: &Narrow, space: "s", dim: 1, is_normalized: true };
     let report = check(&catalogue, &expected).expect("checks");
     assert_eq!((report.found, report.cut_otherwise), (0, 1), "{report:?}");
     assert_eq!(repair(&catalogue, &expected, &report).expect("repairs").books, 0);

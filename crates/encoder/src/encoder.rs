@@ -20,8 +20,10 @@ pub struct ModelInfo {
     pub name: String,
     /// What its vectors may be compared with.
     pub fingerprint: Fingerprint,
-    /// Length of a vector, `H`.
+    /// Numbers in a vector, `H`.
     pub dim: usize,
+    /// Whether vectors have the length 1; else only their directions can be compared.
+    pub is_normalized: bool,
     /// The longest text it reads, in tokens, special tokens included.
     pub max_tokens: usize,
     /// Transformer layers.
@@ -95,6 +97,7 @@ impl Encoder {
             name,
             fingerprint,
             dim: model.config.hidden,
+            is_normalized: model.config.normalize,
             max_tokens: model.config.max_tokens,
             layers: model.config.layers,
             heads: model.config.heads,

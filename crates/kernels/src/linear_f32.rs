@@ -13,13 +13,6 @@ use std::array::from_fn;
 const PANEL: usize = 64;
 /// Rows in the tallest tile: 6 rows of 4 registers leave room for the operands among 32.
 const MAX_ROWS: usize = 6;
-/// Places of `k` in a strip of sixteen columns that is gathered for the first-level cache, 16 KB of it.
-///
-/// Where a tile is sixteen columns wide, it reads one line in four of a panel, and such lines share a quarter of the
-/// cache's sets; gathered once, they are there for all tiles.
-const STRIP: usize = 256;
-/// With as many tiles or more gathering is worth its while.
-const GATHER_TILES: usize = 6;
 
 /// A linear layer of floats.
 #[derive(Clone, Copy)]
@@ -164,59 +157,36 @@ fn product_generic<L: Lanes>(
     epilogue: Epilogue<'_>,
     c: Places<'_, f32>,
 ) {
-    let mut sums: Sums = [[0.0; PANEL]; MAX_ROWS];
-    let mut strip = [[0.0; LANES]; STRIP];
-    let tile_count = shape.m.div_ceil(MAX_ROWS);
-    let gathers = L::BLOCKS == 1 && tile_count >= GATHER_TILES;
-    let block_count = if gathers { shape.k.div_ceil(STRIP) } else { 1 };
-    for block in 0..block_count {
-        let (first, end) = (shape.k * block / block_count, shape.k * (block + 1) / block_count);
-        let mut column = 0;
-        while column < shape.n {
-            let left = (shape.n - column).div_ceil(LANES);
-            let blocks = [4, 2].into_iter().find(|&blocks| blocks <= left.min(L::BLOCKS)).unwrap_or(1);
+    let (mut column, mut sums): (usize, Sums) = (0, [[0.0; PANEL]; MAX_ROWS]);
+    while column < shape.n {
+        let left = (shape.n - column).div_ceil(LANES);
+        let blocks = [4, 2].into_iter().find(|&blocks| blocks <= left.min(L::BLOCKS)).unwrap_or(1);
+        for (i, (row, height)) in tiles(shape.m, MAX_ROWS).enumerate() {
+            if column == 0 {
+                prefetch::<L, _>(next, i, shape.m.div_ceil(MAX_ROWS));
+            }
+            let (a, b) = (&a[row * shape.a_stride..], &b[column..]);
+            macro_rules! tile {
+                ($($rows:literal)*) => { match (height, blocks) {
+                    // SAFETY: `Product::run` checked that the matrices hold their shapes, and the tile lies inside the
+                    // shape.
+                    $(($rows, 4) => unsafe { tile::<L, $rows, 4>(proof, shape, a, b, &mut sums) },
+                    // SAFETY: as above.
+                    ($rows, 2) => unsafe { tile::<L, $rows, 2>(proof, shape, a, b, &mut sums) },
+                    // SAFETY: as above.
+                    ($rows, _) => unsafe { tile::<L, $rows, 1>(proof, shape, a, b, &mut sums) },)*
+                    _ => unreachable!("tiles are 1 to 6 rows high"),
+                }};
+            }
+            tile!(1 2 3 4 5 6);
             let width = (blocks * LANES).min(shape.n - column);
-            let mut part = Product { k: end - first, ..shape };
-            let mut b = &b[first * shape.b_stride + column..];
-            if gathers {
-                for (to, from) in strip.iter_mut().zip(b.chunks(shape.b_stride)).take(part.k) {
-                    *to = *from.first_chunk().expect("rows of `B` are readable by whole lanes");
-                }
-                (b, part.b_stride) = (strip.as_flattened(), LANES);
-            }
-            for (i, (row, height)) in tiles(shape.m, MAX_ROWS).enumerate() {
-                if block == 0 && column == 0 {
-                    prefetch::<L, _>(next, i, tile_count);
-                }
+            for (t, sums) in (row..row + height).zip(&sums) {
                 // SAFETY: `Product::run`'s caller has `C` to itself.
-                let row_of_c = |t| unsafe { c.slice_mut(shape.c_start + (row + t) * shape.c_stride + column, width) };
-                if block > 0 {
-                    sums.iter_mut()
-                        .enumerate()
-                        .take(height)
-                        .for_each(|(t, sums)| copy_lanes(row_of_c(t), &mut sums[..width]));
-                }
-                let a = &a[row * shape.a_stride + first..];
-                macro_rules! tile {
-                    ($($rows:literal)*) => { match (height, blocks) {
-                        // SAFETY: `Product::run` checked that the matrices hold their shapes, and the tile lies inside
-                        // the shape; the strip holds as many rows.
-                        $(($rows, 4) => unsafe { tile::<L, $rows, 4>(proof, part, a, b, block > 0, &mut sums) },
-                        // SAFETY: as above.
-                        ($rows, 2) => unsafe { tile::<L, $rows, 2>(proof, part, a, b, block > 0, &mut sums) },
-                        // SAFETY: as above.
-                        ($rows, _) => unsafe { tile::<L, $rows, 1>(proof, part, a, b, block > 0, &mut sums) },)*
-                        _ => unreachable!("tiles are 1 to 6 rows high"),
-                    }};
-                }
-                tile!(1 2 3 4 5 6);
-                let epilogue = if end == shape.k { epilogue } else { Epilogue::Store };
-                for (t, sums) in sums.iter().enumerate().take(height) {
-                    finish_row::<L>(proof, sums, epilogue, column, row_of_c(t));
-                }
+                let c = unsafe { c.slice_mut(shape.c_start + t * shape.c_stride + column, width) };
+                finish_row::<L>(proof, sums, epilogue, column, c);
             }
-            column += blocks * LANES;
         }
+        column += blocks * LANES;
     }
 }
 
@@ -242,17 +212,9 @@ unsafe fn tile<L: Lanes, const ROWS: usize, const BLOCKS: usize>(
     shape: Product,
     a: &[f32],
     b: &[f32],
-    begun: bool,
     out: &mut Sums,
 ) {
     let mut sums = [[L::splat(proof, 0.0); BLOCKS]; ROWS];
-    if begun {
-        for (sums, out) in sums.iter_mut().zip(out.iter()) {
-            for (sum, out) in sums.iter_mut().zip(out.as_chunks().0) {
-                *sum = L::load(proof, out);
-            }
-        }
-    }
     let (a, b) = (a.as_ptr(), b.as_ptr());
     for k in 0..shape.k {
         // SAFETY: row `k` of `b` holds `BLOCKS · 16` floats, says the caller.
@@ -278,7 +240,11 @@ unsafe fn tile<L: Lanes, const ROWS: usize, const BLOCKS: usize>(
 #[inline(always)]
 fn finish_row<L: Lanes>(proof: L::Proof, sums: &[f32; PANEL], epilogue: Epilogue<'_>, column: usize, c: &mut [f32]) {
     let Epilogue::BiasActivation(bias, activation) = epilogue else {
-        copy_lanes(&sums[..c.len()], c);
+        // By whole lanes: copying as many floats as come at run time is a call.
+        let (sums, sums_rest) = sums[..c.len()].as_chunks();
+        let (c, c_rest) = c.as_chunks_mut::<LANES>();
+        sums.iter().zip(c).for_each(|(sums, c)| *c = *sums);
+        c_rest.copy_from_slice(sums_rest);
         return;
     };
     let bias = &bias[column..][..c.len()];
@@ -293,15 +259,6 @@ fn finish_row<L: Lanes>(proof: L::Proof, sums: &[f32; PANEL], epilogue: Epilogue
         let sum = L::load_partial(proof, sums_rest, 0.0).add(L::load_partial(proof, bias_rest, 0.0));
         activation.apply(proof, sum).store_partial(c_rest);
     }
-}
-
-/// Copies floats by whole lanes: copying as many as come at run time is a call.
-#[inline(always)]
-fn copy_lanes(from: &[f32], to: &mut [f32]) {
-    let (from, from_rest) = from.as_chunks::<LANES>();
-    let (to, to_rest) = to.as_chunks_mut();
-    from.iter().zip(to).for_each(|(from, to)| *to = *from);
-    to_rest.copy_from_slice(from_rest);
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 use crate::error::Error;
 use crate::output::shell_word;
+#[cfg(feature = "chores")]
 use libellus_catalogue::ModelSpace;
 use libellus_encoder::Encoder;
 use std::env;
@@ -61,6 +62,7 @@ pub fn open_to_serve(model: &str, threads: usize) -> Result<Arc<Encoder>, Error>
 }
 
 /// A model's space, as a catalogue records it: by a name that means the same model from any directory.
+#[cfg(feature = "chores")]
 pub fn space_of(model: &str, encoder: &Encoder) -> ModelSpace {
     let path = Path::new(model);
     let whole = if is_builtin(model) || !path.exists() { None } else { path.canonicalize().ok() };

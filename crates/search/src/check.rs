@@ -62,5 +62,5 @@ impl Library {
 
 fn expected<'a>(encoder: &'a Encoder, cutter: &'a EncoderCutter<'a>) -> Expected<'a> {
     let model = encoder.info();
-    Expected { cutter, space: &model.fingerprint.space, dim: model.dim }
+    Expected { cutter, space: &model.fingerprint.space, dim: model.dim, is_normalized: model.is_normalized }
 }

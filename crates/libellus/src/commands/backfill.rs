@@ -188,6 +188,11 @@ pub(super) fn command(database: &DatabaseArgs, model: &ModelArgs) -> String {
 
 /// The report in a line or two; `command` does the rest.
 pub(super) fn for_people(report: &BackfillReport, command: &str) -> String {
+    summary(report, command, &format!("{command} --failed"))
+}
+
+/// The same, where another command lists what failed.
+pub(super) fn summary(report: &BackfillReport, command: &str, list_failed: &str) -> String {
     let mut text = String::new();
     if report.changes > 0 {
         text += &format!("dealt with {} changes of the adopted table\n", report.changes);
@@ -203,7 +208,7 @@ pub(super) fn for_people(report: &BackfillReport, command: &str) -> String {
         text += &format!("{} passages are longer than the model reads; their end was left out\n", report.truncated);
     }
     if report.failed > 0 {
-        text += &format!("{} passages could not be embedded; `{command} --failed` says why\n", report.failed);
+        text += &format!("{} passages could not be embedded; `{list_failed}` says why\n", report.failed);
     }
     if report.interrupted {
         text += &format!("stopped; these are kept, and `{command}` does the rest\n");

@@ -16,7 +16,7 @@ use libellus_catalogue::check::checked_vector;
 use libellus_catalogue::import::{EmbeddingRow, Reject, each_embedding_row};
 use libellus_catalogue::npy::{self, NpyReader};
 use libellus_catalogue::{Access, Catalogue, NewEmbedding, PlacedPassage};
-use libellus_encoder::Fingerprint;
+use libellus_encoder::ModelInfo;
 use serde::Serialize;
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -97,7 +97,7 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
     let encoder = args.model.open()?;
     let catalogue = args.database.open_existing(Access::ReadWrite)?;
     let info = encoder.info();
-    let checks = Checks { fingerprint: &info.fingerprint, dim: info.dim, trust: args.trust };
+    let checks = Checks { model: info, trust: args.trust };
     let vectors = array.as_mut().map(|array| NpyReader::open(&array.name, &mut array.reader)).transpose()?;
     let report = Mutex::new(Report::default());
     let (send, receive) = mpsc::sync_channel(1);
@@ -203,7 +203,7 @@ fn store(
         }
     }
     for (precision, embeddings) in by_precision {
-        let stored = catalogue.put_embeddings(&checks.fingerprint.space, precision, &embeddings)?;
+        let stored = catalogue.put_embeddings(&checks.model.fingerprint.space, precision, &embeddings)?;
         lock(report).stored += stored;
     }
     Ok(())
@@ -247,14 +247,14 @@ fn passage_of(row: &EmbeddingRow, passages: Option<&[PlacedPassage]>) -> Result<
 
 /// What a row has to be.
 struct Checks<'a> {
-    fingerprint: &'a Fingerprint,
-    dim: usize,
+    model: &'a ModelInfo,
     trust: bool,
 }
 
 impl Checks<'_> {
     fn row(&self, row: EmbeddingRow) -> Result<EmbeddingRow, Reject> {
-        match self.origin(&row).and_then(|()| checked_vector(&row.vector, Some(self.dim))) {
+        let &ModelInfo { dim, is_normalized, .. } = self.model;
+        match self.origin(&row).and_then(|()| checked_vector(&row.vector, Some(dim), is_normalized)) {
             Ok(()) => Ok(row),
             Err(reason) => Err(reject(&row, reason)),
         }
@@ -262,7 +262,7 @@ impl Checks<'_> {
 
     /// Which text and which model a vector was made from.
     fn origin(&self, row: &EmbeddingRow) -> Result<(), String> {
-        let ours = &self.fingerprint.space;
+        let ours = &self.model.fingerprint.space;
         match &row.space {
             Some(space) if space != ours => {
                 return Err(format!("the vector lies in the space {space}, the model's is {ours}"));

@@ -164,7 +164,7 @@ fn fill(args: &Args, catalogue: Catalogue, to: &str, interrupt: &Interrupt) -> R
     let next = model::space_of(to, library.encoder());
     catalogue.change_roles(RoleChange::Begin { active: &active, next: &next })?;
     let report = embed(args, &library, interrupt)?;
-    say_embedded(args, &report, &format!("libellus migrate --to {}", shell_word(to)))?;
+    say_embedded(args, &report, &format!("libellus migrate --to {}", shell_word(to)), to)?;
     if !args.json && !report.interrupted && report.failed == 0 {
         let db = args.database.flag();
         output::print(&format!(
@@ -179,12 +179,14 @@ fn embed(args: &Args, library: &Library, interrupt: &Interrupt) -> Result<Backfi
     backfill::with_progress(library, backfill::options(&args.memory, &args.threads, library)?, interrupt)
 }
 
-/// Prints what was embedded; `command` does the rest.
-fn say_embedded(args: &Args, report: &BackfillReport, command: &str) -> Result<(), Error> {
+/// Prints what was embedded by `model`; `command` does the rest.
+fn say_embedded(args: &Args, report: &BackfillReport, command: &str, model: &str) -> Result<(), Error> {
     if args.json {
         return output::print_json(report);
     }
-    output::print(&backfill::for_people(report, &format!("{command}{}", args.database.flag())))
+    let (db, model) = (args.database.flag(), shell_word(model));
+    let list_failed = format!("libellus backfill{db} --model {model} --failed");
+    output::print(&backfill::summary(report, &format!("{command}{db}"), &list_failed))
 }
 
 /// Changes over, after what came in since the second set was filled is embedded too.
@@ -199,7 +201,7 @@ fn cut_over(args: &Args, catalogue: &Catalogue, interrupt: &Interrupt) -> Result
         let library = Library::new(open_recorded(&next)?, args.database.open_existing(Access::ReadWrite)?);
         let report = embed(args, &library, interrupt)?;
         if report.interrupted {
-            say_embedded(args, &report, "libellus migrate --cut-over")?;
+            say_embedded(args, &report, "libellus migrate --cut-over", &next.model)?;
             return Ok(Outcome::Interrupted);
         }
     }

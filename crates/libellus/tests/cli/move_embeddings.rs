@@ -1,6 +1,7 @@
 //! Embeddings from one catalogue to another: exact, and never beside the text that they were made from.
 
 use super::database_server::{self as server, Server};
+use super::model::tiny_model;
 use super::support::*;
 
 #[test]
@@ -83,6 +84,22 @@ fn an_array_of_numpy_and_its_table_come_back_to_the_last_bit() {
     sandbox.file("cut.npy", &array[..array.len() - 1]);
     import(&["cut.npy", "--ids", "v.ids.csv"]).expect_error(2, &["`cut.npy`", "it is cut: 2 of 3"]);
     sandbox.run(&["export", "embeddings", "--format", "npy"]).expect_error(2, &["--output FILE"]);
+}
+
+/// Some models leave their vectors as long as they come: such are neither wrong nor refused.
+#[test]
+fn vectors_of_a_model_that_does_not_normalise_are_right_as_they_are() {
+    let sandbox = Sandbox::new();
+    let model = tiny_model().with_file_name("tiny-cls").display().to_string();
+    let run = |arguments: &[&str]| sandbox.run(&[arguments, &["--model", &model]].concat());
+    sandbox.file("books.csv", FEW_BOOKS);
+    run(&["import", "--db", "laptop.db", "books.csv"]).expect_code(0);
+    let checked = run(&["check", "--repair", "--json", "--db", "laptop.db"]).expect_code(0).json();
+    assert_eq!((&checked["found"], &checked["embeddings"][0]["fresh"]), (&0.into(), &3.into()), "{checked}");
+    sandbox.run(&["export", "embeddings", "--db", "laptop.db", "--output", "vectors.csv"]).expect_code(0);
+    run(&["import", "--no-embed", "--db", "other.db", "books.csv"]).expect_code(0);
+    let report = run(&["import", "embeddings", "--json", "--db", "other.db", "vectors.csv"]).expect_code(0).json();
+    assert_eq!((&report["stored"], &report["rejected"]), (&3.into(), &0.into()), "{report}");
 }
 
 #[test]
