@@ -18,6 +18,16 @@ pub(crate) struct Batch<'a> {
     pub lengths: &'a [usize],
 }
 
+/// What all layers of a pass have in common.
+#[derive(Clone, Copy)]
+pub(crate) struct Run<'a> {
+    pub model: &'a Model,
+    pub isa: Isa,
+    pub crew: &'a Crew<'a>,
+    /// Tokens of each sequence.
+    pub lengths: &'a [usize],
+}
+
 /// A linear layer's place in a transformer layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
@@ -46,10 +56,11 @@ pub(crate) fn forward(
 ) -> Vec<f32> {
     embed(model, isa, batch, &mut workspace.hidden); // [T, H]
     prepare(model, isa, workspace);
+    let run = Run { model, isa, crew, lengths: batch.lengths };
     for i in 0..model.layers.len() - 1 {
-        transform(model, i, isa, crew, batch.lengths, workspace, &mut |_, _| ()); // [T, H]
+        transform(run, i, workspace, &mut |_, _| ()); // [T, H]
     }
-    let mut vectors = transform_and_pool(model, isa, crew, batch.lengths, workspace); // [B, H]
+    let mut vectors = transform_and_pool(run, workspace); // [B, H]
     if model.config.normalize {
         for vector in vectors.chunks_exact_mut(model.config.hidden) {
             kernels::normalize(isa, vector);
@@ -76,17 +87,10 @@ fn prepare(model: &Model, isa: Isa, workspace: &mut Workspace) {
 
 /// Layer `i`, in place on `workspace.hidden[T, H]`, which comes ready for it and goes ready for the next.
 /// `observe` is shown the input of every linear layer.
-pub(crate) fn transform(
-    model: &Model,
-    i: usize,
-    isa: Isa,
-    crew: &Crew<'_>,
-    lengths: &[usize],
-    workspace: &mut Workspace,
-    observe: &mut impl FnMut(Place, &[f32]),
-) {
-    attend(model, i, isa, crew, lengths, workspace, observe);
-    feed(model, i, isa, crew, workspace, observe);
+pub(crate) fn transform(run: Run<'_>, i: usize, workspace: &mut Workspace, observe: &mut impl FnMut(Place, &[f32])) {
+    attend(run, i, workspace, observe);
+    feed(run, i, workspace, observe);
+    let Run { model, isa, .. } = run;
     let next = model.layers.get(i + 1).map(|next| &next.qkv);
     let Workspace { hidden, branch, bytes, .. } = workspace;
     model.layers[i].output_norm.add_apply(isa, hidden, branch, model.config.layer_norm_eps, next, bytes); // [T, H]
@@ -95,21 +99,16 @@ pub(crate) fn transform(
 /// The last layer and the pooling, row by row while a row is in the first-level cache: `[B, H]`.
 ///
 /// Where only the first token's vector counts, no other goes further than the attention.
-fn transform_and_pool(
-    model: &Model,
-    isa: Isa,
-    crew: &Crew<'_>,
-    lengths: &[usize],
-    workspace: &mut Workspace,
-) -> Vec<f32> {
+fn transform_and_pool(run: Run<'_>, workspace: &mut Workspace) -> Vec<f32> {
+    let Run { model, isa, lengths, .. } = run;
     let (h, eps, pooling) = (model.config.hidden, model.config.layer_norm_eps, model.config.pooling);
     let last = model.layers.len() - 1;
-    attend(model, last, isa, crew, lengths, workspace, &mut |_, _| ());
+    attend(run, last, workspace, &mut |_, _| ());
     if pooling == Pooling::Cls {
         keep_first_rows(&mut workspace.hidden, h, lengths);
         keep_first_rows(&mut workspace.branch, h, lengths);
     }
-    feed(model, last, isa, crew, workspace, &mut |_, _| ());
+    feed(run, last, workspace, &mut |_, _| ());
 
     let Workspace { hidden, branch, bytes, .. } = workspace;
     let mut rows = hidden.chunks_exact_mut(h).zip(branch.chunks_exact(h));
@@ -142,16 +141,9 @@ fn keep_first_rows(rows: &mut Vec<f32>, width: usize, lengths: &[usize]) {
 }
 
 /// Layer `i`'s attention of the tokens of each sequence to one another: from `hidden[T, H]` to `branch[T, H]`.
-fn attend(
-    model: &Model,
-    i: usize,
-    isa: Isa,
-    crew: &Crew<'_>,
-    lengths: &[usize],
-    workspace: &mut Workspace,
-    observe: &mut impl FnMut(Place, &[f32]),
-) {
+fn attend(run: Run<'_>, i: usize, workspace: &mut Workspace, observe: &mut impl FnMut(Place, &[f32])) {
     let Workspace { hidden, branch, wide, bytes } = workspace;
+    let Run { model, isa, crew, lengths } = run;
     let (layer, h) = (&model.layers[i], model.config.hidden);
     let tokens = hidden.len() / h;
 
@@ -168,15 +160,9 @@ fn attend(
 
 /// What follows [`attend`] in layer `i`, up to the last normalisation: `hidden[T, H]` and `branch[T, H]` to the two
 /// that are to be added and normalised.
-fn feed(
-    model: &Model,
-    i: usize,
-    isa: Isa,
-    crew: &Crew<'_>,
-    workspace: &mut Workspace,
-    observe: &mut impl FnMut(Place, &[f32]),
-) {
+fn feed(run: Run<'_>, i: usize, workspace: &mut Workspace, observe: &mut impl FnMut(Place, &[f32])) {
     let Workspace { hidden, branch, wide, bytes } = workspace;
+    let Run { model, isa, crew, .. } = run;
     let (layer, h, eps) = (&model.layers[i], model.config.hidden, model.config.layer_norm_eps);
     let tokens = hidden.len() / h;
 
@@ -234,8 +220,9 @@ mod tests {
             let batch = Batch { token_ids: &token_ids, lengths: &lengths };
             embed(&model, Isa::best(), batch, &mut workspace.hidden);
             assert_close(&workspace.hidden, expected.next().expect("the embeddings"), "embeddings");
+            let run = Run { model: &model, isa: Isa::best(), crew: &Crew::ALONE, lengths: &lengths };
             for i in 0..model.layers.len() {
-                transform(&model, i, Isa::best(), &Crew::ALONE, &lengths, &mut workspace, &mut |_, _| ());
+                transform(run, i, &mut workspace, &mut |_, _| ());
                 assert_close(&workspace.hidden, expected.next().expect("a layer"), &format!("layer {i}"));
             }
         }

@@ -1,7 +1,7 @@
 //! Runs the float model on a fixed list of texts and shows what enters each linear layer.
 
 use crate::directory::Directory;
-use crate::forward::{Batch, Place, Workspace, embed, transform};
+use crate::forward::{Batch, Place, Run, Workspace, embed, transform};
 use crate::model::Model;
 use libellus_kernels::{Crew, Isa};
 
@@ -50,7 +50,8 @@ impl Calibration {
         let mut observe = |place, rows: &[f32]| inputs.0[place as usize].extend_from_slice(rows);
         for (&length, hidden) in self.lengths.iter().zip(&mut self.hidden) {
             self.workspace.hidden.clone_from(hidden);
-            transform(&self.model, i, Isa::best(), &Crew::ALONE, &[length], &mut self.workspace, &mut observe);
+            let run = Run { model: &self.model, isa: Isa::best(), crew: &Crew::ALONE, lengths: &[length] };
+            transform(run, i, &mut self.workspace, &mut observe);
             hidden.clone_from(&self.workspace.hidden);
         }
         inputs
