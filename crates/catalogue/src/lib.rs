@@ -29,5 +29,5 @@ pub use store::PostgresAddress;
 pub use store::{
     Access, Catalogue, Claim, EmbeddedPassage, FailedPassage, Failure, MAX_ATTEMPTS, MigrationProblem, ModelSpace,
     NewEmbedding, PendingPassage, PlacedEmbedding, PlacedPassage, QueueCounts, RoleChange, SpaceRoles, Statistics,
-    WriteOutcome,
+    WriteOutcome, unless_failed,
 };

@@ -7,7 +7,7 @@
 //! A passage that fails is noted with the reason and tried again later; the others do not wait for it.
 
 use crate::{EncoderCutter, Error};
-use libellus_catalogue::import::Reject;
+use libellus_catalogue::import::{Reject, keep_first};
 use libellus_catalogue::{Catalogue, Claim, Failure, NewEmbedding, PendingPassage};
 use libellus_encoder::{Encoded, Encoder};
 use std::cmp::Reverse;
@@ -31,9 +31,6 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5);
 const COUNT_AGAIN: Duration = Duration::from_secs(30);
 /// The same while an adopted table's changes add to it.
 const COUNT_CHANGES: Duration = Duration::from_secs(1);
-
-/// Rejected rows that a report keeps.
-const KEPT_REJECTS: usize = 10_000;
 
 /// How to backfill.
 #[derive(Clone, Copy, Debug)]
@@ -211,9 +208,7 @@ impl<'a> Worker<'a> {
         let taken = self.catalogue.take_changes(&EncoderCutter(serving))?;
         let BackfillReport { changes, rejected_rows, rejects, .. } = &mut self.report;
         *changes += taken.changes;
-        *rejected_rows += taken.rejected;
-        let room = KEPT_REJECTS.saturating_sub(rejects.len());
-        rejects.extend(taken.rejects.iter().take(room).cloned());
+        keep_first(rejects, rejected_rows, taken.rejects.iter().cloned());
         self.rejects.extend(taken.rejects);
         Ok(taken.changes > 0)
     }

@@ -4,10 +4,9 @@
 //! by words needs every record but no vector.
 
 use crate::Error;
-use libellus_catalogue::{Book, Catalogue};
+use libellus_catalogue::{Book, Catalogue, unless_failed};
 use libellus_encoder::Encoder;
 use libellus_index::{KeywordDocument, KeywordIndex, KeywordIndexBuilder, VectorIndex};
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// Every fresh embedding of one space, with the model whose space it is: questions are compared with them only after
@@ -49,7 +48,7 @@ impl Embeddings {
             unit.extend_from_slice(passage.vector);
             normalize(&mut unit);
             outcome = index.push(last_group(&books), &unit);
-            on_with(&outcome)
+            unless_failed(&outcome)
         })?;
         outcome?;
         Ok(Self { encoder: Arc::clone(encoder), index, books, ordinals })
@@ -65,16 +64,11 @@ impl Words {
         catalogue.each_book(&mut |rowid, book| {
             books.push(rowid);
             outcome = push_book(&mut builder, last_group(&books), &book);
-            on_with(&outcome)
+            unless_failed(&outcome)
         })?;
         outcome?;
         Ok(Self { index: builder.finish()?, books })
     }
-}
-
-/// A walk goes on as long as nothing failed.
-fn on_with<T, E>(outcome: &Result<T, E>) -> ControlFlow<()> {
-    if outcome.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
 }
 
 /// The group of the book pushed last. Row ids of 32 bits would fill any disk, so this does not wrap.

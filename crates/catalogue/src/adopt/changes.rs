@@ -1,7 +1,7 @@
 //! What became of changes in an adopted table.
 
 use crate::WriteOutcome;
-use crate::import::{MAX_REPORTED, Reject};
+use crate::import::{Reject, keep_first};
 
 /// What was done about changes that the database noted.
 #[derive(Clone, Debug, Default, serde::Serialize)]
@@ -24,16 +24,16 @@ impl ChangesTaken {
         self.changes += next.changes;
         self.written += next.written;
         self.deleted += next.deleted;
-        self.rejected += next.rejected;
-        let room = MAX_REPORTED.saturating_sub(self.rejects.len());
-        self.rejects.extend(next.rejects.into_iter().take(room));
+        // Those that `next` did not keep count as well.
+        self.rejected += next.rejected - next.rejects.len() as u64;
+        keep_first(&mut self.rejects, &mut self.rejected, next.rejects);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::import::Place;
+    use crate::import::{MAX_REPORTED, Place};
 
     #[test]
     fn every_reject_is_counted_and_not_every_one_kept() {

@@ -210,22 +210,27 @@ impl ImportReport {
 
     fn reject(&mut self, reject: Reject) {
         self.records += 1;
-        self.rejected += 1;
-        if self.rejects.len() < MAX_REPORTED {
-            self.rejects.push(reject);
-        }
+        keep_first(&mut self.rejects, &mut self.rejected, [reject]);
     }
 
     fn warn(&mut self, warning: Reject) {
-        self.warned += 1;
-        if self.warnings.len() < MAX_REPORTED {
-            self.warnings.push(warning);
-        }
+        keep_first(&mut self.warnings, &mut self.warned, [warning]);
     }
 }
 
 /// Rejects, and warnings, that a report keeps.
-pub(crate) const MAX_REPORTED: usize = 10_000;
+pub const MAX_REPORTED: usize = 10_000;
+
+/// Counts `more` rejects among `all`, and keeps the first [`MAX_REPORTED`] of them.
+pub fn keep_first(kept: &mut Vec<Reject>, all: &mut u64, more: impl IntoIterator<Item = Reject>) {
+    for reject in more {
+        *all += 1;
+        if kept.len() < MAX_REPORTED {
+            kept.push(reject);
+        }
+    }
+}
+
 /// Books that a report shows.
 const PREVIEW: usize = 5;
 /// Records in a batch: one transaction.

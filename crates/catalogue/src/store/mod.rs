@@ -152,6 +152,11 @@ type UnlessUnknown<T> = Result<T, ModelSpace>;
 /// Embeddings that are deleted in one transaction: others write in between.
 const DELETED_AT_ONCE: u32 = 10_000;
 
+/// For what a walk over a catalogue calls: on as long as nothing failed.
+pub fn unless_failed<T, E>(outcome: &Result<T, E>) -> ControlFlow<()> {
+    if outcome.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+}
+
 /// A place where a catalogue is kept. Each method keeps the promise of [`Catalogue`]'s method of the same name.
 trait Store: fmt::Debug + Send + Sync {
     fn location(&self) -> &str;

@@ -16,7 +16,7 @@ use libellus_catalogue::adopt::{
     Adopted, Adoption, ChangesTaken, Counts, Following, ForeignTables, Mapping, OWN_TEXT, Template, Undone,
     VectorFault, Wishes,
 };
-use libellus_catalogue::import::{Place, Reject};
+use libellus_catalogue::import::{Place, Reject, keep_first};
 use libellus_catalogue::{Access, Catalogue, Location, WriteOutcome};
 use libellus_encoder::Encoder;
 use libellus_search::adopt::{Comparison, compare};
@@ -46,8 +46,6 @@ audience, description, extra, none.
 
 Exit codes: 0 done, 1 copied but some rows were rejected, 2 wrong usage or nothing usable, 130 stopped.";
 
-/// Rejects and warnings that are kept for `--json`.
-const KEPT: usize = 10_000;
 /// Templates that are listed for people.
 const LISTED: usize = 6;
 
@@ -341,12 +339,6 @@ fn copy(
         file.finish()?;
     }
     Ok(done)
-}
-
-fn keep_first(list: &mut Vec<Reject>, all: &mut u64, more: Vec<Reject>) {
-    *all += more.len() as u64;
-    let room = KEPT.saturating_sub(list.len());
-    list.extend(more.into_iter().take(room));
 }
 
 /// `--sync` for a table that is followed already: triggers that are missing, and the changes that wait.

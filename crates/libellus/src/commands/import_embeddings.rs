@@ -13,7 +13,7 @@ use crate::model::ModelArgs;
 use crate::outcome::Outcome;
 use crate::output;
 use libellus_catalogue::check::checked_vector;
-use libellus_catalogue::import::{EmbeddingRow, Reject, each_embedding_row};
+use libellus_catalogue::import::{EmbeddingRow, Reject, each_embedding_row, keep_first};
 use libellus_catalogue::npy::{self, NpyReader};
 use libellus_catalogue::{Access, Catalogue, NewEmbedding, PlacedPassage};
 use libellus_encoder::ModelInfo;
@@ -44,9 +44,8 @@ Exit codes: 0 all loaded, 1 loaded but some rows were rejected, 2 nothing usable
 
 /// Rows in a batch: one transaction.
 const BATCH: usize = 1000;
-/// Rejects shown on standard error, and kept for `--json`.
+/// Rejects shown on standard error.
 const SHOWN: usize = 10;
-const KEPT: usize = 10_000;
 
 /// What can be typed after `import embeddings`.
 #[derive(Debug, clap::Args)]
@@ -167,8 +166,7 @@ fn check_count(vectors: &Path, ids: &Path) -> Result<(), Error> {
 
 impl Report {
     fn reject(&mut self, file: &str, reject: Reject) {
-        self.rejected += 1;
-        match self.rejected {
+        match self.rejected + 1 {
             count if count <= SHOWN as u64 => {
                 let Reject { place, reason, .. } = &reject;
                 eprintln!("rejected: {}", output::plain(&format!("{file}, {place}: {reason}")));
@@ -176,9 +174,7 @@ impl Report {
             count if count == SHOWN as u64 + 1 => eprintln!("rejected: … and more; --json lists them"),
             _ => {}
         }
-        if self.rejects.len() < KEPT {
-            self.rejects.push(reject);
-        }
+        keep_first(&mut self.rejects, &mut self.rejected, [reject]);
     }
 }
 

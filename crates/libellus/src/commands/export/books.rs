@@ -13,10 +13,9 @@ use crate::progress;
 use clap::ValueEnum;
 use indicatif::ProgressBar;
 use libellus_catalogue::export::{Format, Writer};
-use libellus_catalogue::{Access, Catalogue};
+use libellus_catalogue::{Access, Catalogue, unless_failed};
 use std::collections::HashSet;
 use std::io::{self, IsTerminal};
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
@@ -139,7 +138,7 @@ fn write_all(args: &Args, catalogue: &Catalogue, writer: &mut Writer<OutputFile>
     catalogue.each_book(&mut |_, book| {
         written = writer.write(&book);
         bar.inc(1);
-        if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        unless_failed(&written)
     })?;
     written.map_err(|source| failed(args, source))?;
     bar.finish_and_clear();

@@ -14,7 +14,7 @@ use crate::output_file::OutputFile;
 use clap::ValueEnum;
 use libellus_catalogue::export::csv_field;
 use libellus_catalogue::npy;
-use libellus_catalogue::{Access, PlacedEmbedding};
+use libellus_catalogue::{Access, PlacedEmbedding, unless_failed};
 use std::fmt::Write as _;
 use std::io::Write;
 use std::ops::ControlFlow;
@@ -87,7 +87,7 @@ fn write_text(
     if written.is_ok() {
         catalogue.each_placed_embedding(space, &mut |embedding| {
             written = output.write_all(line(&embedding, space).as_bytes());
-            if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            unless_failed(&written)
         })?;
     }
     written.map_err(|source| output.failed(source))?;
@@ -122,7 +122,7 @@ fn write_npy(args: &Args, interrupt: &Interrupt) -> Result<(), Error> {
         let place = place(&embedding, &info.fingerprint.space);
         let row = vectors.write_all(&bytes).map_err(|source| vectors.failed(source));
         written = row.and_then(|()| writeln!(ids, "{place}").map_err(|source| ids.failed(source)));
-        if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        unless_failed(&written)
     })?;
     written?;
     vectors.rewrite_start(&npy::header(rows, info.dim)).map_err(|source| vectors.failed(source))?;
