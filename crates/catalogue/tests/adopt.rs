@@ -9,7 +9,7 @@ use libellus_catalogue::adopt::{
     Wishes,
 };
 use libellus_catalogue::{Access, Book, Catalogue, Error, Location};
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -363,6 +363,15 @@ fn what_a_newer_version_noted_is_left_alone() {
     assert_eq!(server.sql("shop", "SELECT count(*) FROM libellus.changes"), "0");
 }
 
+/// Someone's session in the shop, in the midst of a transaction that has come to its `pg_sleep`.
+fn session(server: &Server, sql: &str) -> Child {
+    let session = server.psql_command("shop", sql).stdout(Stdio::null()).spawn().expect("starts");
+    wait_until("it has come to its sleep", || {
+        server.sql("shop", "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == "1"
+    });
+    session
+}
+
 #[test]
 fn undoing_waits_for_nobody_while_it_keeps_their_table_from_them() {
     let Some(server) = Server::start(server::POSTGRES) else { return };
@@ -370,11 +379,7 @@ fn undoing_waits_for_nobody_while_it_keeps_their_table_from_them() {
     server.sql("shop", &books_table(20));
     let adoption = followed(&location, &found(&location));
     // Someone reads the catalogue for long.
-    let mut reader = server.psql_command("shop", "BEGIN; SELECT count(*) FROM libellus.books; SELECT pg_sleep(60)");
-    let mut reader = reader.stdout(Stdio::null()).spawn().expect("starts");
-    wait_until("it reads", || {
-        server.sql("shop", "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == "1"
-    });
+    let mut reader = session(&server, "BEGIN; SELECT count(*) FROM libellus.books; SELECT pg_sleep(60)");
     thread::scope(|scope| {
         let undone = scope.spawn(|| adoption.undo(true));
         let is_held = "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted AND relation = \
@@ -638,11 +643,7 @@ fn a_trigger_is_never_the_reason_that_their_transaction_fails_or_waits() {
     assert_eq!(take_all(&catalogue).written.updated, 1);
 
     // The table of changes is locked for long: their transaction goes on, and says what was missed.
-    let mut lock = server.psql_command("shop", "BEGIN; LOCK TABLE libellus.changes; SELECT pg_sleep(60)");
-    let mut lock = lock.stdout(Stdio::null()).spawn().expect("starts");
-    wait_until("it is locked", || {
-        server.sql("shop", "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation = 'libellus.changes'::regclass AND granted") == "1"
-    });
+    let mut lock = session(&server, "BEGIN; LOCK TABLE libellus.changes; SELECT pg_sleep(60)");
     let begin = Instant::now();
     let warning = as_clerk("UPDATE public.books SET stock = 8 WHERE stock = 2");
     assert!(
@@ -714,11 +715,7 @@ fn following_stands_back_from_a_table_in_use() {
     let location = server.database("shop");
     server.sql("shop", &books_table(20));
     let adoption = adopt(&location, &found(&location));
-    let mut busy = server.psql_command("shop", "BEGIN; UPDATE books SET stock = 0; SELECT pg_sleep(3); COMMIT");
-    let mut busy = busy.stdout(Stdio::null()).spawn().expect("starts");
-    wait_until("the table is in use", || {
-        server.sql("shop", "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == "1"
-    });
+    let mut busy = session(&server, "BEGIN; UPDATE books SET stock = 0; SELECT pg_sleep(3); COMMIT");
     // Waits in short pieces, and gets its turn.
     assert_eq!(adoption.follow().expect("follows").triggers, 4);
     assert!(busy.wait().expect("ends").success());

@@ -403,13 +403,19 @@ fn numbered_table(count: usize) -> String {
     )
 }
 
+/// A table of numbered books that is followed, and the address of its database; `None` if there is no server.
+fn followed_table(sandbox: &Sandbox, count: usize) -> Option<(Server, String)> {
+    let server = Server::start(server::POSTGRES)?;
+    let db = url(&server, "postgres");
+    server.sql("postgres", &numbered_table(count));
+    sandbox.run(&["adopt", "--sync", "--db", &db]).expect_code(0);
+    Some((server, db))
+}
+
 #[test]
 fn changed_rows_that_are_no_books_are_told_by_everyone_who_comes_by_them() {
-    let Some(server) = Server::start(server::POSTGRES) else { return };
     let sandbox = Sandbox::new();
-    let db = url(&server, "postgres");
-    server.sql("postgres", &numbered_table(9));
-    sandbox.run(&["adopt", "--sync", "--db", &db]).expect_code(0);
+    let Some((server, db)) = followed_table(&sandbox, 9) else { return };
     let spoil = |id: u32| server.sql("postgres", &format!("UPDATE books SET title = ' ' WHERE id = {id}"));
     let said = |finished: &Finished, id: u32| {
         let line = format!("rejected: the adopted table, record `{id}`, field `title`: ");
@@ -453,11 +459,8 @@ fn changed_rows_that_are_no_books_are_told_by_everyone_who_comes_by_them() {
 
 #[test]
 fn changes_and_embeddings_take_turns_and_a_stop_is_heard_between() {
-    let Some(server) = Server::start(server::POSTGRES) else { return };
     let sandbox = Sandbox::new();
-    let db = url(&server, "postgres");
-    server.sql("postgres", &numbered_table(1300));
-    sandbox.run(&["adopt", "--sync", "--db", &db]).expect_code(0);
+    let Some((server, db)) = followed_table(&sandbox, 1300) else { return };
     server.sql("postgres", "UPDATE books SET author = 'Someone'");
     let location: Location = db.parse().expect("a location");
     let catalogue = Catalogue::open_at(&location, Access::ReadWrite).expect("opens");
@@ -485,11 +488,8 @@ fn changes_and_embeddings_take_turns_and_a_stop_is_heard_between() {
 
 #[test]
 fn books_are_cut_for_the_model_that_is_searched() {
-    let Some(server) = Server::start(server::POSTGRES) else { return };
     let sandbox = Sandbox::new();
-    let db = url(&server, "postgres");
-    server.sql("postgres", &numbered_table(5));
-    sandbox.run(&["adopt", "--sync", "--db", &db]).expect_code(0);
+    let Some((server, db)) = followed_table(&sandbox, 5) else { return };
     sandbox.run(&["backfill", "--db", &db]).expect_code(0);
     let tiny = tiny_model().canonicalize().expect("it is there").display().to_string();
     let waiting = || server.sql("postgres", "SELECT count(*) FROM libellus.changes");
@@ -519,11 +519,8 @@ fn books_are_cut_for_the_model_that_is_searched() {
 
 #[test]
 fn a_watching_worker_embeds_what_it_can_before_it_says_that_the_table_has_changed() {
-    let Some(server) = Server::start(server::POSTGRES) else { return };
     let sandbox = Sandbox::new();
-    let db = url(&server, "postgres");
-    server.sql("postgres", &numbered_table(5));
-    sandbox.run(&["adopt", "--sync", "--db", &db]).expect_code(0);
+    let Some((server, db)) = followed_table(&sandbox, 5) else { return };
     sandbox.run(&["backfill", "--db", &db]).expect_code(0);
     let mut watching = sandbox.command(&["backfill", "--watch", "--db", &db]);
     let watching = watching.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
