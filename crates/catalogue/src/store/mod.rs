@@ -223,8 +223,15 @@ trait Store: fmt::Debug + Send + Sync {
 /// a single connection, is locked while they run, and must not be called from inside them.
 #[derive(Debug)]
 pub struct Catalogue {
-    store: Box<dyn Store>,
+    store: Box<AnyStore>,
 }
+
+/// Where there is a choice of stores, any of them; else the one that there is, so that what nobody calls of it is not in
+/// the executable.
+#[cfg(feature = "postgres")]
+type AnyStore = dyn Store;
+#[cfg(not(feature = "postgres"))]
+type AnyStore = SqliteStore;
 
 impl Catalogue {
     /// Opens a file, bringing its schema up to date.
