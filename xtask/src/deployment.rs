@@ -57,3 +57,22 @@ fn check_unit(executable: &Path) -> Result<(), Failure> {
     println!("{}", judged.lines().last().unwrap_or_default());
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An image would not build without one, and only building it would tell.
+    #[test]
+    fn the_dockerfile_has_the_manifest_of_every_crate() {
+        let dockerfile = fs::read_to_string(root().join("deploy/Dockerfile")).expect("it is there");
+        let crates = fs::read_dir(root().join("crates")).expect("they are there");
+        let names: Vec<String> =
+            crates.map(|entry| entry.expect("it is there").file_name().into_string().expect("a name")).collect();
+        assert!(names.len() >= 7, "{names:?}");
+        for name in names {
+            let line = format!("COPY crates/{name}/Cargo.toml crates/{name}/\n");
+            assert!(dockerfile.contains(&line), "deploy/Dockerfile lacks `{}`", line.trim_end());
+        }
+    }
+}
