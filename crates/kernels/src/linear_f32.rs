@@ -9,7 +9,7 @@ use crate::team::Places;
 use crate::{Activation, Crew, Isa};
 use std::array::from_fn;
 
-/// Outputs in a panel of packed weights.
+/// Outputs of the widest tile, which are also what a thread takes at a time.
 const PANEL: usize = 64;
 /// Rows in the tallest tile: 6 rows of 4 registers leave room for the operands among 32.
 const MAX_ROWS: usize = 6;
@@ -52,8 +52,7 @@ impl LinearF32<'_> {
             let mut panels = self.packed[p * k * PANEL..].chunks(k * PANEL);
             let (panel, next) = (panels.next().unwrap_or_default(), panels.next().unwrap_or_default());
             let first = p * PANEL;
-            let width = PANEL.min(n - first);
-            let shape = Product { m: rows, n: width, k, a_stride: k, b_stride: PANEL, c_stride: n, c_start: first };
+            let shape = Product { m: rows, n: PANEL.min(n - first), k, a_stride: k, c_stride: n, c_start: first };
             let epilogue = Epilogue::BiasActivation(&self.bias[first..], activation);
             // SAFETY: a panel's outputs are written by whoever has that panel.
             unsafe { shape.run(isa, x, panel, next, epilogue, out) };
@@ -66,10 +65,11 @@ impl LinearF32<'_> {
 /// # Panics
 /// If that is more than memory can hold.
 pub fn packed_f32_len(k: usize, n: usize) -> usize {
-    n.checked_next_multiple_of(PANEL).and_then(|n| n.checked_mul(k)).expect("packed_f32_len: a layer too large")
+    n.checked_next_multiple_of(LANES).and_then(|n| n.checked_mul(k)).expect("packed_f32_len: a layer too large")
 }
 
-/// Lays `weight[N, K]` (PyTorch's order) out in panels `[N/64][K][64]`, the last one filled with zeros.
+/// Lays `weight[N, K]` (PyTorch's order) out in blocks of sixteen outputs, `[N/16][K][16]`, the last one filled with
+/// zeros: a tile of any width reads each of its blocks from front to back.
 ///
 /// # Panics
 /// If the length is not `N · K`, or `K` is 0.
@@ -77,23 +77,22 @@ pub fn pack_f32(weight: &[f32], k: usize, n: usize) -> Vec<f32> {
     assert!(k > 0 && Some(weight.len()) == k.checked_mul(n), "pack_f32: weights of another shape");
     let mut packed = vec![0.0; packed_f32_len(k, n)];
     for (row, weight) in weight.chunks_exact(k).enumerate() {
-        let panel = &mut packed[row / PANEL * PANEL * k..];
+        let block = &mut packed[row / LANES * LANES * k..];
         for (i, &w) in weight.iter().enumerate() {
-            panel[i * PANEL + row % PANEL] = w;
+            block[i * LANES + row % LANES] = w;
         }
     }
     packed
 }
 
-/// The shape of a product `C[m, n] = A[m, k] · B[k, n]`; strides are from one row to the next.
+/// The shape of a product `C[m, n] = A[m, k] · B[k, n]`; strides are from one row to the next. `B` lies in blocks of
+/// sixteen columns, `[n/16][k][16]`.
 #[derive(Clone, Copy)]
 pub(crate) struct Product {
     pub m: usize,
     pub n: usize,
     pub k: usize,
     pub a_stride: usize,
-    /// Rows of `B` must be readable up to `n` rounded up to whole lanes.
-    pub b_stride: usize,
     pub c_stride: usize,
     /// Where `C` begins among the places that are written to.
     pub c_start: usize,
@@ -134,7 +133,7 @@ impl Product {
         };
         assert!(self.k > 0 && self.n > 0, "Product: empty shape");
         assert!(holds(a.len(), self.m, self.a_stride, self.k), "Product: A is too small");
-        assert!(holds(b.len(), self.k, self.b_stride, self.n.next_multiple_of(LANES)), "Product: B is too small");
+        assert!(b.len() >= packed_f32_len(self.k, self.n), "Product: B is too small");
         match epilogue {
             Epilogue::Store => {}
             Epilogue::BiasActivation(bias, _) => assert!(bias.len() >= self.n, "Product: too few biases"),
@@ -165,7 +164,7 @@ fn product_generic<L: Lanes>(
             if column == 0 {
                 prefetch::<L, _>(next, i, shape.m.div_ceil(MAX_ROWS));
             }
-            let (a, b) = (&a[row * shape.a_stride..], &b[column..]);
+            let (a, b) = (&a[row * shape.a_stride..], &b[column * shape.k..]);
             macro_rules! tile {
                 ($($rows:literal)*) => { match (height, blocks) {
                     // SAFETY: `Product::run` checked that the matrices hold their shapes, and the tile lies inside the
@@ -205,7 +204,7 @@ pub(crate) fn tiles(rows: usize, max: usize) -> impl Iterator<Item = (usize, usi
 /// Computes the sums of `ROWS` rows of `BLOCKS · 16` columns.
 ///
 /// # Safety
-/// `a` must hold `ROWS` rows of the shape's `k`, `a_stride` apart, and `b` `k` rows of `BLOCKS · 16`, `b_stride` apart.
+/// `a` must hold `ROWS` rows of the shape's `k`, `a_stride` apart, and `b` `BLOCKS` blocks of `k` rows of sixteen.
 #[inline(always)]
 unsafe fn tile<L: Lanes, const ROWS: usize, const BLOCKS: usize>(
     proof: L::Proof,
@@ -217,9 +216,8 @@ unsafe fn tile<L: Lanes, const ROWS: usize, const BLOCKS: usize>(
     let mut sums = [[L::splat(proof, 0.0); BLOCKS]; ROWS];
     let (a, b) = (a.as_ptr(), b.as_ptr());
     for k in 0..shape.k {
-        // SAFETY: row `k` of `b` holds `BLOCKS · 16` floats, says the caller.
-        let b: &[[f32; LANES]; BLOCKS] = unsafe { &*b.add(k * shape.b_stride).cast() };
-        let b: [L; BLOCKS] = from_fn(|j| L::load(proof, &b[j]));
+        // SAFETY: row `k` of block `j` of `b` holds sixteen floats, says the caller.
+        let b: [L; BLOCKS] = from_fn(|j| L::load(proof, unsafe { &*b.add((j * shape.k + k) * LANES).cast() }));
         for (row, sums) in sums.iter_mut().enumerate() {
             // SAFETY: row `row` of `a` holds `k` floats, says the caller.
             let a = L::splat(proof, unsafe { *a.add(row * shape.a_stride + k) });
@@ -308,7 +306,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "B is too small")]
     fn a_product_checks_its_operands() {
-        let shape = Product { m: 1, n: 16, k: 2, a_stride: 2, b_stride: 16, c_stride: 16, c_start: 0 };
+        let shape = Product { m: 1, n: 16, k: 2, a_stride: 2, c_stride: 16, c_start: 0 };
         let mut c = [0.0; 16];
         // SAFETY: nobody else has `c`.
         unsafe { shape.run(Isa::best(), &[0.0; 2], &[0.0; 31], &[], Epilogue::Store, Places::new(&mut c)) };

@@ -102,28 +102,29 @@ fn attend(isa: Isa, qkv: &[f32], head: Head, scratch: &mut Scratch, out: Places<
     let part = |token: usize, which: usize| &qkv[token * row + which * hidden + head * head_dim..][..head_dim];
 
     let Scratch { keys, values, scores } = scratch;
-    keys.resize(head_dim * wide_tokens, 0.0); // [D, T]
-    values.resize(tokens * wide_dim, 0.0); // [T, D]
+    keys.resize(head_dim * wide_tokens, 0.0); // [T/16][D][16]
+    values.resize(tokens * wide_dim, 0.0); // [D/16][T][16]
     scores.resize(SCORE_ROWS * wide_tokens, 0.0); // [rows, T]
     for token in 0..tokens {
+        let block = &mut keys[token / LANES * LANES * head_dim..];
         for (d, &key) in part(token, 1).iter().enumerate() {
-            keys[d * wide_tokens + token] = key;
+            block[d * LANES + token % LANES] = key;
         }
-        values[token * wide_dim..][..head_dim].copy_from_slice(part(token, 2));
+        for (part, block) in part(token, 2).chunks(LANES).zip(values.chunks_exact_mut(tokens * LANES)) {
+            block[token * LANES..][..part.len()].copy_from_slice(part);
+        }
     }
 
     let scale = 1.0 / (head_dim as f32).sqrt();
     for start in (0..tokens).step_by(SCORE_ROWS) {
         let m = SCORE_ROWS.min(tokens - start);
-        let (a_stride, b_stride, c_stride) = (row, wide_tokens, wide_tokens);
-        let by_keys = Product { m, n: tokens, k: head_dim, a_stride, b_stride, c_stride, c_start: 0 };
+        let by_keys = Product { m, n: tokens, k: head_dim, a_stride: row, c_stride: wide_tokens, c_start: 0 };
         let queries = &qkv[start * row + head * head_dim..];
         // SAFETY: the scores are this thread's own.
         unsafe { by_keys.run(isa, queries, keys, &[], Epilogue::Store, Places::new(scores)) };
         softmax(isa, &mut scores[..m * wide_tokens], wide_tokens, tokens, scale);
-        let (a_stride, b_stride, c_stride) = (wide_tokens, wide_dim, hidden);
         let c_start = (first + start) * hidden + head * head_dim;
-        let by_values = Product { m, n: head_dim, k: tokens, a_stride, b_stride, c_stride, c_start };
+        let by_values = Product { m, n: head_dim, k: tokens, a_stride: wide_tokens, c_stride: hidden, c_start };
         // SAFETY: the head's places are nobody else's, as `run_heads` says.
         unsafe { by_values.run(isa, scores, values, &[], Epilogue::Store, out) };
     }
