@@ -7,11 +7,13 @@
 //! [`fold`] is the one way in which text becomes comparable, for the index and for the query alike.
 #![forbid(unsafe_code)]
 
+mod bitset;
 mod error;
 mod fold;
 mod keyword;
 mod vector;
 
+pub use bitset::GroupSet;
 pub use error::Error;
 pub use fold::{fold, is_ignorable, words};
 pub use keyword::{KeywordDocument, KeywordHit, KeywordIndex, KeywordIndexBuilder};
