@@ -179,7 +179,7 @@ fn product_generic<L: Lanes>(
             }
             tile!(1 2 3 4 5 6);
             let width = (blocks * LANES).min(shape.n - column);
-            for (t, sums) in (row..row + height).zip(&sums) {
+            for (t, sums) in (row..row + height).zip(&mut sums) {
                 // SAFETY: `Product::run`'s caller has `C` to itself.
                 let c = unsafe { c.slice_mut(shape.c_start + t * shape.c_stride + column, width) };
                 finish_row::<L>(proof, sums, epilogue, column, c);
@@ -235,27 +235,37 @@ unsafe fn tile<L: Lanes, const ROWS: usize, const BLOCKS: usize>(
 
 /// From sums to one row of `C`, or the part of it that begins at `column`. Apart from [`tile`], so that it is compiled
 /// once and not for every height and width.
+///
+/// What is done to the sums is done where they lie, in the first-level cache: `C` is written only, as its rows are far
+/// apart and what was just written there is slow to read again.
 #[inline(always)]
-fn finish_row<L: Lanes>(proof: L::Proof, sums: &[f32; PANEL], epilogue: Epilogue<'_>, column: usize, c: &mut [f32]) {
-    let Epilogue::BiasActivation(bias, activation) = epilogue else {
-        // By whole lanes: copying as many floats as come at run time is a call.
-        let (sums, sums_rest) = sums[..c.len()].as_chunks();
-        let (c, c_rest) = c.as_chunks_mut::<LANES>();
-        sums.iter().zip(c).for_each(|(sums, c)| *c = *sums);
-        c_rest.copy_from_slice(sums_rest);
-        return;
-    };
-    let bias = &bias[column..][..c.len()];
-    let (sums, sums_rest) = sums[..c.len()].as_chunks();
-    let (bias, bias_rest) = bias.as_chunks();
-    let (c, c_rest) = c.as_chunks_mut::<LANES>();
-    for ((sum, bias), c) in sums.iter().zip(bias).zip(c.iter_mut()) {
-        L::load(proof, sum).add(L::load(proof, bias)).store(c);
+fn finish_row<L: Lanes>(
+    proof: L::Proof,
+    sums: &mut [f32; PANEL],
+    epilogue: Epilogue<'_>,
+    column: usize,
+    c: &mut [f32],
+) {
+    let blocks = &mut sums.as_chunks_mut::<LANES>().0[..c.len().div_ceil(LANES)];
+    if let Epilogue::BiasActivation(bias, activation) = epilogue {
+        let (bias, bias_rest) = bias[column..][..c.len()].as_chunks();
+        for (sum, bias) in blocks.iter_mut().zip(bias) {
+            L::load(proof, sum).add(L::load(proof, bias)).store(sum);
+        }
+        if !bias_rest.is_empty()
+            && let Some(last) = blocks.last_mut()
+        {
+            L::load(proof, last).add(L::load_partial(proof, bias_rest, 0.0)).store(last);
+        }
+        activation.apply_all::<L>(proof, blocks);
     }
-    activation.apply_all::<L>(proof, c);
-    if !c_rest.is_empty() {
-        let sum = L::load_partial(proof, sums_rest, 0.0).add(L::load_partial(proof, bias_rest, 0.0));
-        activation.apply(proof, sum).store_partial(c_rest);
+    // By whole lanes: copying as many floats as come at run time is a call.
+    let (c, c_rest) = c.as_chunks_mut::<LANES>();
+    c.iter_mut().zip(&*blocks).for_each(|(c, sums)| *c = *sums);
+    if !c_rest.is_empty()
+        && let Some(last) = blocks.last()
+    {
+        c_rest.copy_from_slice(&last[..c_rest.len()]);
     }
 }
 

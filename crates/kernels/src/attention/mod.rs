@@ -105,6 +105,8 @@ fn attend(isa: Isa, qkv: &[f32], head: Head, scratch: &mut Scratch, out: Places<
     keys.resize(head_dim * wide_tokens, 0.0); // [T/16][D][16]
     values.resize(tokens * wide_dim, 0.0); // [D/16][T][16]
     scores.resize(SCORE_ROWS * wide_tokens, 0.0); // [rows, T]
+    // Scores are computed for whole blocks of keys, and the last ones not used.
+    keys[(wide_tokens - LANES) * head_dim..].fill(0.0);
     for token in 0..tokens {
         let block = &mut keys[token / LANES * LANES * head_dim..];
         for (d, &key) in part(token, 1).iter().enumerate() {
@@ -118,7 +120,7 @@ fn attend(isa: Isa, qkv: &[f32], head: Head, scratch: &mut Scratch, out: Places<
     let scale = 1.0 / (head_dim as f32).sqrt();
     for start in (0..tokens).step_by(SCORE_ROWS) {
         let m = SCORE_ROWS.min(tokens - start);
-        let by_keys = Product { m, n: tokens, k: head_dim, a_stride: row, c_stride: wide_tokens, c_start: 0 };
+        let by_keys = Product { m, n: wide_tokens, k: head_dim, a_stride: row, c_stride: wide_tokens, c_start: 0 };
         let queries = &qkv[start * row + head * head_dim..];
         // SAFETY: the scores are this thread's own.
         unsafe { by_keys.run(isa, queries, keys, &[], Epilogue::Store, Places::new(scores)) };
