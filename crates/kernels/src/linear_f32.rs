@@ -107,6 +107,42 @@ pub(crate) enum Epilogue<'a> {
     BiasActivation(&'a [f32], Activation),
 }
 
+impl Epilogue<'_> {
+    /// What is added to `width` columns from `column` on, filled up with zeros.
+    #[inline(always)]
+    fn bias(&self, column: usize, width: usize) -> [[f32; LANES]; PANEL / LANES] {
+        let mut bias = [[0.0; LANES]; PANEL / LANES];
+        if let Epilogue::BiasActivation(all, _) = self {
+            bias.as_flattened_mut()[..width].copy_from_slice(&all[column..][..width]);
+        }
+        bias
+    }
+
+    /// From the sums of a tile to its outputs, where they lie, which is in the first-level cache: the rows of `C` are far
+    /// apart, and what was just written there is slow to read again.
+    #[inline(always)]
+    fn apply<L: Lanes>(&self, proof: L::Proof, sums: &mut [[f32; PANEL]], bias: &[[f32; LANES]]) {
+        macro_rules! each {
+            ($activation:ident) => {
+                for row in sums {
+                    for (sum, bias) in row.as_chunks_mut().0.iter_mut().zip(bias) {
+                        let sum_and_bias = L::load(proof, sum).add(L::load(proof, bias));
+                        Activation::$activation.apply(proof, sum_and_bias).store(sum);
+                    }
+                }
+            };
+        }
+        // Which activation it is, is asked once for the tile.
+        match self {
+            Epilogue::Store => {}
+            Epilogue::BiasActivation(_, Activation::None) => each!(None),
+            Epilogue::BiasActivation(_, Activation::Gelu) => each!(Gelu),
+            Epilogue::BiasActivation(_, Activation::GeluTanh) => each!(GeluTanh),
+            Epilogue::BiasActivation(_, Activation::Relu) => each!(Relu),
+        }
+    }
+}
+
 impl Product {
     /// Computes the product, and has `next` brought to the cache meanwhile.
     ///
@@ -160,6 +196,8 @@ fn product_generic<L: Lanes>(
     while column < shape.n {
         let left = (shape.n - column).div_ceil(LANES);
         let blocks = [4, 2].into_iter().find(|&blocks| blocks <= left.min(L::BLOCKS)).unwrap_or(1);
+        let width = (blocks * LANES).min(shape.n - column);
+        let bias = epilogue.bias(column, width);
         for (i, (row, height)) in tiles(shape.m, MAX_ROWS).enumerate() {
             if column == 0 {
                 prefetch::<L, _>(next, i, shape.m.div_ceil(MAX_ROWS));
@@ -178,11 +216,17 @@ fn product_generic<L: Lanes>(
                 }};
             }
             tile!(1 2 3 4 5 6);
-            let width = (blocks * LANES).min(shape.n - column);
-            for (t, sums) in (row..row + height).zip(&mut sums) {
+            epilogue.apply::<L>(proof, &mut sums[..height], &bias[..blocks]);
+            for (t, sums) in (row..row + height).zip(&sums) {
                 // SAFETY: `Product::run`'s caller has `C` to itself.
                 let c = unsafe { c.slice_mut(shape.c_start + t * shape.c_stride + column, width) };
-                finish_row::<L>(proof, sums, epilogue, column, c);
+                // By whole lanes: copying as many floats as come at run time is a call.
+                let (c, c_rest) = c.as_chunks_mut::<LANES>();
+                let (sums, sums_rest) = sums[..width].as_chunks();
+                c.iter_mut().zip(sums).for_each(|(c, sums)| *c = *sums);
+                if !c_rest.is_empty() {
+                    c_rest.copy_from_slice(sums_rest);
+                }
             }
         }
         column += blocks * LANES;
@@ -230,42 +274,6 @@ unsafe fn tile<L: Lanes, const ROWS: usize, const BLOCKS: usize>(
         for (sum, out) in sums.iter().zip(out.as_chunks_mut().0) {
             sum.store(out);
         }
-    }
-}
-
-/// From sums to one row of `C`, or the part of it that begins at `column`. Apart from [`tile`], so that it is compiled
-/// once and not for every height and width.
-///
-/// What is done to the sums is done where they lie, in the first-level cache: `C` is written only, as its rows are far
-/// apart and what was just written there is slow to read again.
-#[inline(always)]
-fn finish_row<L: Lanes>(
-    proof: L::Proof,
-    sums: &mut [f32; PANEL],
-    epilogue: Epilogue<'_>,
-    column: usize,
-    c: &mut [f32],
-) {
-    let blocks = &mut sums.as_chunks_mut::<LANES>().0[..c.len().div_ceil(LANES)];
-    if let Epilogue::BiasActivation(bias, activation) = epilogue {
-        let (bias, bias_rest) = bias[column..][..c.len()].as_chunks();
-        for (sum, bias) in blocks.iter_mut().zip(bias) {
-            L::load(proof, sum).add(L::load(proof, bias)).store(sum);
-        }
-        if !bias_rest.is_empty()
-            && let Some(last) = blocks.last_mut()
-        {
-            L::load(proof, last).add(L::load_partial(proof, bias_rest, 0.0)).store(last);
-        }
-        activation.apply_all::<L>(proof, blocks);
-    }
-    // By whole lanes: copying as many floats as come at run time is a call.
-    let (c, c_rest) = c.as_chunks_mut::<LANES>();
-    c.iter_mut().zip(&*blocks).for_each(|(c, sums)| *c = *sums);
-    if !c_rest.is_empty()
-        && let Some(last) = blocks.last()
-    {
-        c_rest.copy_from_slice(&last[..c_rest.len()]);
     }
 }
 

@@ -112,8 +112,13 @@ fn attend(isa: Isa, qkv: &[f32], head: Head, scratch: &mut Scratch, out: Places<
         for (d, &key) in part(token, 1).iter().enumerate() {
             block[d * LANES + token % LANES] = key;
         }
-        for (part, block) in part(token, 2).chunks(LANES).zip(values.chunks_exact_mut(tokens * LANES)) {
-            block[token * LANES..][..part.len()].copy_from_slice(part);
+        let mut blocks = values.chunks_exact_mut(tokens * LANES).map(|block| &mut block[token * LANES..][..LANES]);
+        let (whole, rest) = part(token, 2).as_chunks::<LANES>();
+        for (part, block) in whole.iter().zip(&mut blocks) {
+            block.copy_from_slice(part);
+        }
+        if let Some(block) = blocks.next() {
+            block[..rest.len()].copy_from_slice(rest);
         }
     }
 
