@@ -43,7 +43,7 @@ it is taken only with --trust. Rows that do not fit are reported with line and r
 Exit codes: 0 all loaded, 1 loaded but some rows were rejected, 2 nothing usable, 130 stopped.";
 
 /// Rows in a batch: one transaction.
-const BATCH: usize = 1000;
+const BATCH: usize = 4000;
 /// Rejects shown on standard error.
 const SHOWN: usize = 10;
 

@@ -30,6 +30,8 @@ pub(super) async fn put<'e>(
     let mut copying: std::pin::Pin<&mut CopyInSink<Cursor<Vec<u8>>>> = pin!(copying);
     copying.send(Cursor::new(binary(embeddings))).await?;
     copying.finish().await?;
+    // Without it the server takes the table for a large one, and reads all passages to join it.
+    client.batch_execute("ANALYZE pg_temp.libellus_incoming (passage_id)").await?;
     let sql = format!(
         "INSERT INTO libellus.embeddings (passage_id, space, precision, text_hash, vector) \
          SELECT p.passage_id, $1, $2, p.text_hash, n.vector::{vector_type} FROM pg_temp.libellus_incoming n \
