@@ -11,6 +11,8 @@
 
 #[allow(unsafe_code, reason = "heads that threads split between them, and intrinsics")]
 mod attention;
+#[allow(unsafe_code, reason = "loads, stores and intrinsics")]
+mod codes;
 mod dot;
 mod isa;
 #[allow(unsafe_code, reason = "loads, stores and intrinsics")]
@@ -31,6 +33,9 @@ mod team;
 mod testing;
 
 pub use attention::{attention, attention_bytes, attention_i16};
+pub use codes::{
+    BLOCK, BlockBounds, CodeErrors, CodeQuery, MAX_WIDTH, QUERY_LIMIT, WIDTH_STEP, code_product, encode_row, scan_codes,
+};
 pub use dot::dot_f32;
 pub use isa::Isa;
 #[cfg(target_arch = "x86_64")]

@@ -1,0 +1,263 @@
+//! Scans of 4-bit codes: many rows against one query, with a bound for each row that its true product cannot exceed.
+//!
+//! A row of `M` values is `M` bytes, each cut in two: its upper half lies in a *coarse* plane, which is scanned from front
+//! to back, its lower half in a *fine* one, which is looked up for the rows that remain. With `c` a byte, `s` the row's
+//! step and `w[i]` a width per place,
+//!
+//! ```text
+//! value[i] ≈ s · w[i] · (c[i] - 127.5)   ≈   s · w[i] · (16 · (c[i] >> 4) - 120)
+//! ```
+//!
+//! The query is a row of 15-bit integers `q[i]`, so the sums are exact in 32 bits for `M ≤` [`MAX_WIDTH`].
+//!
+//! # Layout
+//! Sixteen rows are a *block*. Codes are `[R/16][M/8][16][4]` in the coarse plane and `[R][M/8][4]` in the fine one: byte
+//! `b` of group `g` has place `8g + b` in its lower half and `8g + 4 + b` in its upper one.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod avx_vnni;
+mod encode;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+mod scalar;
+
+pub use encode::{CodeErrors, encode_row};
+
+use crate::Isa;
+use crate::lanes::{LANES, Lanes, for_every_isa};
+
+/// Rows in a block.
+pub const BLOCK: usize = LANES;
+/// Widths are multiples of this.
+pub const WIDTH_STEP: usize = 32;
+/// Greatest width: `2 · 15 · 16,000 · MAX_WIDTH` still fits an `i32`.
+pub const MAX_WIDTH: usize = 4096;
+/// Greatest magnitude of a query's integers.
+pub const QUERY_LIMIT: i16 = 16_000;
+/// Places whose codes lie together.
+const GROUP: usize = 8;
+/// Bytes of a group's codes in one row.
+const GROUP_BYTES: usize = GROUP / 2;
+
+/// A query of 15-bit integers, taken apart as the kernels read it.
+///
+/// `q = 128 · high + low` with both of 8 bits, as products of bytes are what processors are good at.
+pub struct CodeQuery {
+    /// Of each group: high and low part for the lower halves of the codes, then the same for the upper halves.
+    parts: Vec<[[i8; GROUP_BYTES]; 4]>,
+    whole: Vec<[i16; GROUP]>,
+    sum: i32,
+}
+
+/// What is known of the rows of a block, as the upper halves of 32-bit floats.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BlockBounds {
+    /// Of each row, the factor of its product.
+    pub steps: [u16; BLOCK],
+    /// Of each row, three numbers that are weighted by the query's.
+    pub norms: [[u16; BLOCK]; 3],
+}
+
+impl CodeQuery {
+    /// Takes a query apart.
+    ///
+    /// # Panics
+    /// If the width is not a multiple of [`WIDTH_STEP`] up to [`MAX_WIDTH`], or a number is beyond [`QUERY_LIMIT`].
+    pub fn new(query: &[i16]) -> Self {
+        assert!(query.len().is_multiple_of(WIDTH_STEP) && query.len() <= MAX_WIDTH, "CodeQuery: an odd width");
+        assert!(query.iter().all(|q| q.unsigned_abs() <= QUERY_LIMIT as u16), "CodeQuery: a number too large");
+        let whole = query.as_chunks::<GROUP>().0.to_vec();
+        let high = |q: i16| (q + 64) >> 7;
+        let part = |q: &[i16], f: &dyn Fn(i16) -> i16| std::array::from_fn(|i| f(q[i]) as i8);
+        let low = |q: i16| q - (high(q) << 7);
+        let parts = whole.iter().map(|q| {
+            let (front, back) = q.split_at(GROUP_BYTES);
+            [part(front, &high), part(front, &low), part(back, &high), part(back, &low)]
+        });
+        Self { parts: parts.collect(), sum: query.iter().map(|&q| i32::from(q)).sum(), whole }
+    }
+
+    /// Places of the query.
+    pub fn width(&self) -> usize {
+        self.whole.len() * GROUP
+    }
+
+    /// `Σ q[i]`.
+    pub fn sum(&self) -> i32 {
+        self.sum
+    }
+}
+
+/// Scans blocks of the coarse plane. For each row, with `h` its codes,
+///
+/// ```text
+/// products = Σ (2 · h[i] - 15) · q[i]                                         exact
+/// bounds   = step · (factor · products) + Σ weights[j] · norms[j]             within 6 · 2⁻²⁴ of the magnitudes
+/// ```
+///
+/// # Panics
+/// If the lengths do not fit.
+pub fn scan_codes(
+    isa: Isa,
+    query: &CodeQuery,
+    factor: f32,
+    weights: [f32; 3],
+    codes: &[u8],
+    blocks: &[BlockBounds],
+    products: &mut [[i32; BLOCK]],
+    bounds: &mut [[f32; BLOCK]],
+) {
+    let fits = codes.len() == blocks.len() * BLOCK * query.width() / 2;
+    assert!(fits && products.len() == blocks.len() && bounds.len() == blocks.len(), "scan_codes: lengths do not fit");
+    scan_any(isa, query, factor, weights, codes, blocks, products, bounds);
+}
+
+/// `Σ h[i] · q[i]` for one row of the fine plane, exact.
+///
+/// # Panics
+/// If the widths differ.
+pub fn code_product(isa: Isa, query: &CodeQuery, codes: &[u8]) -> i32 {
+    assert_eq!(codes.len() * 2, query.width(), "code_product: a row of another width");
+    product_any(isa, query, codes)
+}
+
+for_every_isa! {
+    fn scan_any(
+        query: &CodeQuery, factor: f32, weights: [f32; 3], codes: &[u8], blocks: &[BlockBounds],
+        products: &mut [[i32; BLOCK]], bounds: &mut [[f32; BLOCK]],
+    ) = scan_generic;
+    fn product_any(query: &CodeQuery, codes: &[u8]) -> i32 = product_generic;
+}
+
+/// Sums of products of codes and a query's parts, in each instruction set's own way.
+trait CodeProducts: Lanes {
+    /// `Σ h[i] · q[i]` of the rows of a block whose codes are `[M/8][16][4]`.
+    fn block_products(
+        proof: Self::Proof,
+        parts: &[[[i8; GROUP_BYTES]; 4]],
+        codes: &[[u8; BLOCK * GROUP_BYTES]],
+    ) -> [i32; BLOCK];
+}
+
+#[inline(always)]
+#[allow(clippy::too_many_arguments, reason = "a kernel's operands")]
+fn scan_generic<L: CodeProducts>(
+    proof: L::Proof,
+    query: &CodeQuery,
+    factor: f32,
+    weights: [f32; 3],
+    codes: &[u8],
+    blocks: &[BlockBounds],
+    products: &mut [[i32; BLOCK]],
+    bounds: &mut [[f32; BLOCK]],
+) {
+    let (factor, weights) = (L::splat(proof, factor), weights.map(|weight| L::splat(proof, weight)));
+    let codes = codes.as_chunks().0.chunks_exact(query.parts.len().max(1));
+    for (((codes, block), products), bounds) in codes.zip(blocks).zip(products).zip(bounds) {
+        let sums = L::block_products(proof, &query.parts, codes);
+        *products = sums.map(|sum| 2 * sum - 15 * query.sum);
+        let product = L::from_i32(proof, products).mul(factor).mul(L::load(proof, &widen(&block.steps)));
+        let [a, b, c] = std::array::from_fn(|j| L::load(proof, &widen(&block.norms[j])).mul(weights[j]));
+        product.add(a.add(b).add(c)).store(bounds);
+    }
+}
+
+/// Floats of which the upper halves are given.
+#[inline(always)]
+fn widen(halves: &[u16; BLOCK]) -> [f32; BLOCK] {
+    halves.map(|half| f32::from_bits(u32::from(half) << 16))
+}
+
+#[inline(always)]
+fn product_generic<L: Lanes>(_: L::Proof, query: &CodeQuery, codes: &[u8]) -> i32 {
+    let mut sums = [0; GROUP];
+    for (q, codes) in query.whole.iter().zip(codes.as_chunks::<GROUP_BYTES>().0) {
+        for i in 0..GROUP_BYTES {
+            sums[i] += i32::from(codes[i] & 15) * i32::from(q[i]);
+            sums[i + GROUP_BYTES] += i32::from(codes[i] >> 4) * i32::from(q[i + GROUP_BYTES]);
+        }
+    }
+    sums.iter().sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Random;
+
+    fn query(random: &mut Random, width: usize) -> Vec<i16> {
+        let number = |x: u64| match x % 8 {
+            0 => QUERY_LIMIT,
+            1 => -QUERY_LIMIT,
+            _ => (x >> 8) as i16 % QUERY_LIMIT,
+        };
+        (0..width).map(|_| number(random.next())).collect()
+    }
+
+    #[test]
+    fn every_isa_gives_the_exact_products_and_the_same_bounds() {
+        for width in [32, 64, 96, 192, 384, MAX_WIDTH] {
+            let mut random = Random::new(width as u64);
+            let q = query(&mut random, width);
+            let taken_apart = CodeQuery::new(&q);
+            let count = 3;
+            let codes = random.bytes(count * BLOCK * width / 2);
+            let blocks: Vec<BlockBounds> = (0..count)
+                .map(|_| {
+                    let mut halves = || std::array::from_fn(|_| (random.floats(1)[0].abs().to_bits() >> 16) as u16);
+                    BlockBounds { steps: halves(), norms: [halves(), halves(), halves()] }
+                })
+                .collect();
+            let scan = |isa| {
+                let (mut products, mut bounds) = (vec![[0; BLOCK]; count], vec![[0.0; BLOCK]; count]);
+                let weights = [0.5, 2.0, 0.25];
+                scan_codes(isa, &taken_apart, 1e-5, weights, &codes, &blocks, &mut products, &mut bounds);
+                (products, bounds)
+            };
+            let expected = scan(Isa::Scalar);
+            for row in 0..count * BLOCK {
+                let mut sum = 0;
+                for (place, &q) in q.iter().enumerate() {
+                    let (group, within) = (place / GROUP, place % GROUP);
+                    let byte = codes[((row / BLOCK * (width / GROUP) + group) * BLOCK + row % BLOCK) * GROUP_BYTES
+                        + within % GROUP_BYTES];
+                    let code = if within < GROUP_BYTES { byte & 15 } else { byte >> 4 };
+                    sum += (2 * i64::from(code) - 15) * i64::from(q);
+                }
+                assert_eq!(i64::from(expected.0[row / BLOCK][row % BLOCK]), sum, "width {width}, row {row}");
+            }
+            for isa in Isa::available() {
+                assert_eq!(scan(isa), expected, "{isa:?}, width {width}");
+            }
+        }
+    }
+
+    #[test]
+    fn one_row_is_as_exact_as_a_block() {
+        let mut random = Random::new(7);
+        for width in [32, 192, MAX_WIDTH] {
+            let (q, codes) = (query(&mut random, width), random.bytes(width / 2));
+            let code = |i: usize| {
+                let byte = codes[i / GROUP * GROUP_BYTES + i % GROUP_BYTES];
+                if i % GROUP < GROUP_BYTES { byte & 15 } else { byte >> 4 }
+            };
+            let expected: i64 = q.iter().enumerate().map(|(i, &q)| i64::from(code(i)) * i64::from(q)).sum();
+            for isa in Isa::available() {
+                let product = code_product(isa, &CodeQuery::new(&q), &codes);
+                assert_eq!(i64::from(product), expected, "{isa:?}, width {width}");
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "do not fit")]
+    fn lengths_must_fit() {
+        let blocks = [BlockBounds::default()];
+        let query = CodeQuery::new(&[1; WIDTH_STEP]);
+        scan_codes(Isa::best(), &query, 1.0, [0.0; 3], &[0; 255], &blocks, &mut [[0; BLOCK]], &mut [[0.0; BLOCK]]);
+    }
+}
