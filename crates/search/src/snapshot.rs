@@ -51,6 +51,7 @@ impl Embeddings {
             unless_failed(&outcome)
         })?;
         outcome?;
+        index.seal()?;
         Ok(Self { encoder: Arc::clone(encoder), index, books, ordinals })
     }
 }

@@ -62,6 +62,15 @@ pub struct BlockBounds {
     pub norms: [[u16; BLOCK]; 3],
 }
 
+/// What products and norms are multiplied by.
+#[derive(Clone, Copy, Debug)]
+pub struct BoundWeights {
+    /// Of the products, beside each row's step.
+    pub factor: f32,
+    /// Of a row's norms.
+    pub norms: [f32; 3],
+}
+
 impl CodeQuery {
     /// Takes a query apart.
     ///
@@ -96,7 +105,7 @@ impl CodeQuery {
 ///
 /// ```text
 /// products = Σ (2 · h[i] - 15) · q[i]                                         exact
-/// bounds   = step · (factor · products) + Σ weights[j] · norms[j]             within 6 · 2⁻²⁴ of the magnitudes
+/// bounds   = step · (factor · products) + Σ weights.norms[j] · norms[j]             within 6 · 2⁻²⁴ of the magnitudes
 /// ```
 ///
 /// # Panics
@@ -104,8 +113,7 @@ impl CodeQuery {
 pub fn scan_codes(
     isa: Isa,
     query: &CodeQuery,
-    factor: f32,
-    weights: [f32; 3],
+    weights: BoundWeights,
     codes: &[u8],
     blocks: &[BlockBounds],
     products: &mut [[i32; BLOCK]],
@@ -113,7 +121,7 @@ pub fn scan_codes(
 ) {
     let fits = codes.len() == blocks.len() * BLOCK * query.width() / 2;
     assert!(fits && products.len() == blocks.len() && bounds.len() == blocks.len(), "scan_codes: lengths do not fit");
-    scan_any(isa, query, factor, weights, codes, blocks, products, bounds);
+    scan_any(isa, query, weights, codes, blocks, products, bounds);
 }
 
 /// `Σ h[i] · q[i]` for one row of the fine plane, exact.
@@ -127,7 +135,7 @@ pub fn code_product(isa: Isa, query: &CodeQuery, codes: &[u8]) -> i32 {
 
 for_every_isa! {
     fn scan_any(
-        query: &CodeQuery, factor: f32, weights: [f32; 3], codes: &[u8], blocks: &[BlockBounds],
+        query: &CodeQuery, weights: BoundWeights, codes: &[u8], blocks: &[BlockBounds],
         products: &mut [[i32; BLOCK]], bounds: &mut [[f32; BLOCK]],
     ) = scan_generic;
     fn product_any(query: &CodeQuery, codes: &[u8]) -> i32 = product_generic;
@@ -144,24 +152,22 @@ trait CodeProducts: Lanes {
 }
 
 #[inline(always)]
-#[allow(clippy::too_many_arguments, reason = "a kernel's operands")]
 fn scan_generic<L: CodeProducts>(
     proof: L::Proof,
     query: &CodeQuery,
-    factor: f32,
-    weights: [f32; 3],
+    weights: BoundWeights,
     codes: &[u8],
     blocks: &[BlockBounds],
     products: &mut [[i32; BLOCK]],
     bounds: &mut [[f32; BLOCK]],
 ) {
-    let (factor, weights) = (L::splat(proof, factor), weights.map(|weight| L::splat(proof, weight)));
+    let (factor, norms) = (L::splat(proof, weights.factor), weights.norms.map(|weight| L::splat(proof, weight)));
     let codes = codes.as_chunks().0.chunks_exact(query.parts.len().max(1));
     for (((codes, block), products), bounds) in codes.zip(blocks).zip(products).zip(bounds) {
         let sums = L::block_products(proof, &query.parts, codes);
         *products = sums.map(|sum| 2 * sum - 15 * query.sum);
         let product = L::from_i32(proof, products).mul(factor).mul(L::load(proof, &widen(&block.steps)));
-        let [a, b, c] = std::array::from_fn(|j| L::load(proof, &widen(&block.norms[j])).mul(weights[j]));
+        let [a, b, c] = std::array::from_fn(|j| L::load(proof, &widen(&block.norms[j])).mul(norms[j]));
         product.add(a.add(b).add(c)).store(bounds);
     }
 }
@@ -214,8 +220,8 @@ mod tests {
                 .collect();
             let scan = |isa| {
                 let (mut products, mut bounds) = (vec![[0; BLOCK]; count], vec![[0.0; BLOCK]; count]);
-                let weights = [0.5, 2.0, 0.25];
-                scan_codes(isa, &taken_apart, 1e-5, weights, &codes, &blocks, &mut products, &mut bounds);
+                let weights = BoundWeights { factor: 1e-5, norms: [0.5, 2.0, 0.25] };
+                scan_codes(isa, &taken_apart, weights, &codes, &blocks, &mut products, &mut bounds);
                 (products, bounds)
             };
             let expected = scan(Isa::Scalar);
@@ -258,6 +264,7 @@ mod tests {
     fn lengths_must_fit() {
         let blocks = [BlockBounds::default()];
         let query = CodeQuery::new(&[1; WIDTH_STEP]);
-        scan_codes(Isa::best(), &query, 1.0, [0.0; 3], &[0; 255], &blocks, &mut [[0; BLOCK]], &mut [[0.0; BLOCK]]);
+        let weights = BoundWeights { factor: 1.0, norms: [0.0; 3] };
+        scan_codes(Isa::best(), &query, weights, &[0; 255], &blocks, &mut [[0; BLOCK]], &mut [[0.0; BLOCK]]);
     }
 }
