@@ -28,10 +28,7 @@ pub enum Error {
         /// The group before it.
         last: u32,
     },
-    /// Rows are numbered with 32 bits.
-    #[error("the index is full: it numbers its rows with 32 bits")]
+    /// Rows, documents and words are numbered with 32 bits.
+    #[error("the index is full: it numbers what it holds with 32 bits")]
     Full,
-    /// The library behind the keyword index.
-    #[error("the keyword index failed")]
-    Keyword(#[from] tantivy::TantivyError),
 }

@@ -16,5 +16,8 @@ mod vector;
 pub use bitset::GroupSet;
 pub use error::Error;
 pub use fold::{fold, is_ignorable, words};
-pub use keyword::{KeywordDocument, KeywordHit, KeywordIndex, KeywordIndexBuilder};
+pub use keyword::{
+    Correction, Field, Fields, KeywordDocument, KeywordHit, KeywordIndex, KeywordIndexBuilder, KeywordMatch,
+    KeywordQuery, QueryOptions,
+};
 pub use vector::{GroupHit, VectorIndex};

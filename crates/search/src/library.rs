@@ -10,7 +10,7 @@ use crate::{BackfillOptions, BackfillReport, Error, Hit, Mode, SearchRequest, Se
 use libellus_catalogue::adopt::StoredPrecision;
 use libellus_catalogue::{Book, Catalogue, SpaceRoles, Statistics};
 use libellus_encoder::Encoder;
-use libellus_index::{fold, words};
+use libellus_index::{QueryOptions, fold, words};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
@@ -154,7 +154,9 @@ impl Library {
     fn search_by_words(&self, query: &str, limit: usize) -> Result<SearchResponse, Error> {
         let mut stopwatch = Stopwatch::start();
         let words = self.words()?;
-        let found = words.index.search(query, limit)?;
+        let is_word = |word: &str| self.is_whole_word(word);
+        let options = QueryOptions { is_word: Some(&is_word), ..QueryOptions::default() };
+        let found = words.index.search(&words.index.query(query, &options), limit, None);
         let scan_ms = stopwatch.lap_ms();
 
         let ranked: Vec<(i64, f32)> = found.iter().map(|hit| (words.books[hit.group as usize], hit.score)).collect();
@@ -167,6 +169,12 @@ impl Library {
             query_tokens: None,
             timings: Timings { encode_ms: 0.0, scan_ms, fetch_ms: stopwatch.lap_ms() },
         })
+    }
+
+    /// Whether a word is one that the model has not to take to pieces: it is not misspelt.
+    fn is_whole_word(&self, word: &str) -> bool {
+        let tokenizer = self.encoder().tokenizer();
+        tokenizer.count(word) <= tokenizer.count("a")
     }
 
     /// The embeddings of the space that is searched, as of now.

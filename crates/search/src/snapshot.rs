@@ -59,7 +59,7 @@ impl Embeddings {
 impl Words {
     /// Reads and indexes every book.
     pub fn load(catalogue: &Catalogue) -> Result<Self, Error> {
-        let mut builder = KeywordIndexBuilder::new()?;
+        let mut builder = KeywordIndexBuilder::new();
         let mut books = Vec::new();
         let mut outcome = Ok(());
         catalogue.each_book(&mut |rowid, book| {
@@ -85,7 +85,8 @@ fn push_book(builder: &mut KeywordIndexBuilder, group: u32, book: &Book) -> Resu
         authors: &strs(&book.authors),
         subjects: &strs(&book.subjects),
         description: &[book.description.as_deref().unwrap_or_default()],
-        isbns: &strs(&book.isbns),
+        identifiers: &strs(&book.isbns),
+        ..KeywordDocument::default()
     })
 }
 
