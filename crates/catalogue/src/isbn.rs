@@ -32,6 +32,21 @@ pub fn to_isbn13(isbn: &str) -> Option<String> {
     Some(isbn13)
 }
 
+/// The ten-digit form of a valid ISBN, `None` if it is not valid or has none: only those that begin with 978 have.
+///
+/// ```
+/// assert_eq!(libellus_catalogue::isbn::to_isbn10("9780441013593").as_deref(), Some("0441013597"));
+/// ```
+#[must_use]
+pub fn to_isbn10(isbn: &str) -> Option<String> {
+    let body = match to_isbn13(isbn)? {
+        isbn13 if isbn13.starts_with("978") => isbn13[3..12].to_owned(),
+        _ => return None,
+    };
+    let check = char::from(check_digit_10(body.as_bytes()));
+    Some(body + check.encode_utf8(&mut [0; 4]))
+}
+
 /// The bare ISBNs in a catalogue's field, right check digits or not; empty if nothing has the shape of one.
 ///
 /// Reads `978-0-441-01359-3`, `="0441013597"` (a spreadsheet's guard), `[0312884141]`, `0451450523 (pbk.) : $4.95`,
@@ -136,6 +151,19 @@ mod tests {
             ("0441013598", None),
         ] {
             assert_eq!(to_isbn13(isbn).as_deref(), isbn13, "{isbn}");
+        }
+    }
+
+    #[test]
+    fn thirteen_to_ten() {
+        for (isbn, isbn10) in [
+            ("9780441013593", Some("0441013597")),
+            ("9780804429573", Some("080442957X")),
+            ("080442957X", Some("080442957X")),
+            ("9791032305690", None),
+            ("9780441013594", None),
+        ] {
+            assert_eq!(to_isbn10(isbn).as_deref(), isbn10, "{isbn}");
         }
     }
 

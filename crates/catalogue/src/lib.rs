@@ -12,6 +12,7 @@ mod error;
 pub mod export;
 pub mod import;
 pub mod isbn;
+mod known;
 mod location;
 pub mod npy;
 mod passage;
@@ -21,6 +22,7 @@ mod store;
 
 pub use book::Book;
 pub use error::{DatabaseFault, Error};
+pub use known::Known;
 pub use location::Location;
 pub use passage::{Passage, PassageCutter, cut_passages};
 pub use snapshot::{SnapshotCounts, check_snapshot, restore_snapshot, write_snapshot};

@@ -7,8 +7,12 @@
 //! carries meaning stays: the vowel signs of Indic scripts, the voicing marks of kana, the points of Arabic letters.
 //! So a mark is dropped after a Latin, Greek or Cyrillic letter only. Folding a folded text changes nothing.
 
+use std::ops::Range;
 use unicode_normalization::UnicodeNormalization;
-use unicode_normalization::char::is_combining_mark;
+use unicode_normalization::char::{canonical_combining_class, decompose_compatible, is_combining_mark};
+
+/// The acute accent as a character of its own. It stands for an apostrophe; NFKD would make it a space with a mark.
+const ACUTE: char = '\u{b4}';
 
 /// Folds `text` so that two spellings of the same words become equal.
 ///
@@ -27,12 +31,14 @@ use unicode_normalization::char::is_combining_mark;
 /// ```
 pub fn fold(text: &str) -> String {
     let mut folding = Folding::with_capacity(text.len());
-    // The acute accent as a character of its own stands for an apostrophe; NFKD would make it a space with a mark.
-    let characters = text.chars().filter(|&c| c != '\u{b4}');
-    for c in characters.nfkd().flat_map(char::to_lowercase) {
+    for c in decomposed(text) {
         folding.push(c);
     }
     folding.folded.nfc().collect()
+}
+
+fn decomposed(text: &str) -> impl Iterator<Item = char> {
+    text.chars().filter(|&c| c != ACUTE).nfkd().flat_map(char::to_lowercase)
 }
 
 /// The words of a folded text: runs of letters, digits and the marks on them.
@@ -48,6 +54,57 @@ pub fn words(folded: &str) -> impl Iterator<Item = &str> {
         rest = &text[end..];
         Some(&text[..end])
     })
+}
+
+/// Where the words of a text stand that `is_wanted` says yes to, as ranges of bytes: for marking what was found. It is
+/// asked for each word as [`fold`] and [`words`] make it; what folding leaves out inside of a word, and the accents on
+/// its last letter, lie in the range. Ranges ascend, and do not overlap.
+///
+/// ```
+/// use libellus_index::find_words;
+/// let text = "L’ombre, Zafo\u{301}n & Cie";
+/// let found = find_words(text, |word| word == "zafon" || word == "and");
+/// assert_eq!(found.iter().map(|range| &text[range.clone()]).collect::<Vec<_>>(), ["Zafo\u{301}n", "&"]);
+/// ```
+pub fn find_words(text: &str, mut is_wanted: impl FnMut(&str) -> bool) -> Vec<Range<usize>> {
+    let mut folding = Folding::with_capacity(text.len());
+    // For each byte of the folded text where it comes from.
+    let mut origins: Vec<Range<usize>> = Vec::with_capacity(text.len());
+    for origin in clusters(text) {
+        for c in decomposed(&text[origin.clone()]) {
+            folding.push(c);
+        }
+        origins.resize(folding.folded.len(), origin);
+    }
+    let mut found: Vec<Range<usize>> = Vec::new();
+    for word in words(&folding.folded) {
+        let start = word.as_ptr() as usize - folding.folded.as_ptr() as usize;
+        let range = origins[start].start..origins[start + word.len() - 1].end;
+        if !is_wanted(&word.nfc().collect::<String>()) {
+            continue;
+        }
+        match found.last_mut() {
+            // Two words from one character, as in `½`.
+            Some(last) if range.start < last.end => last.end = last.end.max(range.end),
+            _ => found.push(range),
+        }
+    }
+    found
+}
+
+/// The parts of a text that are decomposed independently of one another: a letter and the marks on it.
+fn clusters(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let starts = text.char_indices().filter(|(at, c)| *at > 0 && starts_cluster(*c)).map(|(at, _)| at);
+    let mut start = 0;
+    starts.chain([text.len()]).map(move |end| std::mem::replace(&mut start, end)..end)
+}
+
+fn starts_cluster(c: char) -> bool {
+    let mut first = None;
+    decompose_compatible(c, |part| {
+        first.get_or_insert(part);
+    });
+    c != ACUTE && first.is_none_or(|first| canonical_combining_class(first) == 0)
 }
 
 /// Whether a character is invisible and carries no meaning for a search: joiners, direction marks, soft hyphens,
@@ -274,7 +331,73 @@ mod tests {
         }
     }
 
+    #[test]
+    fn words_are_found_where_they_stand() {
+        let cases: [(&str, &[&str], &[&str]); 14] = [
+            ("Carlos Ruiz Zafón", &["zafon"], &["Zafón"]),
+            ("Zafo\u{301}n", &["zafon"], &["Zafo\u{301}n"]),
+            ("ends in e\u{301}\u{323}.", &["e"], &["e\u{301}\u{323}"]),
+            ("“Don’t” look", &["dont"], &["Don’t"]),
+            ("The Time-Traveller’s Wife", &["travellers", "wife"], &["Traveller’s", "Wife"]),
+            ("the oﬃce", &["office"], &["oﬃce"]),
+            ("Straße, Łódź, Encyclopædia", &["strasse", "lodz", "encyclopaedia"], &["Straße", "Łódź", "Encyclopædia"]),
+            ("War&Peace", &["and"], &["&"]),
+            ("Ulys\u{ad}ses", &["ulysses"], &["Ulys\u{ad}ses"]),
+            ("मेरी क़लम", &["कलम"], &["क़लम"]),
+            ("क्\u{200d}ष दिन दान", &["क्ष", "दान"], &["क्\u{200d}ष", "दान"]),
+            ("C++ and C#", &["c++", "c#"], &["C++", "C#"]),
+            ("½", &["1", "2"], &["½"]),
+            ("\0\u{200b}…", &["a"], &[]),
+        ];
+        for (text, wanted, expected) in cases {
+            let found = find_words(text, |word| wanted.contains(&word));
+            assert_eq!(found.iter().map(|range| &text[range.clone()]).collect::<Vec<_>>(), expected, "{text:?}");
+        }
+    }
+
+    /// The words of `text` are found in it, in order, at ranges that fold to them.
+    fn check_found_words(text: &str) {
+        let folded = fold(text);
+        let expected: Vec<&str> = words(&folded).collect();
+        let mut met = Vec::new();
+        let ranges = find_words(text, |word| {
+            met.push(word.to_owned());
+            true
+        });
+        assert_eq!(met, expected, "{text:?}");
+        assert!(ranges.is_sorted_by(|a, b| a.start < a.end && a.end <= b.start), "{text:?}: {ranges:?}");
+        for word in &expected {
+            let found = find_words(text, |met| met == *word);
+            assert!(!found.is_empty(), "{word:?} in {text:?}");
+            for range in found {
+                assert!(text.is_char_boundary(range.start) && text.is_char_boundary(range.end), "{text:?}: {range:?}");
+                let folded = fold(&text[range.clone()]);
+                assert!(words(&folded).any(|met| met == *word), "{word:?} in {text:?}: {range:?} is {folded:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_character_is_found_where_it_stands() {
+        // Beyond are ideographs and what folding drops.
+        for c in '\0'..='\u{1ffff}' {
+            check_found_words(&format!("a{c}\u{301}क"));
+        }
+    }
+
     proptest! {
+        #[test]
+        fn words_of_any_text_are_found_in_it(text in any::<String>()) {
+            check_found_words(&text);
+        }
+
+        #[test]
+        fn words_with_marks_are_found_where_they_stand(
+            text in "[a-zé&'’ßæŁςकलदिीा़्\u{200c}\u{200d}\u{300}-\u{345}\u{3099}かﾞ\u{1100}-\u{11ff}ড়ি\u{b4} ½ﬁ-]{0,12}"
+        ) {
+            check_found_words(&text);
+        }
+
         #[test]
         fn folding_twice_is_folding_once(text in any::<String>()) {
             let once = fold(&text);

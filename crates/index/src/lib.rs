@@ -15,9 +15,9 @@ mod vector;
 
 pub use bitset::GroupSet;
 pub use error::Error;
-pub use fold::{fold, is_ignorable, words};
+pub use fold::{find_words, fold, is_ignorable, words};
 pub use keyword::{
     Correction, Field, Fields, KeywordDocument, KeywordHit, KeywordIndex, KeywordIndexBuilder, KeywordMatch,
-    KeywordQuery, QueryOptions,
+    KeywordQuery, KnownBy, KnownItem, QueryOptions,
 };
 pub use vector::{GroupHit, VectorIndex};

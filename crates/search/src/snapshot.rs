@@ -4,7 +4,7 @@
 //! by words needs every record but no vector.
 
 use crate::Error;
-use libellus_catalogue::{Book, Catalogue, unless_failed};
+use libellus_catalogue::{Book, Catalogue, Known, isbn, unless_failed};
 use libellus_encoder::Encoder;
 use libellus_index::{KeywordDocument, KeywordIndex, KeywordIndexBuilder, VectorIndex};
 use std::sync::Arc;
@@ -79,15 +79,30 @@ fn last_group(books: &[i64]) -> u32 {
 
 fn push_book(builder: &mut KeywordIndexBuilder, group: u32, book: &Book) -> Result<(), libellus_index::Error> {
     let title: Vec<&str> = [Some(book.title.as_str()), book.subtitle.as_deref()].into_iter().flatten().collect();
+    let all = |known: &[Known]| known.iter().flat_map(|known| known.of(book)).collect::<Vec<_>>();
     builder.push(&KeywordDocument {
         group,
         title: &title,
-        authors: &strs(&book.authors),
+        other_titles: &strs(&all(&[Known::OtherTitles])),
+        // Editors and translators, too: readers who type their names mean the book.
+        authors: &strs(&[book.authors.clone(), all(&[Known::Contributors])].concat()),
         subjects: &strs(&book.subjects),
+        series: &strs(&all(&[Known::Series])),
         description: &[book.description.as_deref().unwrap_or_default()],
-        identifiers: &strs(&book.isbns),
-        ..KeywordDocument::default()
+        identifiers: &strs(&[isbns(book), all(&NUMBERS)].concat()),
     })
+}
+
+/// What else stands for a book.
+const NUMBERS: [Known; 5] = [Known::CallNumber, Known::Dewey, Known::Lccn, Known::Oclc, Known::Issn];
+
+/// A book's ISBNs as they were given, and in the other form where there is one.
+fn isbns(book: &Book) -> Vec<String> {
+    let forms = |isbn: &String| [Some(isbn.clone()), isbn::to_isbn13(isbn), isbn::to_isbn10(isbn)];
+    let mut all: Vec<String> = book.isbns.iter().flat_map(forms).flatten().collect();
+    all.sort_unstable();
+    all.dedup();
+    all
 }
 
 fn strs(texts: &[String]) -> Vec<&str> {

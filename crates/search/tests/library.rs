@@ -227,6 +227,38 @@ fn books_are_found_by_words_without_embeddings() {
 }
 
 #[test]
+fn books_are_found_by_all_that_stands_for_them() {
+    let library = library();
+    let mut dune = book(["dune", "Der Wüstenplanet", "Frank Herbert", "deserts", "Spice is mined."]);
+    dune.isbns = vec!["0441013597".to_owned()];
+    for (name, value) in [
+        ("Series", "Dune-Zyklus ; 1"),
+        ("alternative titles", "Dune"),
+        ("contributors", "Hahn, Ronald M."),
+        ("Call Number", "PS3558.E63 D8"),
+        ("dewey", "813.54"),
+    ] {
+        dune.extra.insert(name.to_owned(), value.into());
+    }
+    put(&library, &[book(["other", "978 Nights", "Hero", "Dewey", "813 and 54 are numbers."]), dune]);
+    for query in [
+        "0-441-01359-7",
+        "978 0 441 01359 3",
+        "isbn:9780441013593",
+        "ps 3558 e63 d8",
+        "813.54",
+        "series:zyklus",
+        "title:dune",
+        "author:hahn",
+        "wuestenplanet wustenplanet",
+        "\"spice is\" -nights",
+    ] {
+        assert_eq!(found(&library, query, Mode::Keyword)[0], "dune", "{query}");
+    }
+    assert_eq!(found(&library, "0441013598", Mode::Keyword), [] as [&str; 0], "a wrong check digit is another number");
+}
+
+#[test]
 fn a_changed_description_is_found_by_its_new_meaning_after_a_backfill() {
     let library = library();
     put(&library, &all_books());

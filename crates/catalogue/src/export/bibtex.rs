@@ -5,9 +5,9 @@
 //! part of its hash, so that it depends on the book alone and no two are the same, whatever their case.
 
 use super::full_title;
-use super::known::{Known, one_line, pages, url};
 use crate::Book;
 use crate::import::is_person;
+use crate::known::{Known, one_line, pages, url};
 use sha2::{Digest, Sha256};
 
 /// What stands between a shortened id and its hash.

@@ -1,9 +1,9 @@
 //! CSL-JSON: what citation processors take; the schema is `csl-data.json` of the Citation Style Language.
 
 use super::full_title;
-use super::known::{Known, pages, url};
 use crate::Book;
 use crate::import::is_person;
+use crate::known::{Known, pages, url};
 use serde_json::{Map, Value, json};
 
 pub(super) fn record(book: &Book) -> String {

@@ -2,9 +2,9 @@
 //!
 //! A book has no `@id`: an ISBN may stand on several records, which a reader would take for one book.
 
-use super::known::{Known, pages, url};
 use crate::Book;
 use crate::import::is_body;
+use crate::known::{Known, pages, url};
 use serde_json::{Map, Value, json};
 
 /// One book; safe inside a page's `<script>`.

@@ -4,9 +4,9 @@
 //! the fixed field 008. A paragraph of the description is a field 520 of its own; the parts of a heading that stand
 //! apart by ` -- ` are subdivisions.
 
-use super::known::{Known, pages, url};
 use crate::Book;
 use crate::import::{is_body, language_code};
+use crate::known::{Known, pages, url};
 use std::fmt::Write as _;
 
 pub(super) const FRAME: [&str; 3] = [

@@ -12,7 +12,6 @@ mod csl;
 pub(crate) mod csv;
 mod json_ld;
 pub(crate) mod jsonl;
-mod known;
 mod marcxml;
 mod ris;
 

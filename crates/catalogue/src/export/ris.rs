@@ -5,8 +5,8 @@
 //! `UR` address, `N1` a note.
 
 use super::full_title;
-use super::known::{Known, one_line, pages, url};
 use crate::Book;
+use crate::known::{Known, one_line, pages, url};
 
 pub(super) fn record(book: &Book) -> String {
     let is_ebook = book.extra.get("format").is_some_and(|format| format == "ebook");

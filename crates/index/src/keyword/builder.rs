@@ -5,6 +5,7 @@
 
 use super::documents::{Document, TITLE_PLACES};
 use super::field::{Field, Fields};
+use super::known::is_article;
 use super::postings::{Lists, Postings};
 use super::vocabulary::Vocabulary;
 use super::{KeywordDocument, KeywordIndex};
@@ -91,7 +92,11 @@ impl KeywordIndexBuilder {
         let start = self.reading.next_place;
         for piece in text.split_inclusive(':') {
             let before = self.reading.next_place;
-            self.read_folded(&fold(piece), Field::Title);
+            let folded = fold(piece);
+            if before == start && before < TITLE_PLACES && words(&folded).next().is_some_and(is_article) {
+                known.title_articles |= 1 << before;
+            }
+            self.read_folded(&folded, Field::Title);
             // No place is left free between the pieces of one text.
             if self.reading.next_place > before {
                 self.reading.next_place -= 1;

@@ -18,6 +18,8 @@ pub(super) struct Document {
     pub title_ends: u64,
     /// The same: whether a colon follows.
     pub title_colons: u64,
+    /// The same: whether a text begins with that word, and may do without it.
+    pub title_articles: u64,
 }
 
 impl Document {

@@ -4,10 +4,12 @@
 //! (`vocabulary.rs`), for each the documents that hold it with fields and places (`postings.rs`), and a little about each
 //! document (`documents.rs`). A question goes through it in two steps. [`KeywordIndex::query`] makes a query of any text
 //! (`query.rs`) and puts its spelling right (`spelling.rs`); [`KeywordIndex::search`] ranks the documents that answer it (`score.rs`).
+//! [`KeywordIndex::known_items`] finds the document that a text names (`known.rs`).
 
 mod builder;
 mod documents;
 mod field;
+mod known;
 mod postings;
 mod query;
 mod score;
@@ -16,6 +18,7 @@ mod vocabulary;
 
 pub use builder::KeywordIndexBuilder;
 pub use field::{Field, Fields};
+pub use known::{KnownBy, KnownItem};
 pub use query::{KeywordQuery, QueryOptions};
 pub use spelling::Correction;
 
@@ -475,6 +478,9 @@ mod tests {
                 builder.push(&document).expect("groups ascend");
             }
             let index = builder.finish().expect("room for all");
+            for item in index.known_items(&query) {
+                prop_assert!((item.group as usize) < documents.len());
+            }
             let query = index.query(&query, &QueryOptions::default());
             let hits = index.search(&query, k, None);
             prop_assert!(hits.len() <= k.min(documents.len()));
@@ -585,5 +591,92 @@ mod tests {
             assert_eq!(found, expected, "{why}: {text:?}");
         }
         assert_eq!(found(&index, "shad"), [] as [u32; 0], "only if wished");
+    }
+
+    #[test]
+    fn known_items_are_named_whole() {
+        let documents: [KeywordDocument<'_>; 8] = [
+            KeywordDocument {
+                title: &["The Hobbit", "There and Back Again"],
+                authors: &["J. R. R. Tolkien"],
+                identifiers: &["0261102214", "978-0-261-10221-7", "PR6039.O32 H6"],
+                ..KeywordDocument::default()
+            },
+            KeywordDocument { title: &["Emma"], authors: &["Jane Austen"], ..KeywordDocument::default() },
+            KeywordDocument {
+                title: &["Emma: A Modern Retelling"],
+                authors: &["McCall Smith, Alexander"],
+                ..KeywordDocument::default()
+            },
+            KeywordDocument {
+                title: &["It"],
+                authors: &["Stephen King"],
+                identifiers: &["813.54"],
+                ..KeywordDocument::default()
+            },
+            KeywordDocument { title: &["To Be or Not to Be"], ..KeywordDocument::default() },
+            KeywordDocument {
+                title: &["Der Prozess"],
+                other_titles: &["The Trial", "प्रक्रिया"],
+                authors: &["Franz Kafka"],
+                ..KeywordDocument::default()
+            },
+            KeywordDocument { title: &["1984"], authors: &["George Orwell"], ..KeywordDocument::default() },
+            KeywordDocument {
+                title: &["Hobbit"],
+                authors: &["Emma It"],
+                description: &["Emma, by Jane Austen"],
+                ..KeywordDocument::default()
+            },
+        ];
+        let mut builder = KeywordIndexBuilder::new();
+        for (group, document) in (20..).zip(documents) {
+            builder.push(&KeywordDocument { group, ..document }).expect("groups ascend");
+        }
+        let index = builder.finish().expect("room for all");
+        use KnownBy::{Identifier, Title, TitleAndAuthor};
+        let cases: [(&str, &[(u32, KnownBy)]); 33] = [
+            ("the hobbit", &[(0, Title), (7, Title)]),
+            ("HOBBIT!", &[(0, Title), (7, Title)]),
+            ("A Hobbit", &[(0, Title), (7, Title)]),
+            ("The Hobbit: There and Back Again", &[(0, Title)]),
+            ("hobbit there and back again", &[(0, Title)]),
+            ("there & back again", &[(0, Title)]),
+            ("hobbit there", &[]),
+            ("hobbit tolkien", &[(0, TitleAndAuthor)]),
+            ("J.R.R. Tolkien The Hobbit", &[(0, TitleAndAuthor)]),
+            ("tolkien: the hobbit, there and back again", &[(0, TitleAndAuthor)]),
+            ("tolkien", &[]),
+            ("back hobbit tolkien", &[]),
+            ("emma", &[(1, Title), (2, Title)]),
+            ("emma a modern retelling", &[(2, Title)]),
+            ("emma austen", &[(1, TitleAndAuthor)]),
+            ("austen, jane: emma", &[(1, TitleAndAuthor)]),
+            ("smith emma", &[(2, TitleAndAuthor)]),
+            ("emma zzz", &[]),
+            ("It", &[(3, Title)]),
+            ("stephen king it", &[(3, TitleAndAuthor)]),
+            ("emma it hobbit", &[(7, TitleAndAuthor)]),
+            ("to be or not to be", &[(4, Title)]),
+            ("to be or not", &[]),
+            ("not to be or to be", &[]),
+            ("prozess", &[(5, Title)]),
+            ("trial kafka", &[(5, TitleAndAuthor)]),
+            ("प्रक्रिया", &[(5, Title)]),
+            ("der prozess the trial", &[(5, Title)]),
+            ("1984", &[(6, Title)]),
+            ("0-261-10221-4", &[(0, Identifier)]),
+            ("ISBN 9780261102217", &[(0, Identifier)]),
+            ("pr 6039 o32 h6", &[(0, Identifier)]),
+            ("813.54", &[(3, Identifier)]),
+        ];
+        for (text, expected) in cases {
+            let found: Vec<(u32, KnownBy)> =
+                index.known_items(text).iter().map(|item| (item.group - 20, item.by)).collect();
+            assert_eq!(found, expected, "{text}");
+        }
+        for text in ["", "\0", "…", "the", &"emma ".repeat(4_000)] {
+            assert_eq!(index.known_items(text), [], "{text:?}");
+        }
     }
 }

@@ -215,7 +215,7 @@ fn any(fields: Fields, word: impl Into<String>) -> Clause {
 
 /// The numbers that may stand for a document: the query as a whole (`PR 4034 .E5`, `978 0 14 143958 7`), and each part
 /// that has the shape of an ISBN.
-fn numbers(text: &str) -> impl Iterator<Item = String> {
+pub(super) fn numbers(text: &str) -> impl Iterator<Item = String> {
     let whole = Some(number(text)).filter(|number| number.bytes().any(|b| b.is_ascii_digit()));
     whole.into_iter().chain(text.split(is_space).map(number).filter(|number| looks_like_isbn(number)))
 }

@@ -8,8 +8,9 @@ use crate::import::bare_name;
 use serde_json::Value;
 
 /// Something that more than one format has a place for.
-#[derive(Clone, Copy)]
-pub(super) enum Known {
+#[allow(missing_docs, reason = "the names say it")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
     Edition,
     Place,
     Pages,
@@ -79,17 +80,17 @@ fn text(value: &Value) -> Option<String> {
 }
 
 /// The address, if it is one of the web.
-pub(super) fn url(book: &Book) -> Option<String> {
+pub(crate) fn url(book: &Book) -> Option<String> {
     Known::Url.of(book).into_iter().find(|url| url.starts_with("http://") || url.starts_with("https://"))
 }
 
 /// The number of pages, if it is a number.
-pub(super) fn pages(book: &Book) -> Option<u32> {
+pub(crate) fn pages(book: &Book) -> Option<u32> {
     Known::Pages.first(book)?.trim().trim_end_matches(".0").parse().ok()
 }
 
 /// A text on one line.
-pub(super) fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>().trim().to_owned()
 }
 
