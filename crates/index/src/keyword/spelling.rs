@@ -19,7 +19,8 @@ const MOST_LETTERS: usize = 40;
 const MOST_NEIGHBOURS: usize = 12;
 /// Words that one beginning stands for: the most frequent ones.
 const MOST_ENDINGS: usize = 64;
-/// A word that the index has is corrected only if its neighbour is so many times as frequent.
+/// A word that no more documents hold is corrected, too, if its neighbour is so many times as frequent.
+const RARE: u32 = 3;
 const FAR_MORE_FREQUENT: u32 = 200;
 /// How much less likely a second edit is, and one of the first letter.
 const SECOND_EDIT: f32 = 0.02;
@@ -101,6 +102,9 @@ impl KeywordIndex {
             if fields == Fields::ALL || is_in_field() { self.lists.n_docs(number) } else { 0 }
         };
         let own = self.vocabulary.find(word).map_or(0, n_docs);
+        if own > RARE {
+            return Vec::new();
+        }
         let mut found: Vec<(f32, u32)> = Vec::new();
         for number in self.vocabulary.with_letters_like(word, most_edits) {
             let other: Vec<char> = self.vocabulary.word(number).chars().collect();
@@ -119,14 +123,18 @@ impl KeywordIndex {
 }
 
 impl Vocabulary {
-    /// The words whose letters differ from those of `word` by no more than so many edits can do; some may differ more.
+    /// The words whose length and letters differ from those of `word` by no more than so many edits can do; some may
+    /// differ more.
     fn with_letters_like(&self, word: &str, edits: usize) -> impl Iterator<Item = u32> {
-        let (letters, edits) = (letters_of(word), edits as u32);
-        // An edit takes one letter away and brings another in at most.
-        (0..self.len())
-            .zip(self.letters())
-            .filter(move |(_, other)| (letters ^ **other).count_ones() <= 2 * edits)
-            .map(|(number, _)| number)
+        let (letters, length) = (letters_of(word), word.len());
+        // An edit takes one letter away and brings another in at most. Letters have up to four bytes, but nobody slips
+        // from Latin ones into another script.
+        let most_letters = 2 * edits as u32;
+        let most_bytes = if word.is_ascii() { edits } else { 4 * edits };
+        (0..self.len()).zip(self.letters()).filter_map(move |(number, other)| {
+            let is_like = (letters ^ other).count_ones() <= most_letters;
+            (is_like && self.word(number).len().abs_diff(length) <= most_bytes).then_some(number)
+        })
     }
 }
 
