@@ -1,5 +1,7 @@
 //! What can go wrong with an index.
 
+use std::path::PathBuf;
+
 /// An error of this crate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -31,4 +33,20 @@ pub enum Error {
     /// Rows, documents and words are numbered with 32 bits.
     #[error("the index is full: it numbers what it holds with 32 bits")]
     Full,
+    /// An index file is not there, or cannot be read or written.
+    #[error("the index file `{}` cannot be read or written", path.display())]
+    IndexFile {
+        /// Where it is.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// An index file of no use.
+    #[error("the index file `{}` is {reason}; it is made anew if it is removed", path.display())]
+    UnusableFile {
+        /// Where it is.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
 }

@@ -20,4 +20,4 @@ pub use keyword::{
     Correction, Field, Fields, KeywordDocument, KeywordHit, KeywordIndex, KeywordIndexBuilder, KeywordMatch,
     KeywordQuery, KnownBy, KnownItem, QueryOptions,
 };
-pub use vector::{GroupHit, VectorIndex};
+pub use vector::{GroupHit, VectorIndex, VectorIndexFile};

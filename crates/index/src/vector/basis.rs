@@ -21,11 +21,13 @@ const WIDTH_POWER: f32 = 0.75;
 #[derive(Debug)]
 pub(super) struct Basis {
     pub dim: usize,
+    /// `[M][dim]`; a direction that is not needed is all zeros.
+    pub vectors: Vec<f32>,
     /// What the codes of each direction are multiplied by, `[M]`.
     pub widths: Vec<f32>,
     /// How far the directions are from being orthonormal: a bound for the norm of `B·Bᵀ - I` over those in use.
     pub skew: f64,
-    /// The directions, `[M][dim]`, as a kernel reads them; one that is not needed is all zeros.
+    /// The directions as a kernel reads them.
     packed: Vec<f32>,
     zeros: Vec<f32>,
 }
@@ -58,8 +60,14 @@ impl Basis {
         let mut widths: Vec<f32> =
             spreads.iter().map(|&spread| (spread / largest).max(1e-6).sqrt().powf(WIDTH_POWER)).collect();
         widths.resize(width, 1.0);
+        Self::from_parts(dim, vectors, widths)
+    }
+
+    /// Directions that were chosen before.
+    pub fn from_parts(dim: usize, vectors: Vec<f32>, widths: Vec<f32>) -> Self {
+        let width = widths.len();
         let (packed, zeros, skew) = (pack_f32(&vectors, dim, width), vec![0.0; width], skew(&vectors, dim));
-        Self { dim, widths, skew, packed, zeros }
+        Self { dim, vectors, widths, skew, packed, zeros }
     }
 
     /// Directions, `M`.

@@ -96,6 +96,12 @@ impl Codes {
         Ok(codes)
     }
 
+    /// Bytes of memory.
+    pub fn bytes(&self) -> usize {
+        let of_rows = self.coarse.len() + self.fine.len() + self.fine_errors.len() * size_of::<u16>();
+        of_rows + self.blocks.len() * size_of::<BlockBounds>() + 2 * self.basis.vectors.len() * size_of::<f32>()
+    }
+
     /// Takes a query apart, if its length is one that codes can be compared with.
     pub fn prepare(&self, query: &[f32]) -> Option<Prepared> {
         let basis = &self.basis;

@@ -11,8 +11,11 @@
 mod basis;
 mod best;
 mod codes;
+mod file;
 mod rows;
 mod scan;
+
+pub use file::VectorIndexFile;
 
 use crate::{Error, GroupSet};
 use codes::Codes;
@@ -107,27 +110,22 @@ impl VectorIndex {
     /// If the length is not [`VectorIndex::dim`], a component is not finite, or groups are out of order. The index is
     /// then as it was.
     pub fn push(&mut self, group: u32, vector: &[f32]) -> Result<(), Error> {
-        self.check(vector)?;
-        if self.len() == u32::MAX as usize {
-            return Err(Error::Full);
-        }
+        check(self.dim, vector)?;
         if self.segments.last().is_none_or(|last| last.sealed) {
             let rows = Arc::new(Rows::Memory(Vec::new()));
             self.segments.push(Segment { first: self.len(), len: 0, rows, codes: None, sealed: false });
         }
         let open = self.segments.len() - 1;
         let last = self.groups[self.segments[open].rows_of_index()].last().copied();
-        if let Some(last) = last
-            && group < last
-        {
-            return Err(Error::GroupOrder { group, last });
-        }
+        check_order(last, group, self.len())?;
         if last != Some(group) && open > 0 {
             self.remove(group);
         }
         let segment = &mut self.segments[open];
-        let Rows::Memory(rows) = Arc::make_mut(&mut segment.rows);
-        rows.extend_from_slice(vector);
+        // What lies in a file is sealed.
+        if let Rows::Memory(rows) = Arc::make_mut(&mut segment.rows) {
+            rows.extend_from_slice(vector);
+        }
         segment.len += 1;
         Arc::make_mut(&mut self.groups).push(group);
         Ok(())
@@ -172,7 +170,7 @@ impl VectorIndex {
     /// If the query's length is not [`VectorIndex::dim`] or a component is not finite; those of reading rows that lie in
     /// a file.
     pub fn search(&self, query: &[f32], k: usize) -> Result<Vec<GroupHit>, Error> {
-        self.check(query)?;
+        check(self.dim, query)?;
         Search::new(self, query, k, None).run()
     }
 
@@ -181,18 +179,36 @@ impl VectorIndex {
     /// # Errors
     /// As for [`VectorIndex::search`].
     pub fn search_within(&self, groups: &GroupSet, query: &[f32], k: usize) -> Result<Vec<GroupHit>, Error> {
-        self.check(query)?;
+        check(self.dim, query)?;
         Search::new(self, query, k, Some(groups)).run()
     }
 
-    fn check(&self, vector: &[f32]) -> Result<(), Error> {
-        if vector.len() != self.dim {
-            return Err(Error::WrongDimension { expected: self.dim, found: vector.len() });
-        }
-        match vector.iter().position(|value| !value.is_finite()) {
-            Some(component) => Err(Error::NotFinite { component, value: vector[component] }),
-            None => Ok(()),
-        }
+    /// Bytes of memory that the index takes, beside what is in a file.
+    pub fn bytes(&self) -> usize {
+        let segments = self
+            .segments
+            .iter()
+            .map(|segment| segment.rows.bytes() + segment.codes.as_ref().map_or(0, |codes| codes.bytes()));
+        segments.sum::<usize>() + (self.groups.capacity() * size_of::<u32>()) + size_of_val(self.dead.as_words())
+    }
+}
+
+fn check(dim: usize, vector: &[f32]) -> Result<(), Error> {
+    if vector.len() != dim {
+        return Err(Error::WrongDimension { expected: dim, found: vector.len() });
+    }
+    match vector.iter().position(|value| !value.is_finite()) {
+        Some(component) => Err(Error::NotFinite { component, value: vector[component] }),
+        None => Ok(()),
+    }
+}
+
+/// Whether a row of `group` may come after one of `last`, and after so many others.
+fn check_order(last: Option<u32>, group: u32, rows: usize) -> Result<(), Error> {
+    match last {
+        Some(last) if group < last => Err(Error::GroupOrder { group, last }),
+        _ if rows == u32::MAX as usize => Err(Error::Full),
+        _ => Ok(()),
     }
 }
 
