@@ -34,7 +34,7 @@ mod testing;
 
 pub use attention::{attention, attention_bytes, attention_i16};
 pub use codes::{
-    BLOCK, BlockBounds, BoundWeights, CodeErrors, CodeQuery, MAX_WIDTH, QUERY_LIMIT, WIDTH_STEP, code_product,
+    BLOCK, BlockBounds, BoundWeights, CodeErrors, CodeQuery, MAX_WIDTH, QUERY_LIMIT, WIDTH_STEP, code_products,
     encode_row, scan_codes,
 };
 pub use dot::dot_f32;

@@ -24,7 +24,7 @@ use super::basis::{Basis, SAMPLE};
 use super::rows::Rows;
 use crate::Error;
 use libellus_kernels::{
-    BLOCK, BlockBounds, BoundWeights, CodeQuery, Isa, MAX_WIDTH, QUERY_LIMIT, code_product, dot_f32, encode_row,
+    BLOCK, BlockBounds, BoundWeights, CodeQuery, Isa, MAX_WIDTH, QUERY_LIMIT, code_products, dot_f32, encode_row,
     scan_codes,
 };
 use std::ops::{Range, RangeInclusive};
@@ -140,17 +140,22 @@ impl Codes {
         scan_codes(Isa::best(), query, weights, codes, &self.blocks[blocks], products, bounds);
     }
 
-    /// The bound of one row by both halves of its codes, given its coarse product.
-    pub fn refine(&self, prepared: &Prepared, row: usize, product: i32) -> f32 {
-        let bytes = self.basis.width() / 2;
-        let fine = code_product(Isa::best(), &prepared.query, &self.fine[row * bytes..][..bytes]);
-        let (block, place) = (&self.blocks[row / BLOCK], row % BLOCK);
-        let units = f64::from(product) * 8.0 + f64::from(fine) - f64::from(prepared.query.sum()) * 7.5;
-        let product = widen(block.steps[place]) * prepared.step * units;
+    /// The bounds of some rows by both halves of their codes, given their coarse products.
+    pub fn refine(&self, prepared: &Prepared, rows: &[u32], products: &[i32]) -> Vec<f32> {
+        let mut fine = vec![0; rows.len()];
+        code_products(Isa::best(), &prepared.query, &self.fine, rows, &mut fine);
         let [r, t, n] = prepared.weights.norms.map(f64::from);
-        let errors =
-            r * widen(self.fine_errors[row]) + t * widen(block.norms[1][place]) + n * widen(block.norms[2][place]);
-        (product + errors) as f32
+        let offset = f64::from(prepared.query.sum()) * 7.5;
+        let bound = |((&row, &coarse), &fine): ((&u32, &i32), &i32)| {
+            let row = row as usize;
+            let (block, place) = (&self.blocks[row / BLOCK], row % BLOCK);
+            let units = f64::from(coarse) * 8.0 + f64::from(fine) - offset;
+            let product = widen(block.steps[place]) * prepared.step * units;
+            let errors =
+                r * widen(self.fine_errors[row]) + t * widen(block.norms[1][place]) + n * widen(block.norms[2][place]);
+            (product + errors) as f32
+        };
+        rows.iter().zip(products).zip(&fine).map(bound).collect()
     }
 }
 
@@ -293,7 +298,7 @@ mod tests {
             for (row, vector) in vectors.chunks_exact(dim).enumerate() {
                 let score = dot_f32(Isa::best(), query, vector);
                 let (product, coarse) = (products[row / BLOCK][row % BLOCK], bounds[row / BLOCK][row % BLOCK]);
-                let fine = codes.refine(&prepared, row, product);
+                let fine = codes.refine(&prepared, &[row as u32], &[product])[0];
                 assert!(!(coarse < score || fine < score), "row {row}: {score} is above {coarse} or {fine}");
                 let lengths = (norm(query) * norm(vector)) as f32;
                 tight += usize::from(fine - score < 0.8 * lengths && coarse - score < 0.8 * lengths);

@@ -144,9 +144,12 @@ impl<'a> Search<'a> {
             }
         }
         threshold = self.look(segment, &mut candidates, &mut scored, threshold)?;
-        for candidate in &mut candidates {
-            let bound = codes.refine(prepared, candidate.row as usize, candidate.product);
-            candidate.bound = if rules_out(bound, candidate.bound) { bound } else { candidate.bound };
+        let (rows, products): (Vec<u32>, Vec<i32>) =
+            candidates.iter().map(|candidate| (candidate.row, candidate.product)).unzip();
+        for (candidate, bound) in candidates.iter_mut().zip(codes.refine(prepared, &rows, &products)) {
+            if rules_out(bound, candidate.bound) {
+                candidate.bound = bound;
+            }
         }
         candidates.retain(|candidate| !rules_out(candidate.bound, threshold));
         threshold = self.look(segment, &mut candidates, &mut scored, threshold)?;

@@ -29,6 +29,7 @@ pub use encode::{CodeErrors, encode_row};
 
 use crate::Isa;
 use crate::lanes::{LANES, Lanes, for_every_isa};
+use crate::prefetch::prefetch;
 
 /// Rows in a block.
 pub const BLOCK: usize = LANES;
@@ -42,6 +43,11 @@ pub const QUERY_LIMIT: i16 = 16_000;
 const GROUP: usize = 8;
 /// Bytes of a group's codes in one row.
 const GROUP_BYTES: usize = GROUP / 2;
+/// How many blocks, and rows, are asked for before they are read: the processor foresees no further than a page.
+const BLOCKS_AHEAD: usize = 2;
+const ROWS_AHEAD: usize = 8;
+/// Parts in which memory is asked for.
+const PARTS: usize = 4;
 
 /// A query of 15-bit integers, taken apart as the kernels read it.
 ///
@@ -124,13 +130,13 @@ pub fn scan_codes(
     scan_any(isa, query, weights, codes, blocks, products, bounds);
 }
 
-/// `Σ h[i] · q[i]` for one row of the fine plane, exact.
+/// `Σ h[i] · q[i]` for some rows of the fine plane, exact.
 ///
 /// # Panics
-/// If the widths differ.
-pub fn code_product(isa: Isa, query: &CodeQuery, codes: &[u8]) -> i32 {
-    assert_eq!(codes.len() * 2, query.width(), "code_product: a row of another width");
-    product_any(isa, query, codes)
+/// If there is no such row, or not as many products as rows.
+pub fn code_products(isa: Isa, query: &CodeQuery, codes: &[u8], rows: &[u32], products: &mut [i32]) {
+    assert_eq!(rows.len(), products.len(), "code_products: lengths do not fit");
+    products_any(isa, query, codes, rows, products);
 }
 
 for_every_isa! {
@@ -138,7 +144,7 @@ for_every_isa! {
         query: &CodeQuery, weights: BoundWeights, codes: &[u8], blocks: &[BlockBounds],
         products: &mut [[i32; BLOCK]], bounds: &mut [[f32; BLOCK]],
     ) = scan_generic;
-    fn product_any(query: &CodeQuery, codes: &[u8]) -> i32 = product_generic;
+    fn products_any(query: &CodeQuery, codes: &[u8], rows: &[u32], products: &mut [i32]) = products_generic;
 }
 
 /// Sums of products of codes and a query's parts, in each instruction set's own way.
@@ -162,9 +168,11 @@ fn scan_generic<L: CodeProducts>(
     bounds: &mut [[f32; BLOCK]],
 ) {
     let (factor, norms) = (L::splat(proof, weights.factor), weights.norms.map(|weight| L::splat(proof, weight)));
-    let codes = codes.as_chunks().0.chunks_exact(query.parts.len().max(1));
-    for (((codes, block), products), bounds) in codes.zip(blocks).zip(products).zip(bounds) {
-        let sums = L::block_products(proof, &query.parts, codes);
+    let bytes = query.width() / 2 * BLOCK;
+    let each = codes.as_chunks().0.chunks_exact(query.parts.len().max(1)).enumerate();
+    for ((((i, of_block), block), products), bounds) in each.zip(blocks).zip(products).zip(bounds) {
+        fetch::<L>(codes, (i + BLOCKS_AHEAD) * bytes, bytes);
+        let sums = L::block_products(proof, &query.parts, of_block);
         *products = sums.map(|sum| 2 * sum - 15 * query.sum);
         let product = L::from_i32(proof, products).mul(factor).mul(L::load(proof, &widen(&block.steps)));
         let [a, b, c] = std::array::from_fn(|j| L::load(proof, &widen(&block.norms[j])).mul(norms[j]));
@@ -179,15 +187,29 @@ fn widen(halves: &[u16; BLOCK]) -> [f32; BLOCK] {
 }
 
 #[inline(always)]
-fn product_generic<L: Lanes>(_: L::Proof, query: &CodeQuery, codes: &[u8]) -> i32 {
-    let mut sums = [0; GROUP];
-    for (q, codes) in query.whole.iter().zip(codes.as_chunks::<GROUP_BYTES>().0) {
-        for i in 0..GROUP_BYTES {
-            sums[i] += i32::from(codes[i] & 15) * i32::from(q[i]);
-            sums[i + GROUP_BYTES] += i32::from(codes[i] >> 4) * i32::from(q[i + GROUP_BYTES]);
+fn products_generic<L: Lanes>(_: L::Proof, query: &CodeQuery, codes: &[u8], rows: &[u32], products: &mut [i32]) {
+    let bytes = query.width() / 2;
+    for (i, (&row, product)) in rows.iter().zip(products).enumerate() {
+        if let Some(&later) = rows.get(i + ROWS_AHEAD) {
+            fetch::<L>(codes, later as usize * bytes, bytes);
         }
+        let codes = &codes[row as usize * bytes..][..bytes];
+        let mut sums = [0; GROUP];
+        for (q, codes) in query.whole.iter().zip(codes.as_chunks::<GROUP_BYTES>().0) {
+            for i in 0..GROUP_BYTES {
+                sums[i] += i32::from(codes[i] & 15) * i32::from(q[i]);
+                sums[i + GROUP_BYTES] += i32::from(codes[i] >> 4) * i32::from(q[i + GROUP_BYTES]);
+            }
+        }
+        *product = sums.iter().sum();
     }
-    sums.iter().sum()
+}
+
+/// Asks for some bytes, as far as there are any.
+#[inline(always)]
+fn fetch<L: Lanes>(codes: &[u8], start: usize, len: usize) {
+    let bytes = codes.get(start..(start + len).min(codes.len())).unwrap_or_default();
+    (0..PARTS).for_each(|part| prefetch::<L, _>(bytes, part, PARTS));
 }
 
 #[cfg(test)]
@@ -243,18 +265,26 @@ mod tests {
     }
 
     #[test]
-    fn one_row_is_as_exact_as_a_block() {
+    fn rows_of_the_fine_plane_are_exact_too() {
         let mut random = Random::new(7);
         for width in [32, 192, MAX_WIDTH] {
-            let (q, codes) = (query(&mut random, width), random.bytes(width / 2));
-            let code = |i: usize| {
-                let byte = codes[i / GROUP * GROUP_BYTES + i % GROUP_BYTES];
-                if i % GROUP < GROUP_BYTES { byte & 15 } else { byte >> 4 }
-            };
-            let expected: i64 = q.iter().enumerate().map(|(i, &q)| i64::from(code(i)) * i64::from(q)).sum();
+            let (q, codes) = (query(&mut random, width), random.bytes(20 * width / 2));
+            let rows: Vec<u32> = (0..20).rev().chain([7, 7]).collect();
+            let expected: Vec<i32> = rows
+                .iter()
+                .map(|&row| {
+                    let codes = &codes[row as usize * width / 2..];
+                    let code = |i: usize| {
+                        let byte = codes[i / GROUP * GROUP_BYTES + i % GROUP_BYTES];
+                        i32::from(if i % GROUP < GROUP_BYTES { byte & 15 } else { byte >> 4 })
+                    };
+                    q.iter().enumerate().map(|(i, &q)| code(i) * i32::from(q)).sum()
+                })
+                .collect();
             for isa in Isa::available() {
-                let product = code_product(isa, &CodeQuery::new(&q), &codes);
-                assert_eq!(i64::from(product), expected, "{isa:?}, width {width}");
+                let mut products = vec![0; rows.len()];
+                code_products(isa, &CodeQuery::new(&q), &codes, &rows, &mut products);
+                assert_eq!(products, expected, "{isa:?}, width {width}");
             }
         }
     }
