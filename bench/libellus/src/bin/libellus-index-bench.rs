@@ -11,7 +11,7 @@
 use libellus_index::{GroupSet, VectorIndex, VectorIndexFile};
 use std::error::Error;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufReader, Read};
 use std::path::Path;
 use std::time::Instant;
 
@@ -52,7 +52,10 @@ fn main() -> Outcome<()> {
     let began = Instant::now();
     let (index, _) = VectorIndex::open(&path, "bench")?;
     let opening = began.elapsed().as_secs_f64();
-    println!("{}", serde_json::json!({"engine": "libellus", "build": building, "open": opening, "memory": resident_bytes()?}));
+    println!(
+        "{}",
+        serde_json::json!({"engine": "libellus", "build": building, "open": opening, "memory": resident_bytes()?})
+    );
 
     // One in a hundred, all over the place.
     let hundredth = GroupSet::from_fn(rows as u32, |group| group.wrapping_mul(2_654_435_761) % 100 == 0);
