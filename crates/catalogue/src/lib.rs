@@ -25,6 +25,7 @@ pub use error::{DatabaseFault, Error};
 pub use known::Known;
 pub use location::Location;
 pub use passage::{Passage, PassageCutter, cut_passages};
+pub use sentence::sentences_of;
 pub use snapshot::{SnapshotCounts, check_snapshot, restore_snapshot, write_snapshot};
 #[cfg(feature = "postgres")]
 pub use store::PostgresAddress;

@@ -25,6 +25,15 @@ const ABBREVIATIONS: &[&str] = &[
     "डॉ", "प्रो", "श्री", "पं", "स्व",
 ];
 
+/// The sentences of `text`, without the white space between them.
+///
+/// ```
+/// assert_eq!(libellus_catalogue::sentences_of("Call me Ishmael. Some years ago…"), ["Call me Ishmael.", "Some years ago…"]);
+/// ```
+pub fn sentences_of(text: &str) -> Vec<&str> {
+    sentences(text).into_iter().map(|range| text[range].trim()).filter(|sentence| !sentence.is_empty()).collect()
+}
+
 /// The sentences of `text`, each with the white space behind it.
 pub(crate) fn sentences(text: &str) -> Vec<Range<usize>> {
     cut(text, |rest, at| sentence_end(text, rest, at))

@@ -9,15 +9,17 @@
 
 mod bitset;
 mod error;
+mod facets;
 mod fold;
 mod keyword;
 mod vector;
 
 pub use bitset::GroupSet;
 pub use error::Error;
+pub use facets::{Facet, FacetCount};
 pub use fold::{find_words, fold, is_ignorable, words};
 pub use keyword::{
     Correction, Field, Fields, KeywordDocument, KeywordHit, KeywordIndex, KeywordIndexBuilder, KeywordMatch,
-    KeywordQuery, KnownBy, KnownItem, QueryOptions,
+    KeywordQuery, KnownBy, KnownItem, Naming, QueryOptions,
 };
 pub use vector::{GroupHit, VectorIndex, VectorIndexFile};

@@ -140,8 +140,10 @@ impl Cli {
 /// `--mode`, as it is typed.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub enum ModeArg {
-    /// By meaning
+    /// By meaning and by words: what is named comes first
     #[default]
+    Hybrid,
+    /// By meaning
     Semantic,
     /// By words
     Keyword,
@@ -150,6 +152,7 @@ pub enum ModeArg {
 impl From<ModeArg> for Mode {
     fn from(mode: ModeArg) -> Self {
         match mode {
+            ModeArg::Hybrid => Mode::Hybrid,
             ModeArg::Semantic => Mode::Semantic,
             ModeArg::Keyword => Mode::Keyword,
         }

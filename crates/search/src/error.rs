@@ -23,7 +23,7 @@ pub enum Error {
         limit: usize,
     },
     /// Not a mode.
-    #[error("`{0}` is not a search mode; use `semantic` or `keyword`")]
+    #[error("`{0}` is not a search mode; use `hybrid`, `semantic` or `keyword`")]
     UnknownMode(String),
     /// There are passages, but none of them lies in the loaded model's space.
     #[error(

@@ -10,11 +10,14 @@ pub mod metrics;
 pub use judged_set::{JudgedQuery, JudgedSet};
 
 use crate::{BackfillOptions, EncoderCutter, Error, Library, MAX_LIMIT, Mode, SearchRequest};
+use libellus_catalogue::import::{ImportOptions, import};
 use libellus_catalogue::{Book, Catalogue};
 use libellus_encoder::Encoder;
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Books written in one transaction.
@@ -54,12 +57,30 @@ pub struct QueryFigures {
     pub id: String,
     /// Its words.
     pub query: String,
+    /// What kind of query it is, if the set says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
     /// [`metrics::ndcg_at`] 10.
     pub ndcg_at_10: f64,
     /// [`metrics::recall_at`] 100.
     pub recall_at_100: f64,
     /// [`metrics::reciprocal_rank_at`] 10.
     pub reciprocal_rank_at_10: f64,
+}
+
+/// How well the queries of one kind were answered: means over them.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct KindFigures {
+    /// The kind.
+    pub kind: String,
+    /// Queries of that kind.
+    pub n_queries: usize,
+    /// Mean of [`QueryFigures::ndcg_at_10`].
+    pub ndcg_at_10: f64,
+    /// Mean of [`QueryFigures::recall_at_100`].
+    pub recall_at_100: f64,
+    /// Mean of [`QueryFigures::reciprocal_rank_at_10`].
+    pub mrr_at_10: f64,
 }
 
 /// How well a judged set was answered: means over its queries, then each query.
@@ -79,6 +100,9 @@ pub struct Evaluation {
     pub recall_at_100: f64,
     /// Mean of [`QueryFigures::reciprocal_rank_at_10`].
     pub mrr_at_10: f64,
+    /// The same for each kind of query that the set tells apart, by alphabet.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub kinds: Vec<KindFigures>,
     /// Queries that were not asked, because nothing is judged to answer them.
     pub skipped_queries: usize,
     /// Judged documents that the set does not hold. As in trec_eval they count as books that were not found.
@@ -103,7 +127,7 @@ pub fn evaluate(
 ) -> Result<Evaluation, Error> {
     let library = Library::new(Arc::clone(encoder), Catalogue::in_memory()?);
     load(set, &library, progress)?;
-    if mode == Mode::Semantic {
+    if mode != Mode::Keyword {
         embed(&library, threads, progress)?;
     }
     let mut queries = Vec::with_capacity(set.queries().len());
@@ -121,6 +145,7 @@ pub fn evaluate(
         ndcg_at_10: mean(&queries, |query| query.ndcg_at_10),
         recall_at_100: mean(&queries, |query| query.recall_at_100),
         mrr_at_10: mean(&queries, |query| query.reciprocal_rank_at_10),
+        kinds: kinds(&queries),
         skipped_queries: set.skipped_queries(),
         unknown_documents: unknown_documents(set, &library)?,
         queries,
@@ -133,6 +158,9 @@ fn load(
     library: &Library,
     progress: &mut dyn FnMut(EvaluationProgress) -> ControlFlow<()>,
 ) -> Result<(), Error> {
+    if let Some(path) = set.importable() {
+        return import_books(path, library, progress);
+    }
     let mut batch: Vec<Book> = Vec::with_capacity(BATCH);
     let mut done = 0;
     let mut write = |batch: &mut Vec<Book>| {
@@ -146,6 +174,21 @@ fn load(
         if batch.len() < BATCH { Ok(()) } else { write(&mut batch) }
     })?;
     write(&mut batch)
+}
+
+/// Imports the books of the set into the library's catalogue.
+fn import_books(
+    path: &Path,
+    library: &Library,
+    progress: &mut dyn FnMut(EvaluationProgress) -> ControlFlow<()>,
+) -> Result<(), Error> {
+    let mut file = File::open(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    let (name, cutter) = (path.display().to_string(), EncoderCutter(library.encoder()));
+    let options = ImportOptions::default();
+    let report = import(&name, &mut file, library.catalogue(), &cutter, &options, &mut |import| {
+        progress(EvaluationProgress { stage: Stage::Load, done: import.records, total: None })
+    })?;
+    if report.interrupted { Err(Error::Interrupted) } else { Ok(()) }
 }
 
 /// Embeds the passages of the library.
@@ -163,7 +206,7 @@ fn embed(
 
 /// Asks one query and compares the answer with the judgements.
 fn ask(library: &Library, query: &JudgedQuery, mode: Mode) -> Result<QueryFigures, Error> {
-    let request = SearchRequest { query: query.text.clone(), limit: DEPTH, mode };
+    let request = SearchRequest { query: query.text.clone(), limit: DEPTH, mode, ..SearchRequest::default() };
     let response = library
         .search(&request)
         .map_err(|error| Error::JudgedQuery { id: query.id.clone(), source: Box::new(error) })?;
@@ -173,6 +216,7 @@ fn ask(library: &Library, query: &JudgedQuery, mode: Mode) -> Result<QueryFigure
     Ok(QueryFigures {
         id: query.id.clone(),
         query: query.text.clone(),
+        kind: query.kind.clone(),
         ndcg_at_10: metrics::ndcg_at(10, &ranked, &judged),
         recall_at_100: metrics::recall_at(100, &ranked, &judged),
         reciprocal_rank_at_10: metrics::reciprocal_rank_at(10, &ranked),
@@ -189,8 +233,30 @@ fn unknown_documents(set: &JudgedSet, library: &Library) -> Result<usize, Error>
     Ok(unknown)
 }
 
-fn mean(queries: &[QueryFigures], figure: impl Fn(&QueryFigures) -> f64) -> f64 {
-    queries.iter().map(figure).sum::<f64>() / queries.len() as f64
+/// The figures of each kind.
+fn kinds(queries: &[QueryFigures]) -> Vec<KindFigures> {
+    let mut kinds: BTreeMap<&str, Vec<&QueryFigures>> = BTreeMap::new();
+    for query in queries {
+        if let Some(kind) = &query.kind {
+            kinds.entry(kind).or_default().push(query);
+        }
+    }
+    let figures = |(kind, queries): (&str, Vec<&QueryFigures>)| KindFigures {
+        kind: kind.to_owned(),
+        n_queries: queries.len(),
+        ndcg_at_10: mean(queries.iter().copied(), |query| query.ndcg_at_10),
+        recall_at_100: mean(queries.iter().copied(), |query| query.recall_at_100),
+        mrr_at_10: mean(queries.iter().copied(), |query| query.reciprocal_rank_at_10),
+    };
+    kinds.into_iter().map(figures).collect()
+}
+
+fn mean<'q>(
+    queries: impl IntoIterator<Item = &'q QueryFigures>,
+    figure: impl Fn(&QueryFigures) -> f64,
+) -> f64 {
+    let (sum, count) = queries.into_iter().fold((0.0, 0_u32), |(sum, count), query| (sum + figure(query), count + 1));
+    sum / f64::from(count)
 }
 
 fn go_on(flow: ControlFlow<()>) -> Result<(), Error> {

@@ -1,7 +1,8 @@
 //! A question in, hits with reasons out.
 //!
 //! [`Library`] joins a catalogue (the truth), an encoder (text to vectors) and the indexes derived from both. To follow
-//! a question, read `library.rs` from [`Library::search`] down; `snapshot.rs` says what an index is made of, `fresh.rs`
+//! a question, read `library.rs` from [`Library::search`] down; `ranking.rs` and `fusion.rs` make one list of what words and
+//! meaning found; `snapshot.rs` says what an index is made of, `fresh.rs`
 //! when it is made again. [`Library::backfill`] embeds what is new, [`Library::check`] says whether all is well,
 //! [`evaluate`] measures how good the answers are, [`compare()`] how far those of two models differ, and `adopt` compares
 //! another program's vectors with ours.
@@ -16,7 +17,9 @@ mod cutter;
 mod error;
 pub mod evaluate;
 mod fresh;
+mod fusion;
 mod library;
+mod ranking;
 mod request;
 mod snapshot;
 
@@ -24,5 +27,9 @@ pub use backfill::{BackfillOptions, BackfillProgress, BackfillReport};
 pub use compare::{Comparison, QueryComparison, compare, sample_queries};
 pub use cutter::EncoderCutter;
 pub use error::Error;
+pub use libellus_index::{Field, Fields};
 pub use library::{Library, Readiness};
-pub use request::{DEFAULT_LIMIT, Hit, MAX_LIMIT, MAX_QUERY_BYTES, Mode, SearchRequest, SearchResponse, Timings};
+pub use request::{
+    Corrected, DEFAULT_LIMIT, FoundBy, Hit, MAX_LIMIT, MAX_QUERY_BYTES, MatchedWord, Mode, Reason, SearchRequest,
+    SearchResponse, Timings,
+};

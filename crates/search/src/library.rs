@@ -5,12 +5,14 @@
 use crate::backfill::{Progress, backfill};
 use crate::error::StoredSpaces;
 use crate::fresh::Fresh;
+use crate::ranking::{Lexical, Ranked, Semantic, rank};
+use crate::request::{Corrected, FoundBy};
 use crate::snapshot::{Embeddings, Words, normalize};
-use crate::{BackfillOptions, BackfillReport, Error, Hit, Mode, SearchRequest, SearchResponse, Timings};
+use crate::{BackfillOptions, BackfillReport, Error, Hit, MAX_LIMIT, Mode, SearchRequest, SearchResponse, Timings};
 use libellus_catalogue::adopt::StoredPrecision;
-use libellus_catalogue::{Book, Catalogue, SpaceRoles, Statistics};
+use libellus_catalogue::{Book, Catalogue, SpaceRoles, Statistics, sentences_of};
 use libellus_encoder::Encoder;
-use libellus_index::{QueryOptions, fold, words};
+use libellus_index::{Correction, KeywordQuery, QueryOptions, fold, words};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
@@ -111,64 +113,81 @@ impl Library {
 
     /// Answers a question.
     ///
+    /// A book that the query names, by its number, its title, its authors or title and authors in any order, comes first;
+    /// see `fusion.rs` for how the two ways are joined. Where both are asked for and nothing is embedded, or the model of
+    /// the catalogue is not at hand, the answer is by words alone and says so.
+    ///
     /// # Errors
     /// If the query is empty or too long, the limit out of range, nothing is embedded in the model's space although
     /// there are passages, or the catalogue fails.
     pub fn search(&self, request: &SearchRequest) -> Result<SearchResponse, Error> {
         let query = request.checked_query()?;
-        match request.mode {
-            Mode::Semantic => self.search_by_meaning(query, request.limit),
-            Mode::Keyword => self.search_by_words(query, request.limit),
+        // What one way finds late the other may find early.
+        let depth = if request.mode == Mode::Hybrid { MAX_LIMIT } else { request.limit };
+        let mut timings = Timings::default();
+        let mut degraded = None;
+        let semantic = match (request.mode, || self.search_by_meaning(query, depth, &mut timings)) {
+            (Mode::Keyword, _) => None,
+            (Mode::Semantic, mut search) => Some(search()?),
+            (Mode::Hybrid, mut search) => match search() {
+                Ok(found) => Some(found),
+                Err(why @ (Error::NotEmbedded { .. } | Error::OtherSpace { .. })) => {
+                    degraded = Some(why.to_string());
+                    None
+                }
+                Err(error) => return Err(error),
+            },
+        };
+        let mut stopwatch = Stopwatch::start();
+        let lexical = match request.mode {
+            Mode::Semantic => None,
+            Mode::Hybrid | Mode::Keyword => Some(self.search_by_words(query, depth, request.exact)?),
+        };
+        let ranked = rank(request.mode, lexical.as_ref(), semantic.as_ref(), request.limit);
+        timings.scan_ms += stopwatch.lap_ms();
+        let mut hits = self.fetch(ranked, query)?;
+        if let Some(semantic) = semantic.as_ref().filter(|_| request.sentences) {
+            nearest_sentences(semantic, &mut hits);
         }
+        timings.fetch_ms = stopwatch.lap_ms();
+        let searched = |books: &Vec<i64>| books.len();
+        Ok(SearchResponse {
+            query: query.to_owned(),
+            mode: request.mode,
+            hits,
+            searched_books: match (&lexical, &semantic) {
+                (Some(lexical), _) => searched(&lexical.words.books),
+                (None, semantic) => semantic.as_ref().map_or(0, |semantic| searched(&semantic.embeddings.books)),
+            },
+            query_tokens: semantic.map(|semantic| semantic.tokens),
+            corrections: lexical.map_or_else(Vec::new, |lexical| corrections(&lexical.query)),
+            degraded,
+            timings,
+        })
     }
 
     /// The books whose passages lie nearest to the query.
-    fn search_by_meaning(&self, query: &str, limit: usize) -> Result<SearchResponse, Error> {
+    fn search_by_meaning(&self, query: &str, limit: usize, timings: &mut Timings) -> Result<Semantic, Error> {
         let mut stopwatch = Stopwatch::start();
         let embeddings = self.embeddings()?;
         let index_ms = stopwatch.lap_ms();
         let mut encoded = embeddings.encoder.encode(query);
         normalize(&mut encoded.vector);
-        let encode_ms = stopwatch.lap_ms();
-
-        let found = embeddings.index.search(&encoded.vector, limit)?;
-        let scan_ms = index_ms + stopwatch.lap_ms();
-
-        let ranked: Vec<(i64, f32)> =
-            found.iter().map(|hit| (embeddings.books[hit.group as usize], hit.score)).collect();
-        let hits = self.fetch(&ranked, |place, book_rowid| {
-            let ordinal = embeddings.ordinals[found[place].row as usize];
-            Ok(self.catalogue.passage_text(book_rowid, ordinal)?.unwrap_or_default())
-        })?;
-        Ok(SearchResponse {
-            query: query.to_owned(),
-            mode: Mode::Semantic,
-            hits,
-            searched_books: embeddings.books.len(),
-            query_tokens: Some(encoded.tokens),
-            timings: Timings { encode_ms, scan_ms, fetch_ms: stopwatch.lap_ms() },
-        })
+        timings.encode_ms = stopwatch.lap_ms();
+        let hits = embeddings.index.search(&encoded.vector, limit)?;
+        timings.scan_ms = index_ms + stopwatch.lap_ms();
+        Ok(Semantic { embeddings, vector: encoded.vector, tokens: encoded.tokens, hits })
     }
 
     /// The books that hold the query's words.
-    fn search_by_words(&self, query: &str, limit: usize) -> Result<SearchResponse, Error> {
-        let mut stopwatch = Stopwatch::start();
+    fn search_by_words(&self, query: &str, limit: usize, exact: bool) -> Result<Lexical, Error> {
         let words = self.words()?;
         let is_word = |word: &str| self.is_whole_word(word);
-        let options = QueryOptions { is_word: Some(&is_word), ..QueryOptions::default() };
-        let found = words.index.search(&words.index.query(query, &options), limit, None);
-        let scan_ms = stopwatch.lap_ms();
-
-        let ranked: Vec<(i64, f32)> = found.iter().map(|hit| (words.books[hit.group as usize], hit.score)).collect();
-        let hits = self.fetch(&ranked, |_, book_rowid| self.passage_with_words(book_rowid, query))?;
-        Ok(SearchResponse {
-            query: query.to_owned(),
-            mode: Mode::Keyword,
-            hits,
-            searched_books: words.books.len(),
-            query_tokens: None,
-            timings: Timings { encode_ms: 0.0, scan_ms, fetch_ms: stopwatch.lap_ms() },
-        })
+        let options = QueryOptions { exact, is_word: Some(&is_word), ..QueryOptions::default() };
+        let known = words.index.known_items(query);
+        let query = words.index.query(query, &options);
+        let hits = words.index.search(&query, limit, None);
+        Ok(Lexical { words, query, hits, known })
     }
 
     /// Whether a word is one that the model has not to take to pieces: it is not misspelt.
@@ -220,20 +239,19 @@ impl Library {
         self.words.get(revision, || Words::load(&self.catalogue))
     }
 
-    /// The records of ranked books (row id and score), each with the passage that `passage` gives for its place in the
-    /// list and its row id. A book that was deleted since the index was made is left out.
-    fn fetch(
-        &self,
-        ranked: &[(i64, f32)],
-        passage: impl Fn(usize, i64) -> Result<String, Error>,
-    ) -> Result<Vec<Hit>, Error> {
-        let rowids: Vec<i64> = ranked.iter().map(|(book_rowid, _)| *book_rowid).collect();
+    /// The records of ranked books, each with the passage that is nearest or holds most of the words. A book that was
+    /// deleted since the index was made is left out.
+    fn fetch(&self, ranked: Vec<Ranked>, query: &str) -> Result<Vec<Hit>, Error> {
+        let rowids: Vec<i64> = ranked.iter().map(|found| found.book).collect();
         let books = self.catalogue.books_by_rowid(&rowids)?;
         let mut hits = Vec::with_capacity(ranked.len());
-        for (place, (&(book_rowid, score), book)) in ranked.iter().zip(books).enumerate() {
-            if let Some(book) = book {
-                hits.push(Hit { rank: hits.len() + 1, score, book, passage: passage(place, book_rowid)? });
-            }
+        for (Ranked { book: rowid, score, ordinal, reason }, book) in ranked.into_iter().zip(books) {
+            let Some(book) = book else { continue };
+            let passage = match ordinal {
+                Some(ordinal) => self.catalogue.passage_text(rowid, ordinal)?.unwrap_or_default(),
+                None => self.passage_with_words(rowid, query)?,
+            };
+            hits.push(Hit { rank: hits.len() + 1, score, book, passage, reason });
         }
         Ok(hits)
     }
@@ -303,6 +321,35 @@ impl Library {
             precisions: precisions.to_vec(),
         })
     }
+}
+
+/// Gives each hit that was found by meaning the sentence of its passage that is nearest to the query.
+fn nearest_sentences(semantic: &Semantic, hits: &mut [Hit]) {
+    let found_by_meaning = |hit: &&mut Hit| hit.reason.found_by != FoundBy::Lexical && !hit.reason.is_named;
+    let mut hits: Vec<&mut Hit> = hits.iter_mut().filter(found_by_meaning).collect();
+    let sentences: Vec<Vec<String>> =
+        hits.iter().map(|hit| sentences_of(&hit.passage).into_iter().map(str::to_owned).collect()).collect();
+    // Those of one sentence need no comparing.
+    let compared: Vec<&String> = sentences.iter().filter(|sentences| sentences.len() > 1).flatten().collect();
+    let mut cosines = semantic.embeddings.encoder.encode_batch(&compared, 1).into_iter().map(|encoded| {
+        let mut vector = encoded.vector;
+        normalize(&mut vector);
+        vector.iter().zip(&semantic.vector).map(|(a, b)| a * b).sum::<f32>()
+    });
+    for (hit, sentences) in hits.iter_mut().zip(sentences) {
+        let rated = match sentences.len() {
+            0 => continue,
+            1 => vec![(0.0, sentences.into_iter().next())],
+            count => cosines.by_ref().take(count).zip(sentences.into_iter().map(Some)).collect(),
+        };
+        hit.reason.sentence = rated.into_iter().max_by(|a, b| a.0.total_cmp(&b.0)).and_then(|(_, sentence)| sentence);
+    }
+}
+
+/// A query's corrections, as an answer tells them.
+fn corrections(query: &KeywordQuery) -> Vec<Corrected> {
+    let told = query.corrections().iter().cloned();
+    told.map(|Correction { typed, searched, as_well }| Corrected { typed, searched, as_well }).collect()
 }
 
 /// What a catalogue lacks, if anything.

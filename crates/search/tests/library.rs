@@ -110,7 +110,7 @@ fn backfill(library: &Library) -> BackfillReport {
 }
 
 fn search(library: &Library, query: &str, mode: Mode) -> Result<SearchResponse, Error> {
-    library.search(&SearchRequest { query: query.to_owned(), limit: 5, mode })
+    library.search(&SearchRequest { query: query.to_owned(), limit: 5, mode, ..SearchRequest::default() })
 }
 
 /// The ids found, best first.

@@ -19,6 +19,14 @@ pub enum Error {
         /// The largest limit.
         max: usize,
     },
+    /// A parameter that is `true` or `false`.
+    #[error("`{found}` is neither `true` nor `false`, which `{name}` must be")]
+    InvalidFlag {
+        /// The parameter.
+        name: &'static str,
+        /// What was given.
+        found: String,
+    },
     /// A `%` that is not followed by two hexadecimal digits.
     #[error("the address holds `{escape}`, which is not a percent escape; write a `%` as `%25`")]
     BrokenEscape {
@@ -97,11 +105,17 @@ impl Error {
                 "That many books cannot be shown",
                 "leave `limit` out, or choose one from 1 to 100",
             ),
+            Error::InvalidFlag { .. } => (
+                StatusCode::BAD_REQUEST,
+                "flag_invalid",
+                "That is neither yes nor no",
+                "leave the parameter out, or write `true` or `false`",
+            ),
             Error::Search(Search::UnknownMode(_)) => (
                 StatusCode::BAD_REQUEST,
                 "mode_unknown",
                 "There is no such way to search",
-                "leave `mode` out, or choose `semantic` (by meaning) or `keyword` (by words)",
+                "leave `mode` out, or choose `hybrid` (both), `semantic` (by meaning) or `keyword` (by words)",
             ),
             Error::BrokenEscape { .. } => (
                 StatusCode::BAD_REQUEST,
@@ -208,6 +222,7 @@ mod tests {
             (Error::Search(Search::LimitOutOfRange { limit: 0 }), 400, "limit_out_of_range"),
             (Error::Search(Search::UnknownMode("x".to_owned())), 400, "mode_unknown"),
             (Error::InvalidLimit { found: "x".to_owned(), max: 100 }, 400, "limit_invalid"),
+            (Error::InvalidFlag { name: "exact", found: "x".to_owned() }, 400, "flag_invalid"),
             (Error::BrokenEscape { escape: "%z".to_owned() }, 400, "escape_invalid"),
             (Error::InvalidUtf8, 400, "utf8_invalid"),
             (Error::BookNotFound { id: "x".to_owned() }, 404, "book_not_found"),

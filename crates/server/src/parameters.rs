@@ -22,11 +22,13 @@ pub(crate) struct SearchParameters {
     pub(crate) limit: usize,
     /// `mode`: how to search.
     pub(crate) mode: Mode,
+    /// `exact`: whether spelling is left as it was typed.
+    pub(crate) exact: bool,
 }
 
 impl Default for SearchParameters {
     fn default() -> Self {
-        Self { query: None, limit: DEFAULT_LIMIT, mode: Mode::default() }
+        Self { query: None, limit: DEFAULT_LIMIT, mode: Mode::default(), exact: false }
     }
 }
 
@@ -39,7 +41,8 @@ impl SearchParameters {
             match decode(name)?.as_str() {
                 "q" => parameters.query = Some(decode(value)?),
                 // A form sends its empty fields too: nothing was chosen.
-                "limit" | "mode" if value.is_empty() => {}
+                "limit" | "mode" | "exact" if value.is_empty() => {}
+                "exact" => parameters.exact = parse_flag("exact", &decode(value)?)?,
                 "limit" => parameters.limit = parse_limit(&decode(value)?)?,
                 "mode" => parameters.mode = parse_mode(&decode(value)?)?,
                 _ => {}
@@ -68,7 +71,7 @@ impl SearchParameters {
     /// The question, or an error when there is none.
     pub(crate) fn into_request(self) -> Result<SearchRequest, Error> {
         let query = self.query.ok_or(libellus_search::Error::EmptyQuery)?;
-        Ok(SearchRequest { query, limit: self.limit, mode: self.mode })
+        Ok(SearchRequest { query, limit: self.limit, mode: self.mode, exact: self.exact, ..SearchRequest::default() })
     }
 }
 
@@ -79,6 +82,10 @@ pub(crate) fn encode(text: &str) -> String {
 
 fn parse_mode(value: &str) -> Result<Mode, Error> {
     Ok(quoted(value).parse()?)
+}
+
+fn parse_flag(name: &'static str, value: &str) -> Result<bool, Error> {
+    value.parse().map_err(|_| Error::InvalidFlag { name, found: quoted(value) })
 }
 
 fn parse_limit(value: &str) -> Result<usize, Error> {
@@ -115,21 +122,21 @@ mod tests {
     #[test]
     fn reads_what_forms_and_clients_send() {
         let cases = [
-            ("", None, DEFAULT_LIMIT, Mode::Semantic),
-            ("q=sea", Some("sea"), DEFAULT_LIMIT, Mode::Semantic),
-            ("q=a+b%20c%2Bd", Some("a b c+d"), DEFAULT_LIMIT, Mode::Semantic),
+            ("", None, DEFAULT_LIMIT, Mode::Hybrid),
+            ("q=sea", Some("sea"), DEFAULT_LIMIT, Mode::Hybrid),
+            ("q=a+b%20c%2Bd", Some("a b c+d"), DEFAULT_LIMIT, Mode::Hybrid),
             ("q=Caf%C3%A9&mode=keyword&limit=3", Some("Café"), 3, Mode::Keyword),
-            ("q=1%2B1%3D2%26more", Some("1+1=2&more"), DEFAULT_LIMIT, Mode::Semantic),
-            ("q=a=b", Some("a=b"), DEFAULT_LIMIT, Mode::Semantic),
-            ("%71=sea", Some("sea"), DEFAULT_LIMIT, Mode::Semantic),
-            ("q", Some(""), DEFAULT_LIMIT, Mode::Semantic),
-            ("q=sea&limit=&mode=", Some("sea"), DEFAULT_LIMIT, Mode::Semantic),
-            ("q=sea&limit&mode", Some("sea"), DEFAULT_LIMIT, Mode::Semantic),
-            ("utm_source=x&q=sea&&", Some("sea"), DEFAULT_LIMIT, Mode::Semantic),
+            ("q=1%2B1%3D2%26more", Some("1+1=2&more"), DEFAULT_LIMIT, Mode::Hybrid),
+            ("q=a=b", Some("a=b"), DEFAULT_LIMIT, Mode::Hybrid),
+            ("%71=sea", Some("sea"), DEFAULT_LIMIT, Mode::Hybrid),
+            ("q", Some(""), DEFAULT_LIMIT, Mode::Hybrid),
+            ("q=sea&limit=&mode=", Some("sea"), DEFAULT_LIMIT, Mode::Hybrid),
+            ("q=sea&limit&mode", Some("sea"), DEFAULT_LIMIT, Mode::Hybrid),
+            ("utm_source=x&q=sea&&", Some("sea"), DEFAULT_LIMIT, Mode::Hybrid),
         ];
         for (query_string, query, limit, mode) in cases {
             let parsed = SearchParameters::parse(Some(query_string)).expect(query_string);
-            assert_eq!(parsed, SearchParameters { query: query.map(str::to_owned), limit, mode }, "{query_string}");
+            assert_eq!(parsed, SearchParameters { query: query.map(str::to_owned), limit, mode, exact: false }, "{query_string}");
         }
         assert_eq!(SearchParameters::parse(None).expect("no query string"), SearchParameters::default());
     }
@@ -147,6 +154,7 @@ mod tests {
             ("limit=1e3", "`1e3`"),
             ("limit=99999999999999999999999", "`99999999999999999999999`"),
             ("mode=foo", "`foo`"),
+            ("exact=yes", "`yes`"),
         ];
         for (query_string, expected) in cases {
             let message = SearchParameters::parse(Some(query_string)).expect_err(query_string).to_string();

@@ -10,6 +10,7 @@ mod builder;
 mod documents;
 mod field;
 mod known;
+mod naming;
 mod postings;
 mod query;
 mod score;
@@ -19,6 +20,7 @@ mod vocabulary;
 pub use builder::KeywordIndexBuilder;
 pub use field::{Field, Fields};
 pub use known::{KnownBy, KnownItem};
+pub use naming::Naming;
 pub use query::{KeywordQuery, QueryOptions};
 pub use spelling::Correction;
 

@@ -8,7 +8,7 @@ use crate::outcome::Outcome;
 use crate::output;
 use crate::progress;
 use crate::threads::ThreadsArgs;
-use libellus_search::evaluate::{Evaluation, JudgedSet, Stage, evaluate};
+use libellus_search::evaluate::{Evaluation, JudgedSet, KindFigures, Stage, evaluate};
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
@@ -16,8 +16,8 @@ Examples:
   libellus eval samples
   libellus eval --json --mode keyword ./scifact
 
-The directory holds a judged set in BEIR's layout (corpus.jsonl, queries.jsonl, qrels.tsv or
-qrels/test.tsv) or in that of the sample catalogue (books.jsonl, judgements.tsv).";
+The directory holds a judged set in BEIR's layout (corpus.jsonl or corpus.jsonl.gz, queries.jsonl,
+qrels.tsv or qrels/test.tsv) or in that of the sample catalogue (books.jsonl, judgements.tsv).";
 
 /// What can be typed after `eval`.
 #[derive(Debug, clap::Args)]
@@ -79,6 +79,13 @@ fn for_people(evaluation: &Evaluation) -> String {
         evaluation.recall_at_100,
         evaluation.mrr_at_10
     );
+    for kind in &evaluation.kinds {
+        let KindFigures { kind, n_queries, ndcg_at_10, recall_at_100, mrr_at_10 } = kind;
+        text += &format!(
+            "  {kind:<20} {n_queries:>5} queries   nDCG@10 {ndcg_at_10:.4}   recall@100 {recall_at_100:.4}   \
+             MRR@10 {mrr_at_10:.4}\n"
+        );
+    }
     if evaluation.skipped_queries > 0 {
         text += &format!("left out: {} queries that no book is judged to answer\n", evaluation.skipped_queries);
     }

@@ -43,7 +43,12 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<Outcome, Error> {
     let catalogue = args.database.open_existing(Access::ReadOnly)?;
     let library = Library::new(args.model.open()?, catalogue);
-    let request = SearchRequest { query: args.words.join(" "), limit: args.limit, mode: args.mode.into() };
+    let request = SearchRequest {
+        query: args.words.join(" "),
+        limit: args.limit,
+        mode: args.mode.into(),
+        ..SearchRequest::default()
+    };
     let response = library.search(&request)?;
     print_notes(&library, &response, &backfill::command(&args.database, &args.model))?;
     if args.json {
@@ -59,7 +64,7 @@ fn print_notes(library: &Library, response: &SearchResponse, backfill: &str) -> 
     if let Some(tokens) = response.query_tokens.filter(|tokens| tokens.is_truncated()) {
         eprintln!("note: the query has {} tokens; the model read the first {}", tokens.seen, tokens.used);
     }
-    if response.mode == Mode::Semantic {
+    if response.mode != Mode::Keyword {
         let counts = library.readiness()?.catalogue;
         let missing = counts.passages.saturating_sub(counts.embedded);
         if missing > 0 {

@@ -2,7 +2,9 @@
 //!
 //! BEIR: `corpus.jsonl` (`_id`, `title`, `text`), `queries.jsonl` (`_id`, `text`), and `qrels.tsv` or `qrels/test.tsv`
 //! (`query-id`, `corpus-id`, `score`, with that header). The sample: `books.jsonl`, a book record on each line, and
-//! `judgements.tsv`, on each line `query<TAB>id:grade id:grade …`, with `#` for a comment.
+//! `judgements.tsv`, on each line `query<TAB>id:grade id:grade …`, with `#` for a comment. In BEIR's layout the books may also
+//! be any file that can be imported, by the name of `corpus.jsonl.gz`, and a query may have a `type`: figures are then given
+//! for each of them, too.
 //!
 //! Queries and judgements are held in memory; the books, of which there may be millions, are read when asked for.
 
@@ -22,6 +24,8 @@ pub struct JudgedQuery {
     pub id: String,
     /// Its words.
     pub text: String,
+    /// What kind of query it is, if the set says so.
+    pub kind: Option<String>,
     /// Book id → grade; 0 is irrelevant, and so is a book that is not judged.
     pub grades: BTreeMap<String, u32>,
 }
@@ -41,6 +45,8 @@ enum BooksFile {
     Corpus(PathBuf),
     /// Book records.
     Records(PathBuf),
+    /// What `libellus import` reads.
+    Importable(PathBuf),
 }
 
 /// A line of BEIR's `corpus.jsonl`.
@@ -56,9 +62,11 @@ struct Document {
 /// A line of BEIR's `queries.jsonl`.
 #[derive(Deserialize)]
 struct QueryLine {
-    #[serde(rename = "_id")]
+    #[serde(rename = "_id", alias = "id")]
     id: String,
     text: String,
+    #[serde(default, rename = "type")]
+    kind: Option<String>,
 }
 
 /// Query id → book id → grade.
@@ -70,10 +78,12 @@ impl JudgedSet {
     /// A query without a judgement above 0 cannot be scored: it is left out, and counted.
     pub fn open(directory: &Path) -> Result<Self, Error> {
         let file = |name: &str| Some(directory.join(name)).filter(|path| path.is_file());
+        let importable = || file("corpus.jsonl.gz").map(BooksFile::Importable);
+        let corpus = file("corpus.jsonl").map(BooksFile::Corpus).or_else(importable);
         let (books, queries) = if let (Some(corpus), Some(queries), Some(qrels)) =
-            (file("corpus.jsonl"), file("queries.jsonl"), file("qrels.tsv").or_else(|| file("qrels/test.tsv")))
+            (corpus, file("queries.jsonl"), file("qrels.tsv").or_else(|| file("qrels/test.tsv")))
         {
-            (BooksFile::Corpus(corpus), read_queries(&queries, read_qrels(&qrels)?)?)
+            (corpus, read_queries(&queries, read_qrels(&qrels)?)?)
         } else if let (Some(books), Some(judgements)) = (file("books.jsonl"), file("judgements.tsv")) {
             (BooksFile::Records(books), read_judgements(&judgements)?)
         } else {
@@ -98,13 +108,22 @@ impl JudgedSet {
         self.skipped_queries
     }
 
+    /// The file that the books are to be imported from; otherwise [`JudgedSet::each_book`] reads them.
+    pub(super) fn importable(&self) -> Option<&Path> {
+        match &self.books {
+            BooksFile::Importable(path) => Some(path),
+            BooksFile::Corpus(_) | BooksFile::Records(_) => None,
+        }
+    }
+
     /// Reads the books, one after the other.
-    pub fn each_book(&self, visit: &mut dyn FnMut(Book) -> Result<(), Error>) -> Result<(), Error> {
+    pub(super) fn each_book(&self, visit: &mut dyn FnMut(Book) -> Result<(), Error>) -> Result<(), Error> {
         match &self.books {
             BooksFile::Corpus(path) => {
                 each_json_line(path, "`_id`, `title` and `text`", &mut |document: Document| visit(document.into()))
             }
             BooksFile::Records(path) => each_json_line(path, "a book with `id` and `title`", visit),
+            BooksFile::Importable(_) => Ok(()),
         }
     }
 }
@@ -123,9 +142,9 @@ impl From<Document> for Book {
 /// Reads `queries.jsonl` and gives each query its judgements.
 fn read_queries(path: &Path, mut judgements: Judgements) -> Result<Vec<JudgedQuery>, Error> {
     let mut queries = Vec::new();
-    each_json_line(path, "`_id` and `text`", &mut |QueryLine { id, text }| {
+    each_json_line(path, "`_id` and `text`", &mut |QueryLine { id, text, kind }| {
         let grades = judgements.remove(&id).unwrap_or_default();
-        queries.push(JudgedQuery { id, text, grades });
+        queries.push(JudgedQuery { id, text, kind, grades });
         Ok(())
     })?;
     Ok(queries)
@@ -169,7 +188,8 @@ fn read_judgements(path: &Path) -> Result<Vec<JudgedQuery>, Error> {
             let (id, grade) = parse_grade(pair).ok_or_else(|| bad_line(path, number, pair, "`id:grade`"))?;
             grades.insert(id.to_owned(), grade);
         }
-        queries.push(JudgedQuery { id: format!("line-{number}"), text: text.trim().to_owned(), grades });
+        let (id, text) = (format!("line-{number}"), text.trim().to_owned());
+        queries.push(JudgedQuery { id, text, kind: None, grades });
         Ok(())
     })?;
     Ok(queries)
@@ -277,7 +297,8 @@ mod tests {
             let directory = directory(&[("corpus.jsonl", CORPUS), ("queries.jsonl", QUERIES), (place, qrels)]);
             let set = JudgedSet::open(directory.path()).expect("a judged set");
             let grades = grades(&[("bad", 0), ("d1", 2), ("d2", 0), ("gone", 1)]);
-            assert_eq!(set.queries(), [JudgedQuery { id: "q1".to_owned(), text: "a village".to_owned(), grades }]);
+            let (id, text) = ("q1".to_owned(), "a village".to_owned());
+            assert_eq!(set.queries(), [JudgedQuery { id, text, kind: None, grades }]);
             assert_eq!(set.skipped_queries(), 1);
             let books = books(&set);
             assert_eq!(books.len(), 2);
@@ -297,7 +318,8 @@ mod tests {
         ]);
         let set = JudgedSet::open(directory.path()).expect("a judged set");
         let grades = grades(&[("emma", 2), ("isbn:123", 1)]);
-        assert_eq!(set.queries(), [JudgedQuery { id: "line-3".to_owned(), text: "a village".to_owned(), grades }]);
+        let (id, text) = ("line-3".to_owned(), "a village".to_owned());
+        assert_eq!(set.queries(), [JudgedQuery { id, text, kind: None, grades }]);
         assert_eq!(set.skipped_queries(), 2);
         assert_eq!(books(&set)[0].authors, ["Jane Austen"]);
     }

@@ -5,6 +5,7 @@ use crate::view::{self, Chrome};
 use crate::{AppState, Error};
 use axum::extract::{RawQuery, State};
 use axum::response::Html;
+use libellus_search::SearchRequest;
 
 /// The invitation to search or, when something was asked, the answer.
 pub(crate) async fn get(State(state): State<AppState>, RawQuery(query): RawQuery) -> Result<Html<String>, Error> {
@@ -13,7 +14,7 @@ pub(crate) async fn get(State(state): State<AppState>, RawQuery(query): RawQuery
         let readiness = state.look_up(|library| library.readiness()).await?;
         return view::start_page(Chrome::new(&state), readiness.catalogue.books, &parameters);
     }
-    let request = parameters.into_request()?;
+    let request = SearchRequest { sentences: true, ..parameters.into_request()? };
     let limit = request.limit;
     let response = state.search(request).await?;
     view::results_page(Chrome::new(&state), &response, limit)

@@ -52,7 +52,7 @@ impl Chrome {
 /// The search form, filled in with what was asked last.
 struct Form {
     query: String,
-    by_words: bool,
+    mode: Mode,
     /// Sent along when it is not the usual one.
     limit: Option<usize>,
 }
@@ -60,7 +60,12 @@ struct Form {
 impl Form {
     fn new(query: &str, mode: Mode, limit: usize) -> Self {
         let limit = (limit != DEFAULT_LIMIT).then_some(limit);
-        Self { query: query.to_owned(), by_words: mode == Mode::Keyword, limit }
+        Self { query: query.to_owned(), mode, limit }
+    }
+
+    /// Whether this way of searching is chosen.
+    fn is(&self, mode: &str) -> bool {
+        self.mode.as_str() == mode
     }
 
     fn empty() -> Self {
@@ -125,7 +130,7 @@ mod tests {
 
     #[test]
     fn addresses_escape_what_they_carry() {
-        assert_eq!(search_url("a & b", Mode::Semantic, DEFAULT_LIMIT), "/?q=a%20%26%20b");
+        assert_eq!(search_url("a & b", Mode::Hybrid, DEFAULT_LIMIT), "/?q=a%20%26%20b");
         assert_eq!(search_url("x", Mode::Keyword, 30), "/?q=x&mode=keyword&limit=30");
         assert_eq!(book_url(&Book { id: "a/b?c".to_owned(), ..Book::default() }), "/books/a%2Fb%3Fc");
     }

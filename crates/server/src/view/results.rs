@@ -4,7 +4,9 @@ use super::{Chrome, Form, book_url, language, render, search_url, text, title_la
 use crate::Error;
 use askama::Template;
 use axum::response::Html;
-use libellus_search::{Hit, MAX_LIMIT, Mode, SearchResponse, Timings};
+use libellus_search::{
+    Corrected, Field, FoundBy, Hit, MAX_LIMIT, MatchedWord, Mode, Reason, SearchResponse, Timings,
+};
 
 /// The longest piece of a passage that the list shows, in characters; the book's page has the rest.
 const EXCERPT_CHARS: usize = 480;
@@ -26,7 +28,13 @@ struct ResultsPage {
     cut: Option<CutQuery>,
     hits: Vec<HitView>,
     more_url: Option<String>,
-    other_mode_url: String,
+    /// Where the same is searched by meaning too.
+    by_meaning_url: String,
+    corrections: Vec<CorrectionView>,
+    /// Where the same is searched without them.
+    as_typed_url: String,
+    /// Whether meaning was asked for and could not be searched.
+    is_by_words_only: bool,
 }
 
 /// A query that the model did not read to its end.
@@ -35,13 +43,54 @@ struct CutQuery {
     used: usize,
 }
 
+/// A word whose spelling was put right.
+struct CorrectionView {
+    typed: String,
+    searched: String,
+    as_well: bool,
+}
+
+impl CorrectionView {
+    fn new(corrected: &Corrected) -> Self {
+        let Corrected { typed, searched, as_well } = corrected.clone();
+        Self { typed, searched, as_well }
+    }
+}
+
+/// A passage in three parts, of which the middle one is the sentence nearest to the query; or all of it in the first.
+struct PassageView {
+    before: String,
+    sentence: String,
+    after: String,
+}
+
+impl PassageView {
+    /// The whole sentence, and as much around it as there is room for.
+    fn new(passage: &str, sentence: Option<&str>) -> Self {
+        let found = sentence.and_then(|sentence| {
+            let start = passage.find(sentence)?;
+            Some((&passage[..start], sentence, &passage[start + sentence.len()..]))
+        });
+        let Some((before, sentence, after)) = found.filter(|_| passage.chars().count() > EXCERPT_CHARS / 4) else {
+            let before = text::excerpt(passage, EXCERPT_CHARS);
+            return Self { before, sentence: String::new(), after: String::new() };
+        };
+        let sentence = text::excerpt(sentence, EXCERPT_CHARS);
+        let room = EXCERPT_CHARS.saturating_sub(sentence.chars().count());
+        let before = text::excerpt_end(before, room / 2);
+        let after = text::excerpt(after, room.saturating_sub(before.chars().count()));
+        Self { before, sentence, after }
+    }
+}
+
 struct HitView {
     url: String,
     title: String,
     lang: Option<String>,
     authors: String,
     year: Option<String>,
-    passage: String,
+    passage: PassageView,
+    why: String,
     traits: Vec<String>,
 }
 
@@ -58,7 +107,8 @@ impl HitView {
             lang: title_language(book),
             authors: book.authors.join(", "),
             year: text::year(book.year),
-            passage: text::excerpt(&hit.passage, EXCERPT_CHARS),
+            passage: PassageView::new(&hit.passage, hit.reason.sentence.as_deref()),
+            why: why(&hit.reason),
             traits: traits.into_iter().flatten().map(str::to_owned).collect(),
         }
     }
@@ -66,10 +116,6 @@ impl HitView {
 
 /// The books found, at most `limit`, each with the passage that matched.
 pub(crate) fn results_page(chrome: Chrome, response: &SearchResponse, limit: usize) -> Result<Html<String>, Error> {
-    let other_mode = match response.mode {
-        Mode::Semantic => Mode::Keyword,
-        Mode::Keyword => Mode::Semantic,
-    };
     let tokens = response.query_tokens.filter(|tokens| tokens.is_truncated());
     render(&ResultsPage {
         chrome,
@@ -79,8 +125,38 @@ pub(crate) fn results_page(chrome: Chrome, response: &SearchResponse, limit: usi
         cut: tokens.map(|tokens| CutQuery { seen: tokens.seen, used: tokens.used }),
         hits: response.hits.iter().map(HitView::new).collect(),
         more_url: more_url(response, limit),
-        other_mode_url: search_url(&response.query, other_mode, limit),
+        by_meaning_url: search_url(&response.query, Mode::Hybrid, limit),
+        corrections: response.corrections.iter().map(CorrectionView::new).collect(),
+        as_typed_url: format!("{}&exact=true", search_url(&response.query, response.mode, limit)),
+        is_by_words_only: response.degraded.is_some(),
     })
+}
+
+/// Why a book is in the list, in a few words: `captain and whale in the title, ship in the description`.
+fn why(reason: &Reason) -> String {
+    let mut places: Vec<(&str, Vec<&str>)> = Vec::new();
+    for MatchedWord { word, fields } in &reason.words {
+        // One place for each word: the one that says most.
+        let Some(field) = fields.iter().next() else { continue };
+        let place = match field {
+            Field::Title => "in the title",
+            Field::Authors => "among the authors",
+            Field::Subjects => "in the subjects",
+            Field::Series => "in the series",
+            Field::Description => "in the description",
+            Field::Identifiers => "as its number",
+        };
+        match places.iter_mut().find(|(known, _)| *known == place) {
+            Some((_, words)) => words.push(word),
+            None => places.push((place, vec![word])),
+        }
+    }
+    let found: Vec<String> = places.iter().map(|(place, words)| format!("{} {place}", text::list(words))).collect();
+    match (reason.found_by, found.is_empty()) {
+        (FoundBy::Semantic, true) => "close in meaning".to_owned(),
+        (FoundBy::Semantic | FoundBy::Both, false) if !reason.is_named => format!("{}; close in meaning", found.join(", ")),
+        _ => found.join(", "),
+    }
 }
 
 /// `10 books of 473, in 3 ms`
@@ -104,7 +180,10 @@ mod tests {
     use libellus_catalogue::Book;
 
     fn hit(rank: usize, book: Book) -> Hit {
-        Hit { rank, score: 0.5, book, passage: "A passage.".to_owned() }
+        let (found_by, words) = (FoundBy::Semantic, Vec::new());
+        let (keyword_score, semantic_score, sentence) = (None, Some(0.5), None);
+        let reason = Reason { found_by, is_named: false, keyword_score, semantic_score, words, sentence };
+        Hit { rank, score: 0.5, book, passage: "A passage.".to_owned(), reason }
     }
 
     fn book(title: &str) -> Book {
@@ -114,10 +193,12 @@ mod tests {
     fn response(query: &str, hits: Vec<Hit>) -> SearchResponse {
         SearchResponse {
             query: query.to_owned(),
-            mode: Mode::Semantic,
+            mode: Mode::Hybrid,
             hits,
             searched_books: 473,
             query_tokens: None,
+            corrections: Vec::new(),
+            degraded: None,
             timings: Timings { encode_ms: 2.1, scan_ms: 0.2, fetch_ms: 0.4 },
         }
     }

@@ -47,6 +47,25 @@ pub(super) fn excerpt(text: &str, max_chars: usize) -> String {
     format!("{} …", whole_words.trim_end())
 }
 
+/// The last words of `text` up to `max_chars` characters, behind an ellipsis if that is not all.
+pub(super) fn excerpt_end(text: &str, max_chars: usize) -> String {
+    let Some((start, _)) = text.char_indices().rev().take(max_chars + 1).nth(max_chars) else {
+        return text.to_owned();
+    };
+    let cut = &text[start..];
+    let whole_words = cut.find(char::is_whitespace).map_or(cut, |space| &cut[space..]);
+    format!("… {}", whole_words.trim_start())
+}
+
+/// `a`, `a and b`, `a, b and c`
+pub(super) fn list(items: &[&str]) -> String {
+    match items {
+        [] => String::new(),
+        [only] => (*only).to_owned(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
 /// A message as a sentence: a capital first, a full stop last.
 pub(super) fn sentence(message: &str) -> String {
     let mut chars = message.chars();

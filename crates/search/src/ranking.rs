@@ -1,0 +1,116 @@
+//! From what each way found to one ranked list, with the reasons.
+
+use crate::fusion::{Best, Evidence, fused_score};
+use crate::request::{FoundBy, MatchedWord, Mode, Reason};
+use crate::snapshot::{Embeddings, Words};
+use libellus_encoder::TokenCount;
+use libellus_index::{GroupHit, KeywordHit, KeywordQuery, KnownItem};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What the words found.
+pub(crate) struct Lexical {
+    /// The index that was searched.
+    pub words: Arc<Words>,
+    /// The query, understood.
+    pub query: KeywordQuery,
+    /// Best first.
+    pub hits: Vec<KeywordHit>,
+    /// The books that the query names whole, wherever they are in the list.
+    pub known: Vec<KnownItem>,
+}
+
+/// What the meaning found.
+pub(crate) struct Semantic {
+    /// The index that was searched.
+    pub embeddings: Arc<Embeddings>,
+    /// The query's vector, of length 1.
+    pub vector: Vec<f32>,
+    /// The query's tokens.
+    pub tokens: TokenCount,
+    /// Best first.
+    pub hits: Vec<GroupHit>,
+}
+
+/// A book found.
+pub(crate) struct Ranked {
+    /// Its row id.
+    pub book: i64,
+    /// What it is ranked by.
+    pub score: f32,
+    /// The place among its passages of the one that is nearest.
+    pub ordinal: Option<u32>,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// The best `limit` books, best first; equal ones in record order.
+pub(crate) fn rank(mode: Mode, lexical: Option<&Lexical>, semantic: Option<&Semantic>, limit: usize) -> Vec<Ranked> {
+    let mut found: BTreeMap<i64, (Evidence, Option<u32>)> = BTreeMap::new();
+    let mut best = Best { keyword: 0.0, semantic: 0.0 };
+    if let Some(Lexical { words, hits, known, .. }) = lexical {
+        best.keyword = hits.first().map_or(0.0, |hit| hit.score);
+        for hit in hits {
+            found.entry(words.books[hit.group as usize]).or_default().0.keyword = Some(hit.score);
+        }
+        for item in known.iter().filter(|_| mode == Mode::Hybrid) {
+            let evidence = &mut found.entry(words.books[item.group as usize]).or_default().0;
+            (evidence.of_query, evidence.of_title) = (1.0, 1.0);
+        }
+    }
+    if let Some(Semantic { embeddings, hits, .. }) = semantic {
+        best.semantic = hits.first().map_or(0.0, |hit| hit.score);
+        for hit in hits {
+            let (evidence, ordinal) = found.entry(embeddings.books[hit.group as usize]).or_default();
+            (evidence.semantic, *ordinal) = (Some(hit.score), Some(embeddings.ordinals[hit.row as usize]));
+        }
+    }
+    let mut ranked: Vec<(f32, i64, Evidence, Option<u32>)> = found
+        .into_iter()
+        .map(|(book, (mut evidence, ordinal))| {
+            if let Some(Lexical { words, query, .. }) = lexical
+                && let Ok(group) = words.books.binary_search(&book)
+            {
+                let naming = words.index.naming(group as u32, query);
+                evidence.of_query = evidence.of_query.max(naming.of_query);
+                evidence.of_title = evidence.of_title.max(naming.of_title);
+            }
+            let score = match mode {
+                Mode::Hybrid => fused_score(&evidence, best),
+                Mode::Semantic => evidence.semantic.unwrap_or_default(),
+                Mode::Keyword => evidence.keyword.unwrap_or_default(),
+            };
+            (score, book, evidence, ordinal)
+        })
+        .collect();
+    ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+    ranked.truncate(limit);
+    let reasoned = ranked.into_iter().map(|(score, book, evidence, ordinal)| Ranked {
+        book,
+        score,
+        ordinal,
+        reason: reason(book, &evidence, lexical),
+    });
+    reasoned.collect()
+}
+
+/// Why a book was found, but for the sentence.
+fn reason(book: i64, evidence: &Evidence, lexical: Option<&Lexical>) -> Reason {
+    let words = lexical.and_then(|Lexical { words, query, .. }| {
+        let group = words.books.binary_search(&book).ok()?;
+        let matches = words.index.explain(group as u32, query);
+        Some(matches.into_iter().map(|found| MatchedWord { word: found.word, fields: found.fields }).collect())
+    });
+    Reason {
+        found_by: match (evidence.keyword, evidence.semantic) {
+            (Some(_), None) => FoundBy::Lexical,
+            (None, _) => FoundBy::Semantic,
+            (Some(_), Some(_)) => FoundBy::Both,
+        },
+        is_named: evidence.is_named(),
+        keyword_score: evidence.keyword,
+        semantic_score: evidence.semantic,
+        words: words.unwrap_or_default(),
+        sentence: None,
+    }
+}
