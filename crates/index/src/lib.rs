@@ -9,14 +9,12 @@
 
 mod bitset;
 mod error;
-mod facets;
 mod fold;
 mod keyword;
 mod vector;
 
 pub use bitset::GroupSet;
 pub use error::Error;
-pub use facets::{Facet, FacetCount};
 pub use fold::{find_words, fold, is_ignorable, words};
 pub use keyword::{
     Correction, Field, Fields, KeywordDocument, KeywordHit, KeywordIndex, KeywordIndexBuilder, KeywordMatch,

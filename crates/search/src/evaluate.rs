@@ -251,10 +251,7 @@ fn kinds(queries: &[QueryFigures]) -> Vec<KindFigures> {
     kinds.into_iter().map(figures).collect()
 }
 
-fn mean<'q>(
-    queries: impl IntoIterator<Item = &'q QueryFigures>,
-    figure: impl Fn(&QueryFigures) -> f64,
-) -> f64 {
+fn mean<'q>(queries: impl IntoIterator<Item = &'q QueryFigures>, figure: impl Fn(&QueryFigures) -> f64) -> f64 {
     let (sum, count) = queries.into_iter().fold((0.0, 0_u32), |(sum, count), query| (sum + figure(query), count + 1));
     sum / f64::from(count)
 }

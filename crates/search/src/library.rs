@@ -12,7 +12,8 @@ use crate::{BackfillOptions, BackfillReport, Error, Hit, MAX_LIMIT, Mode, Search
 use libellus_catalogue::adopt::StoredPrecision;
 use libellus_catalogue::{Book, Catalogue, SpaceRoles, Statistics, sentences_of};
 use libellus_encoder::Encoder;
-use libellus_index::{Correction, KeywordQuery, QueryOptions, fold, words};
+use libellus_index::{Correction, KeywordQuery, QueryOptions, find_words, fold, words};
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
@@ -125,11 +126,18 @@ impl Library {
         // What one way finds late the other may find early.
         let depth = if request.mode == Mode::Hybrid { MAX_LIMIT } else { request.limit };
         let mut timings = Timings::default();
+        let mut stopwatch = Stopwatch::start();
+        let lexical = match request.mode {
+            Mode::Semantic => None,
+            Mode::Hybrid | Mode::Keyword => Some(self.search_by_words(query, depth, request.exact)?),
+        };
+        let words_ms = stopwatch.lap_ms();
+        let corrections = lexical.as_ref().map_or_else(Vec::new, |lexical| corrections(&lexical.query));
         let mut degraded = None;
-        let semantic = match (request.mode, || self.search_by_meaning(query, depth, &mut timings)) {
-            (Mode::Keyword, _) => None,
-            (Mode::Semantic, mut search) => Some(search()?),
-            (Mode::Hybrid, mut search) => match search() {
+        let semantic = match request.mode {
+            Mode::Keyword => None,
+            Mode::Semantic => Some(self.search_by_meaning(query, depth, &mut timings)?),
+            Mode::Hybrid => match self.search_by_meaning(&corrected(query, &corrections), depth, &mut timings) {
                 Ok(found) => Some(found),
                 Err(why @ (Error::NotEmbedded { .. } | Error::OtherSpace { .. })) => {
                     degraded = Some(why.to_string());
@@ -139,12 +147,8 @@ impl Library {
             },
         };
         let mut stopwatch = Stopwatch::start();
-        let lexical = match request.mode {
-            Mode::Semantic => None,
-            Mode::Hybrid | Mode::Keyword => Some(self.search_by_words(query, depth, request.exact)?),
-        };
         let ranked = rank(request.mode, lexical.as_ref(), semantic.as_ref(), request.limit);
-        timings.scan_ms += stopwatch.lap_ms();
+        timings.scan_ms += words_ms + stopwatch.lap_ms();
         let mut hits = self.fetch(ranked, query)?;
         if let Some(semantic) = semantic.as_ref().filter(|_| request.sentences) {
             nearest_sentences(semantic, &mut hits);
@@ -160,7 +164,7 @@ impl Library {
                 (None, semantic) => semantic.as_ref().map_or(0, |semantic| searched(&semantic.embeddings.books)),
             },
             query_tokens: semantic.map(|semantic| semantic.tokens),
-            corrections: lexical.map_or_else(Vec::new, |lexical| corrections(&lexical.query)),
+            corrections,
             degraded,
             timings,
         })
@@ -352,6 +356,27 @@ fn corrections(query: &KeywordQuery) -> Vec<Corrected> {
     told.map(|Correction { typed, searched, as_well }| Corrected { typed, searched, as_well }).collect()
 }
 
+/// A query with its corrections, for the model.
+fn corrected<'q>(query: &'q str, corrections: &[Corrected]) -> Cow<'q, str> {
+    let correction = |word: &str| corrections.iter().find(|corrected| corrected.typed == word && !corrected.as_well);
+    let (mut text, mut done, mut searched) = (String::new(), 0, Vec::new());
+    let ranges = find_words(query, |word| {
+        let found = correction(word);
+        searched.extend(found.map(|corrected| corrected.searched.as_str()));
+        found.is_some()
+    });
+    if ranges.is_empty() || ranges.len() != searched.len() {
+        return Cow::Borrowed(query);
+    }
+    for (range, searched) in ranges.into_iter().zip(searched) {
+        text.push_str(&query[done..range.start]);
+        text.push_str(searched);
+        done = range.end;
+    }
+    text.push_str(&query[done..]);
+    Cow::Owned(text)
+}
+
 /// What a catalogue lacks, if anything.
 fn missing(counts: &Statistics, model: &str) -> Option<String> {
     let passages = counts.passages;
@@ -392,6 +417,18 @@ mod tests {
             let counts = Statistics { books, passages, embedded };
             assert_eq!(missing(&counts, "m").as_deref(), expected, "{counts:?}");
         }
+    }
+
+    #[test]
+    fn corrections_are_put_where_they_were_typed() {
+        let corrections = |as_well| {
+            let (typed, searched) = ("whalle".to_owned(), "whale".to_owned());
+            [Corrected { typed, searched, as_well }]
+        };
+        assert_eq!(corrected("The Whalle, a whalle!", &corrections(false)), "The whale, a whale!");
+        assert_eq!(corrected("The Whalle", &corrections(true)), "The Whalle", "both are searched");
+        assert_eq!(corrected("whale", &corrections(false)), "whale");
+        assert_eq!(corrected("½whalle½", &[]), "½whalle½");
     }
 
     #[test]

@@ -44,11 +44,16 @@ pub(crate) struct Ranked {
     pub reason: Reason,
 }
 
+/// Of so many books that the words find first it is looked whether the query seems to name one.
+const NAMED_AMONG: usize = 3;
+
 /// The best `limit` books, best first; equal ones in record order.
 pub(crate) fn rank(mode: Mode, lexical: Option<&Lexical>, semantic: Option<&Semantic>, limit: usize) -> Vec<Ranked> {
     let mut found: BTreeMap<i64, (Evidence, Option<u32>)> = BTreeMap::new();
-    let mut best = Best { keyword: 0.0, semantic: 0.0 };
-    if let Some(Lexical { words, hits, known, .. }) = lexical {
+    let mut best = Best { of_query: 0.0, keyword: 0.0, semantic: 0.0 };
+    if let Some(Lexical { words, query, hits, known }) = lexical {
+        let of_query = |hit: &KeywordHit| words.index.naming(hit.group, query).of_query;
+        best.of_query = hits.iter().take(NAMED_AMONG).map(of_query).fold(0.0, f32::max);
         best.keyword = hits.first().map_or(0.0, |hit| hit.score);
         for hit in hits {
             found.entry(words.books[hit.group as usize]).or_default().0.keyword = Some(hit.score);

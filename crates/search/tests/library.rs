@@ -3,7 +3,8 @@
 use libellus_catalogue::{Access, Book, Catalogue};
 use libellus_encoder::Encoder;
 use libellus_search::{
-    BackfillOptions, BackfillReport, EncoderCutter, Error, Library, Mode, SearchRequest, SearchResponse, sample_queries,
+    BackfillOptions, BackfillReport, EncoderCutter, Error, Field, FoundBy, Library, Mode, SearchRequest,
+    SearchResponse, sample_queries,
 };
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -143,11 +144,11 @@ fn an_answer_says_what_was_searched_and_why_a_book_is_there() {
     let library = library();
     put(&library, &all_books());
     backfill(&library);
-    for mode in [Mode::Semantic, Mode::Keyword] {
+    for mode in Mode::ALL {
         let response = search(&library, "  white whale ", mode).expect("an answer");
         assert_eq!((response.query.as_str(), response.mode), ("white whale", mode));
         assert_eq!(response.searched_books, 8);
-        assert_eq!(response.query_tokens.is_some(), mode == Mode::Semantic);
+        assert_eq!(response.query_tokens.is_some(), mode != Mode::Keyword);
         let ranks: Vec<usize> = response.hits.iter().map(|hit| hit.rank).collect();
         assert_eq!(ranks, (1..=response.hits.len()).collect::<Vec<_>>());
         assert!(response.hits.is_sorted_by(|a, b| a.score >= b.score), "{mode}: best first");
@@ -159,8 +160,102 @@ fn an_answer_says_what_was_searched_and_why_a_book_is_there() {
         let keys: Vec<&String> = json.as_object().expect("an object").keys().collect();
         assert_eq!(keys, ["query", "mode", "hits", "searched_books", "query_tokens", "timings"]);
         let hit_keys: Vec<&String> = json["hits"][0].as_object().expect("an object").keys().collect();
-        assert_eq!(hit_keys, ["rank", "score", "book", "passage"]);
+        assert_eq!(hit_keys, ["rank", "score", "book", "passage", "reason"]);
     }
+}
+
+#[test]
+fn a_book_that_is_named_comes_first_and_one_that_is_described_is_found_anyway() {
+    let library = library();
+    put(&library, &all_books());
+    backfill(&library);
+    // For each of them: the query, the book, whether it names it.
+    let mut cases = vec![
+        ("a man is turned into a giant cockroach".to_owned(), "insect", false),
+        ("obsession at sea with a huge animal".to_owned(), "whale", false),
+        ("insects that make honey".to_owned(), "bees", false),
+    ];
+    for [id, title, author, ..] in BOOKS {
+        cases.push((title.to_owned(), id, true));
+        cases.push((title.to_uppercase(), id, true));
+        cases.push((format!("{author} {title}"), id, true));
+        cases.push((format!("{title} by {author}"), id, true));
+    }
+    for (query, expected, is_named) in cases {
+        let response = search(&library, &query, Mode::Hybrid).expect("an answer");
+        let best = &response.hits[0];
+        assert_eq!((best.book.id.as_str(), best.reason.is_named), (expected, is_named), "{query}: {:?}", best.reason);
+        assert_eq!(best.score >= 1.0, is_named, "{query}: {}", best.score);
+    }
+}
+
+#[test]
+fn each_hit_says_why_it_is_there() {
+    let library = library();
+    put(&library, &all_books());
+    backfill(&library);
+    let by_words = &search(&library, "moby whale", Mode::Keyword).expect("an answer").hits[0].reason;
+    assert_eq!((by_words.found_by, by_words.semantic_score), (FoundBy::Lexical, None));
+    assert!(by_words.keyword_score.is_some_and(|score| score > 0.0));
+    let words: Vec<&str> = by_words.words.iter().map(|found| found.word.as_str()).collect();
+    assert_eq!(words, ["moby", "whale"]);
+    assert_eq!(by_words.words[0].fields, Field::Title.into());
+    assert!(by_words.words[1].fields.contains(Field::Description));
+
+    let by_meaning = &search(&library, "a giant cockroach", Mode::Semantic).expect("an answer").hits[0].reason;
+    assert_eq!((by_meaning.found_by, by_meaning.keyword_score), (FoundBy::Semantic, None));
+    assert!(by_meaning.words.is_empty() && by_meaning.semantic_score.is_some(), "{by_meaning:?}");
+    let both = search(&library, "hunting the white whale", Mode::Hybrid).expect("an answer");
+    assert_eq!(both.hits[0].reason.found_by, FoundBy::Both);
+    assert!(both.hits.iter().any(|hit| hit.reason.found_by == FoundBy::Semantic), "related books follow");
+}
+
+#[test]
+fn the_sentence_that_is_nearest_is_given_if_asked_for() {
+    let library = library();
+    let text = "The accounts of the estate are given in full. A comet appears above the orchard. The geese are sold.";
+    put(
+        &library,
+        &[Book { description: Some(text.to_owned()), ..book(["long", "An Estate", "A Steward", "farms", ""]) }],
+    );
+    backfill(&library);
+    let query = "a bright light in the night sky".to_owned();
+    for sentences in [false, true] {
+        let request = SearchRequest { query: query.clone(), sentences, ..SearchRequest::default() };
+        let response = library.search(&request).expect("an answer");
+        let expected = sentences.then_some("A comet appears above the orchard.");
+        assert_eq!(response.hits[0].reason.sentence.as_deref(), expected);
+    }
+}
+
+#[test]
+fn spelling_is_put_right_for_both_ways_and_said_and_can_be_revoked() {
+    let library = library();
+    put(&library, &all_books());
+    backfill(&library);
+    let asked = |exact| {
+        let query = "the cemetary of forgoten boks zafon".to_owned();
+        library.search(&SearchRequest { query, exact, ..SearchRequest::default() }).expect("an answer")
+    };
+    let (corrected, exact) = (asked(false), asked(true));
+    assert!(!corrected.corrections.is_empty() && exact.corrections.is_empty());
+    assert_eq!(corrected.hits[0].book.id, "cemetery");
+    assert_eq!(exact.query, corrected.query, "what was typed is shown as it was typed");
+    let cosine = |response: &SearchResponse| response.hits[0].reason.semantic_score.expect("a cosine");
+    assert!(cosine(&corrected) > cosine(&exact), "the model reads what was meant");
+}
+
+#[test]
+fn without_embeddings_books_are_searched_by_words_and_the_answer_says_so() {
+    let library = library();
+    put(&library, &all_books());
+    let response = search(&library, "moby dick", Mode::Hybrid).expect("an answer");
+    assert_eq!(response.hits[0].book.id, "whale");
+    assert_eq!(response.hits[0].reason.found_by, FoundBy::Lexical);
+    let why = response.degraded.expect("a reason");
+    assert!(why.contains("is embedded for") && why.contains("libellus backfill"), "{why}");
+    backfill(&library);
+    assert_eq!(search(&library, "moby dick", Mode::Hybrid).expect("an answer").degraded, None);
 }
 
 #[test]

@@ -136,7 +136,11 @@ mod tests {
         ];
         for (query_string, query, limit, mode) in cases {
             let parsed = SearchParameters::parse(Some(query_string)).expect(query_string);
-            assert_eq!(parsed, SearchParameters { query: query.map(str::to_owned), limit, mode, exact: false }, "{query_string}");
+            assert_eq!(
+                parsed,
+                SearchParameters { query: query.map(str::to_owned), limit, mode, exact: false },
+                "{query_string}"
+            );
         }
         assert_eq!(SearchParameters::parse(None).expect("no query string"), SearchParameters::default());
     }

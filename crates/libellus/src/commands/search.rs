@@ -8,13 +8,14 @@ use crate::model::ModelArgs;
 use crate::outcome::Outcome;
 use crate::output::{self, Style};
 use libellus_catalogue::{Access, Book};
-use libellus_search::{DEFAULT_LIMIT, Hit, Library, Mode, SearchRequest, SearchResponse};
+use libellus_search::{Corrected, DEFAULT_LIMIT, Hit, Library, Mode, SearchRequest, SearchResponse};
 use std::fmt::Write as _;
 
 const EXAMPLES: &str = "\
 Examples:
   libellus search \"a salesman turns into a giant bug\"
-  libellus search --mode keyword --limit 3 Tolstoy
+  libellus search --limit 3 tolstoi war and peace
+  libellus search --mode keyword '\"white whale\" -film author:melville'
   libellus search --json \"a gentle book for a child who is afraid of the dark\"";
 
 /// What can be typed after `search`.
@@ -30,7 +31,10 @@ pub struct Args {
     /// How to search
     #[arg(long, value_enum, default_value_t)]
     mode: ModeArg,
-    /// Print JSON: the query, the hits with their books, passages and scores, the time taken
+    /// Search for words as they are typed: spelling is not put right
+    #[arg(long)]
+    exact: bool,
+    /// Print JSON: the query, the hits with their books, passages, scores and reasons, the time taken
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -47,6 +51,7 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
         query: args.words.join(" "),
         limit: args.limit,
         mode: args.mode.into(),
+        exact: args.exact,
         ..SearchRequest::default()
     };
     let response = library.search(&request)?;
@@ -61,6 +66,14 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
 
 /// Says on standard error what may have kept a book from being found.
 fn print_notes(library: &Library, response: &SearchResponse, backfill: &str) -> Result<(), Error> {
+    for Corrected { typed, searched, as_well } in &response.corrections {
+        let also = if *as_well { "also searched" } else { "searched" };
+        eprintln!("note: {also} for `{searched}`, as `{typed}` may be misspelt; --exact searches for what was typed");
+    }
+    if let Some(why) = &response.degraded {
+        eprintln!("note: books are searched by their words only, as {why}");
+        return Ok(());
+    }
     if let Some(tokens) = response.query_tokens.filter(|tokens| tokens.is_truncated()) {
         eprintln!("note: the query has {} tokens; the model read the first {}", tokens.seen, tokens.used);
     }

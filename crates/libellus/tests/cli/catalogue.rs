@@ -22,7 +22,7 @@ fn books_that_were_imported_are_found_by_meaning_and_by_word() {
 
     let json = sandbox.run(&["search", "--json", "--limit", "2", "evolution by small steps"]).expect_code(0).json();
     assert_eq!(json["hits"][0]["book"]["id"], "origin");
-    assert_eq!((json["mode"].as_str(), json["hits"].as_array().map(Vec::len)), (Some("semantic"), Some(2)));
+    assert_eq!((json["mode"].as_str(), json["hits"].as_array().map(Vec::len)), (Some("hybrid"), Some(2)));
     assert!(json["hits"][0]["passage"].as_str().is_some_and(|passage| passage.contains("natural selection")));
 
     let by_word = sandbox.run(&["search", "--mode", "keyword", "--json", "melville"]).expect_code(0).json();

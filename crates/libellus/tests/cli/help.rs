@@ -39,7 +39,7 @@ fn what_cannot_be_understood_exits_with_two() {
     for (arguments, part) in [
         (&["serch", "whales"][..], "search"),
         (&["search"], "WORDS"),
-        (&["search", "--mode", "magic", "x"], "semantic, keyword"),
+        (&["search", "--mode", "magic", "x"], "hybrid, semantic, keyword"),
         (&["embed", "--threads", "0"], "--threads"),
         (&["backfill", "--threads", "many"], "--threads"),
         (&["serve", "--port", "70000"], "--port"),

@@ -46,7 +46,12 @@ mod tests {
 
     #[test]
     fn what_was_typed_is_still_there() {
-        let typed = SearchParameters { query: Some("\"><i>".to_owned()), limit: DEFAULT_LIMIT, mode: Mode::Keyword, exact: false };
+        let typed = SearchParameters {
+            query: Some("\"><i>".to_owned()),
+            limit: DEFAULT_LIMIT,
+            mode: Mode::Keyword,
+            exact: false,
+        };
         let page = error_page(Chrome::named("Test", "a-model"), "Too long", "it is `long`", "shorten it", &typed);
         for part in [
             "<h1 id=\"problem\">Too long</h1>",

@@ -4,9 +4,7 @@ use super::{Chrome, Form, book_url, language, render, search_url, text, title_la
 use crate::Error;
 use askama::Template;
 use axum::response::Html;
-use libellus_search::{
-    Corrected, Field, FoundBy, Hit, MAX_LIMIT, MatchedWord, Mode, Reason, SearchResponse, Timings,
-};
+use libellus_search::{Corrected, Field, FoundBy, Hit, MAX_LIMIT, MatchedWord, Mode, Reason, SearchResponse, Timings};
 
 /// The longest piece of a passage that the list shows, in characters; the book's page has the rest.
 const EXCERPT_CHARS: usize = 480;
@@ -154,7 +152,9 @@ fn why(reason: &Reason) -> String {
     let found: Vec<String> = places.iter().map(|(place, words)| format!("{} {place}", text::list(words))).collect();
     match (reason.found_by, found.is_empty()) {
         (FoundBy::Semantic, true) => "close in meaning".to_owned(),
-        (FoundBy::Semantic | FoundBy::Both, false) if !reason.is_named => format!("{}; close in meaning", found.join(", ")),
+        (FoundBy::Semantic | FoundBy::Both, false) if !reason.is_named => {
+            format!("{}; close in meaning", found.join(", "))
+        }
         _ => found.join(", "),
     }
 }

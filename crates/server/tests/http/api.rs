@@ -12,7 +12,7 @@ async fn search_finds_by_meaning_and_names_the_passage() {
     assert_eq!((reply.status, reply.header("content-type")), (StatusCode::OK, "application/json"));
     let answer = reply.json();
     assert_eq!(answer["query"], "man wakes up as an insect");
-    assert_eq!(answer["mode"], "semantic");
+    assert_eq!(answer["mode"], "hybrid");
     assert_eq!(answer["searched_books"], 5);
     assert_eq!(answer["hits"].as_array().map(Vec::len), Some(2));
     let best = &answer["hits"][0];

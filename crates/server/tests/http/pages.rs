@@ -15,7 +15,7 @@ async fn the_start_page_invites_to_search() {
     for part in [
         "Town Library",
         "name=\"q\"",
-        "value=\"semantic\" checked",
+        "value=\"hybrid\" checked",
         "5 books",
         "/?q=growing%20old%20and%20looking%20back%20on%20love",
     ] {
