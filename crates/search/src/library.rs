@@ -139,8 +139,12 @@ impl Library {
             Mode::Semantic => Some(self.search_by_meaning(query, depth, &mut timings)?),
             Mode::Hybrid => match self.search_by_meaning(&corrected(query, &corrections), depth, &mut timings) {
                 Ok(found) => Some(found),
-                Err(why @ (Error::NotEmbedded { .. } | Error::OtherSpace { .. })) => {
-                    degraded = Some(why.to_string());
+                Err(Error::NotEmbedded { model, .. }) => {
+                    degraded = Some(format!("nothing is embedded for `{model}` yet"));
+                    None
+                }
+                Err(Error::OtherSpace { model, .. }) => {
+                    degraded = Some(format!("the catalogue is searched by another model than `{model}`"));
                     None
                 }
                 Err(error) => return Err(error),

@@ -200,7 +200,8 @@ pub struct SearchResponse {
     /// Spelling that was put right.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub corrections: Vec<Corrected>,
-    /// Why the books were searched by words alone although both ways were asked for, if so.
+    /// Why the books were searched by words alone although both ways were asked for, if so. Everyone may read it, so it
+    /// says nothing of where the catalogue is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub degraded: Option<String>,
     /// Where the time went.

@@ -71,7 +71,7 @@ fn print_notes(library: &Library, response: &SearchResponse, backfill: &str) -> 
         eprintln!("note: {also} for `{searched}`, as `{typed}` may be misspelt; --exact searches for what was typed");
     }
     if let Some(why) = &response.degraded {
-        eprintln!("note: books are searched by their words only, as {why}");
+        eprintln!("note: books are searched by their words only, as {why}; run `{backfill}`");
         return Ok(());
     }
     if let Some(tokens) = response.query_tokens.filter(|tokens| tokens.is_truncated()) {

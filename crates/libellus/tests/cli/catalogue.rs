@@ -148,7 +148,9 @@ fn embeddings_can_wait_for_backfill_and_search_says_so() {
     let sandbox = Sandbox::new();
     sandbox.file("books.csv", FEW_BOOKS);
     sandbox.run(&["import", "--no-embed", "books.csv"]).expect_code(0);
-    sandbox.run(&["search", "whales"]).expect_error(1, &["3 passages", "libellus backfill"]);
+    sandbox.run(&["search", "--mode", "semantic", "whales"]).expect_error(1, &["3 passages", "libellus backfill"]);
+    let by_words = sandbox.run(&["search", "whale"]).expect_code(0);
+    assert!(by_words.stderr.contains("by their words only") && by_words.stderr.contains("libellus backfill"));
     let report = sandbox.run(&["backfill", "--json"]).expect_code(0).json();
     assert_eq!((&report["embedded"], &report["interrupted"]), (&3.into(), &false.into()));
     let again = sandbox.run(&["backfill"]).expect_code(0).stdout;

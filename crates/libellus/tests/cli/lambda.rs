@@ -275,7 +275,8 @@ fn books_without_embeddings_are_found_by_their_words_and_the_log_says_so() {
     sandbox.file("books.csv", FEW_BOOKS);
     sandbox.run(&["import", "--no-embed", "books.csv"]).expect_code(0);
     let function = Function::start(in_package(&sandbox));
-    assert_eq!(function.ask("GET", "/api/search", "q=whale").json()["code"], "not_embedded");
+    assert_eq!(function.ask("GET", "/api/search", "q=whale&mode=semantic").json()["code"], "not_embedded");
+    assert!(function.ask("GET", "/api/search", "q=whale").json()["degraded"].is_string());
     assert_eq!(function.ask("GET", "/api/search", "q=whale&mode=keyword").status(), 200);
     let log = function.end();
     assert!(

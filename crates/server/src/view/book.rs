@@ -43,7 +43,7 @@ pub(crate) fn book_page(chrome: Chrome, book: &Book) -> Result<Html<String>, Err
         year: text::year(book.year),
         paragraphs: description.lines().map(str::trim).filter(|line| !line.is_empty()).collect(),
         details: details(book),
-        subjects: book.subjects.iter().map(|subject| Link::search(subject, Mode::Semantic)).collect(),
+        subjects: book.subjects.iter().map(|subject| Link::search(subject, Mode::default())).collect(),
         json_url: format!("/api/books/{}", encode(&book.id)),
     })
 }

@@ -12,11 +12,17 @@ use tokio::net::TcpStream;
 #[tokio::test]
 async fn books_without_embeddings_are_not_a_fault_of_the_reader() {
     let unprepared = app_with(Arc::new(library(&books(), false)), &ServerConfig::default());
-    let reply = ask(unprepared, Method::GET, "/api/search?q=sea", None).await;
-    assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(reply.json()["code"], "not_embedded");
-    for private in ["memory", "--db"] {
-        assert!(!reply.body.contains(private), "where the catalogue lies is not told: {}", reply.body);
+    let by_meaning = ask(unprepared.clone(), Method::GET, "/api/search?q=sea&mode=semantic", None).await;
+    assert_eq!(by_meaning.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(by_meaning.json()["code"], "not_embedded");
+    let both_ways = ask(unprepared, Method::GET, "/api/search?q=sea", None).await;
+    assert_eq!(both_ways.status, StatusCode::OK);
+    let why = both_ways.json()["degraded"].as_str().map(str::to_owned);
+    assert_eq!(why.as_deref(), Some("nothing is embedded for `all-MiniLM-L6-v2` yet"));
+    for reply in [by_meaning, both_ways] {
+        for private in ["memory", "--db"] {
+            assert!(!reply.body.contains(private), "where the catalogue lies is not told: {}", reply.body);
+        }
     }
 }
 
