@@ -115,12 +115,12 @@ impl Library {
     /// Answers a question.
     ///
     /// A book that the query names, by its number, its title, its authors or title and authors in any order, comes first;
-    /// see `fusion.rs` for how the two ways are joined. Where both are asked for and nothing is embedded, or the model of
-    /// the catalogue is not at hand, the answer is by words alone and says so.
+    /// see `fusion.rs` for how the two ways are joined. Where both are asked for and nothing is embedded yet, the answer is
+    /// by words alone and says so.
     ///
     /// # Errors
     /// If the query is empty or too long, the limit out of range, nothing is embedded in the model's space although
-    /// there are passages, or the catalogue fails.
+    /// there are passages (by meaning), the catalogue is searched by another model, or it fails.
     pub fn search(&self, request: &SearchRequest) -> Result<SearchResponse, Error> {
         let query = request.checked_query()?;
         // What one way finds late the other may find early.
@@ -141,10 +141,6 @@ impl Library {
                 Ok(found) => Some(found),
                 Err(Error::NotEmbedded { model, .. }) => {
                     degraded = Some(format!("nothing is embedded for `{model}` yet"));
-                    None
-                }
-                Err(Error::OtherSpace { model, .. }) => {
-                    degraded = Some(format!("the catalogue is searched by another model than `{model}`"));
                     None
                 }
                 Err(error) => return Err(error),

@@ -237,8 +237,11 @@ fn a_service_with_the_old_model_alone_goes_on_and_asks_to_be_replaced() {
     assert_eq!((&checked["passages"], &checked["cut_otherwise"]), (&50.into(), &0.into()), "{checked}");
     // Without its embeddings it says so, and answers by words.
     sandbox.run(&["migrate", "--drop-old"]).expect_code(0);
-    wait_until("it has nothing to compare with", || get(&service.address, "/api/search?q=whale").0 == 503);
-    assert_eq!(get(&service.address, "/api/search?q=number&mode=keyword").0, 200);
+    let by_meaning = || get(&service.address, "/api/search?q=whale&mode=semantic");
+    wait_until("it has nothing to compare with", || by_meaning().0 == 503);
+    let (status, body) = get(&service.address, "/api/search?q=number");
+    assert_eq!(status, 200, "{body}");
+    assert!(body.contains("\"degraded\":\"nothing is embedded for `tiny-mean` yet\""), "{body}");
 }
 
 #[test]
