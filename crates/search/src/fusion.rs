@@ -55,7 +55,7 @@ const TITLE_PART: f32 = 0.6;
 /// A cosine of this part of the best one counts nothing.
 const SEMANTIC_BASE: f32 = 0.5;
 
-/// The score that ranks a book, from 0 to 2; from 1 on, the query names it.
+/// The score that ranks a book, from 0 to 2; above 1 only if the query names it.
 ///
 /// With `k` the BM25 score over the best one, `s` the cosine scaled so that half of the best one is 0 and the best one 1,
 /// and `n` how far the query names the book (0 up to a share of 0.7 of it in title and authors, 1 for all of it):

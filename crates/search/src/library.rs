@@ -10,7 +10,7 @@ use crate::request::{Corrected, FoundBy};
 use crate::snapshot::{Embeddings, Words, normalize};
 use crate::{BackfillOptions, BackfillReport, Error, Hit, MAX_LIMIT, Mode, SearchRequest, SearchResponse, Timings};
 use libellus_catalogue::adopt::StoredPrecision;
-use libellus_catalogue::{Book, Catalogue, SpaceRoles, Statistics, sentences_of};
+use libellus_catalogue::{Book, Catalogue, SpaceRoles, Statistics, isbn, sentences_of};
 use libellus_encoder::Encoder;
 use libellus_index::{Correction, KeywordQuery, QueryOptions, find_words, fold, words};
 use std::borrow::Cow;
@@ -136,6 +136,8 @@ impl Library {
         let mut degraded = None;
         let semantic = match request.mode {
             Mode::Keyword => None,
+            // A number that no book has is like nothing: some book with a vector near it would be a wrong answer.
+            Mode::Hybrid if is_isbn(query) => None,
             Mode::Semantic => Some(self.search_by_meaning(query, depth, &mut timings)?),
             Mode::Hybrid => match self.search_by_meaning(&corrected(query, &corrections), depth, &mut timings) {
                 Ok(found) => Some(found),
@@ -356,6 +358,13 @@ fn corrections(query: &KeywordQuery) -> Vec<Corrected> {
     told.map(|Correction { typed, searched, as_well }| Corrected { typed, searched, as_well }).collect()
 }
 
+/// Whether a query is an ISBN and nothing else, in any shape: `978-0-14-143958-7`, `ISBN 014143958X`.
+fn is_isbn(query: &str) -> bool {
+    let number: String = words(&fold(query)).collect();
+    let number = number.strip_prefix("isbn").unwrap_or(&number);
+    isbn::extract(number) == [number.to_ascii_uppercase()]
+}
+
 /// A query with its corrections, for the model.
 fn corrected<'q>(query: &'q str, corrections: &[Corrected]) -> Cow<'q, str> {
     let correction = |word: &str| corrections.iter().find(|corrected| corrected.typed == word && !corrected.as_well);
@@ -416,6 +425,22 @@ mod tests {
         for ((books, passages, embedded), expected) in cases {
             let counts = Statistics { books, passages, embedded };
             assert_eq!(missing(&counts, "m").as_deref(), expected, "{counts:?}");
+        }
+    }
+
+    #[test]
+    fn an_isbn_is_known_by_its_shape() {
+        for (query, expected) in [
+            ("9780141439587", true),
+            ("978-0-14-143958-7", true),
+            ("isbn: 0-19-852663-x", true),
+            ("ISBN 0441013597", true),
+            ("1984", false),
+            ("9780141439587 Emma", false),
+            ("isbn", false),
+            ("C++", false),
+        ] {
+            assert_eq!(is_isbn(query), expected, "{query}");
         }
     }
 

@@ -4,7 +4,7 @@ use crate::fusion::{Best, Evidence, fused_score};
 use crate::request::{FoundBy, MatchedWord, Mode, Reason};
 use crate::snapshot::{Embeddings, Words};
 use libellus_encoder::TokenCount;
-use libellus_index::{GroupHit, KeywordHit, KeywordQuery, KnownItem};
+use libellus_index::{GroupHit, KeywordHit, KeywordMatch, KeywordQuery, KnownItem};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -46,6 +46,9 @@ pub(crate) struct Ranked {
 
 /// Of so many books that the words find first it is looked whether the query seems to name one.
 const NAMED_AMONG: usize = 3;
+
+/// A word that more than one in so many books has is no reason for one of them, unless there is no other.
+const TELLING_PART: usize = 4;
 
 /// The best `limit` books, best first; equal ones in record order.
 pub(crate) fn rank(mode: Mode, lexical: Option<&Lexical>, semantic: Option<&Semantic>, limit: usize) -> Vec<Ranked> {
@@ -103,7 +106,11 @@ pub(crate) fn rank(mode: Mode, lexical: Option<&Lexical>, semantic: Option<&Sema
 fn reason(book: i64, evidence: &Evidence, lexical: Option<&Lexical>) -> Reason {
     let words = lexical.and_then(|Lexical { words, query, .. }| {
         let group = words.books.binary_search(&book).ok()?;
-        let matches = words.index.explain(group as u32, query);
+        let mut matches = words.index.explain(group as u32, query);
+        let tells = |found: &KeywordMatch| found.n_docs as usize <= words.index.len() / TELLING_PART + 1;
+        if matches.iter().any(tells) {
+            matches.retain(tells);
+        }
         Some(matches.into_iter().map(|found| MatchedWord { word: found.word, fields: found.fields }).collect())
     });
     Reason {

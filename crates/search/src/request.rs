@@ -105,7 +105,7 @@ pub struct Hit {
     /// Place in the list, from 1.
     pub rank: usize,
     /// What ranks it, comparable within one answer only: cosine (semantic), BM25 (keyword), or the mixture of both
-    /// (hybrid), 0 to 2, which is 1 or more if the query names the book.
+    /// (hybrid), 0 to 2, which is above 1 only if the query names the book.
     pub score: f32,
     /// The book.
     pub book: Book,
@@ -141,7 +141,7 @@ pub struct Reason {
     /// Its cosine, if it is among the nearest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub semantic_score: Option<f32>,
-    /// The words found, folded, as the book has them.
+    /// The words found, folded, as the book has them; without those that very many books have, unless there are no others.
     pub words: Vec<MatchedWord>,
     /// The sentence of the passage that is nearest to the query, if it was asked for and the book was found by meaning.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -190,6 +190,14 @@ fn a_book_that_is_named_comes_first_and_one_that_is_described_is_found_anyway() 
 }
 
 #[test]
+fn a_number_that_no_book_has_finds_no_book() {
+    let library = library();
+    put(&library, &all_books());
+    backfill(&library);
+    assert!(found(&library, "978-0-14-143958-7", Mode::Hybrid).is_empty());
+}
+
+#[test]
 fn each_hit_says_why_it_is_there() {
     let library = library();
     put(&library, &all_books());

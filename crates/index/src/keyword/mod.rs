@@ -71,6 +71,8 @@ pub struct KeywordMatch {
     pub word: String,
     /// Where it stands.
     pub fields: Fields,
+    /// How many documents hold it.
+    pub n_docs: u32,
 }
 
 /// BM25 over folded text, in memory.
@@ -165,7 +167,7 @@ impl KeywordIndex {
                 }
                 match found.iter_mut().find(|known| known.word == word) {
                     Some(known) => known.fields = known.fields.or(fields),
-                    None => found.push(KeywordMatch { word: word.to_owned(), fields }),
+                    None => found.push(KeywordMatch { word: word.to_owned(), fields, n_docs: cursor.n_docs() }),
                 }
             }
         }
