@@ -104,12 +104,13 @@ impl Library {
         &self.catalogue
     }
 
-    /// Makes the index that a question of the default mode needs, so that the first one does not wait for it.
+    /// Makes the indexes that a question of the default mode needs, so that the first one does not wait for them.
     ///
     /// # Errors
     /// As for a question by meaning, save those about the question itself.
     pub fn prepare(&self) -> Result<(), Error> {
-        self.embeddings().map(drop)
+        self.embeddings()?;
+        self.words().map(drop)
     }
 
     /// Answers a question.
