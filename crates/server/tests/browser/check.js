@@ -76,6 +76,7 @@ async function pages(page) {
     start: "/",
     results: RESULTS,
     words: "/?q=sea&mode=keyword",
+    corrected: "/?q=a+captian+and+a+whale",
     "no results": "/?q=zzyzxqq&mode=keyword",
     book: await firstBook(page),
     "bad request": "/?q=sea&limit=abc",
@@ -94,8 +95,11 @@ await check("keyboard: skip link, search, choice of mode, opening a book", {}, a
   await tabTo(page, "#q");
   await page.keyboard.type(QUERY);
   await tabTo(page, "input[name=mode]");
-  await page.keyboard.press("ArrowDown");
-  assert.equal(await page.locator("input[value=keyword]").isChecked(), true, "arrow keys choose the mode");
+  for (const mode of ["semantic", "keyword"]) {
+    await page.keyboard.press("ArrowDown");
+    assert.equal(await page.locator(`input[value=${mode}]`).isChecked(), true, `arrow keys choose ${mode}`);
+  }
+  await page.keyboard.press("ArrowUp");
   await page.keyboard.press("ArrowUp");
   await page.keyboard.press("Enter");
   await page.waitForURL((url) => url.searchParams.get("q") === QUERY);
