@@ -330,10 +330,13 @@ impl Library {
     }
 }
 
-/// Gives each hit that was found by meaning the sentence of its passage that is nearest to the query.
+/// So many hits are given a sentence: each costs as much time as embedding a passage.
+const MOST_SENTENCES: usize = 5;
+
+/// Gives the first hits that were found by meaning the sentence of their passage that is nearest to the query.
 fn nearest_sentences(semantic: &Semantic, hits: &mut [Hit]) {
     let found_by_meaning = |hit: &&mut Hit| hit.reason.found_by != FoundBy::Lexical && !hit.reason.is_named;
-    let mut hits: Vec<&mut Hit> = hits.iter_mut().filter(found_by_meaning).collect();
+    let mut hits: Vec<&mut Hit> = hits.iter_mut().filter(found_by_meaning).take(MOST_SENTENCES).collect();
     let sentences: Vec<Vec<String>> =
         hits.iter().map(|hit| sentences_of(&hit.passage).into_iter().map(str::to_owned).collect()).collect();
     // Those of one sentence need no comparing.

@@ -71,8 +71,8 @@ pub struct SearchRequest {
     pub mode: Mode,
     /// Whether words are searched as they were typed, and spelling is not put right.
     pub exact: bool,
-    /// Whether each book found by meaning is given with the sentence of its passage that is nearest to the query. It takes
-    /// as long as embedding the passages shown.
+    /// Whether the first five books found by meaning are given with the sentence of their passage that is nearest to the
+    /// query. It takes as long as embedding these passages.
     pub sentences: bool,
 }
 
