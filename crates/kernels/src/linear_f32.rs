@@ -4,6 +4,7 @@
 //! it: so the result does not depend on the number of rows, nor on the instruction set.
 
 use crate::lanes::{LANES, Lanes, for_every_isa};
+use crate::math::with_constant;
 use crate::prefetch::prefetch;
 use crate::team::Places;
 use crate::{Activation, Crew, Isa};
@@ -122,24 +123,14 @@ impl Epilogue<'_> {
     /// apart, and what was just written there is slow to read again.
     #[inline(always)]
     fn apply<L: Lanes>(&self, proof: L::Proof, sums: &mut [[f32; PANEL]], bias: &[[f32; LANES]]) {
-        macro_rules! each {
-            ($activation:ident) => {
-                for row in sums {
-                    for (sum, bias) in row.as_chunks_mut().0.iter_mut().zip(bias) {
-                        let sum_and_bias = L::load(proof, sum).add(L::load(proof, bias));
-                        Activation::$activation.apply(proof, sum_and_bias).store(sum);
-                    }
+        let Epilogue::BiasActivation(_, activation) = self else { return };
+        with_constant!(activation, |ACTIVATION| {
+            for row in sums {
+                for (sum, bias) in row.as_chunks_mut().0.iter_mut().zip(bias) {
+                    ACTIVATION.apply(proof, L::load(proof, sum).add(L::load(proof, bias))).store(sum);
                 }
-            };
-        }
-        // Which activation it is, is asked once for the tile.
-        match self {
-            Epilogue::Store => {}
-            Epilogue::BiasActivation(_, Activation::None) => each!(None),
-            Epilogue::BiasActivation(_, Activation::Gelu) => each!(Gelu),
-            Epilogue::BiasActivation(_, Activation::GeluTanh) => each!(GeluTanh),
-            Epilogue::BiasActivation(_, Activation::Relu) => each!(Relu),
-        }
+            }
+        });
     }
 }
 

@@ -2,6 +2,22 @@
 
 use crate::lanes::{LANES, Lanes};
 
+/// Runs a loop with the activation as a constant, so that which one it is, is asked once and not in the loop.
+macro_rules! with_constant {
+    ($activation:expr, |$name:ident| $body:block) => {
+        with_constant!(@each $activation, $name, $body, None, Gelu, GeluTanh, Relu)
+    };
+    (@each $activation:expr, $name:ident, $body:block, $($variant:ident),*) => {
+        match $activation {
+            $($crate::Activation::$variant => {
+                const $name: $crate::Activation = $crate::Activation::$variant;
+                $body
+            })*
+        }
+    };
+}
+pub(crate) use with_constant;
+
 /// What is applied to each output of a linear layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activation {
@@ -26,22 +42,14 @@ impl Activation {
         }
     }
 
-    /// Applies it in place. Which it is, is asked once for all lanes.
+    /// Applies it in place.
     #[inline(always)]
     pub(crate) fn apply_all<L: Lanes>(self, proof: L::Proof, all: &mut [[f32; LANES]]) {
-        macro_rules! each {
-            ($activation:ident) => {
-                for x in all {
-                    Activation::$activation.apply(proof, L::load(proof, x)).store(x);
-                }
-            };
-        }
-        match self {
-            Activation::None => {}
-            Activation::Gelu => each!(Gelu),
-            Activation::GeluTanh => each!(GeluTanh),
-            Activation::Relu => each!(Relu),
-        }
+        with_constant!(self, |ACTIVATION| {
+            for x in all {
+                ACTIVATION.apply(proof, L::load(proof, x)).store(x);
+            }
+        });
     }
 }
 
