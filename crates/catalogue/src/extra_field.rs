@@ -10,7 +10,7 @@ use serde_json::Value;
 /// Something that more than one format has a place for.
 #[allow(missing_docs, reason = "the names say it")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Known {
+pub enum ExtraField {
     Edition,
     Place,
     Pages,
@@ -29,26 +29,26 @@ pub enum Known {
     OriginalLanguage,
 }
 
-impl Known {
+impl ExtraField {
     /// The names that it may have, the best first.
     fn names(self) -> &'static [&'static str] {
         match self {
-            Known::Edition => &["edition", "edition statement"],
-            Known::Place => &["place of publication", "publisher place", "place"],
-            Known::Pages => &["pages", "number of pages", "page count", "num pages"],
-            Known::Extent => &["extent", "physical description"],
-            Known::Series => &["series"],
-            Known::Url => &["url", "link"],
-            Known::Notes => &["notes"],
-            Known::Contents => &["contents", "table of contents"],
-            Known::Contributors => &["contributors"],
-            Known::OtherTitles => &["alternative titles", "other titles"],
-            Known::Lccn => &["lccn"],
-            Known::Oclc => &["oclc"],
-            Known::Issn => &["issn"],
-            Known::CallNumber => &["call number", "lc classification"],
-            Known::Dewey => &["dewey", "dewey decimal", "ddc"],
-            Known::OriginalLanguage => &["original language"],
+            ExtraField::Edition => &["edition", "edition statement"],
+            ExtraField::Place => &["place of publication", "publisher place", "place"],
+            ExtraField::Pages => &["pages", "number of pages", "page count", "num pages"],
+            ExtraField::Extent => &["extent", "physical description"],
+            ExtraField::Series => &["series"],
+            ExtraField::Url => &["url", "link"],
+            ExtraField::Notes => &["notes"],
+            ExtraField::Contents => &["contents", "table of contents"],
+            ExtraField::Contributors => &["contributors"],
+            ExtraField::OtherTitles => &["alternative titles", "other titles"],
+            ExtraField::Lccn => &["lccn"],
+            ExtraField::Oclc => &["oclc"],
+            ExtraField::Issn => &["issn"],
+            ExtraField::CallNumber => &["call number", "lc classification"],
+            ExtraField::Dewey => &["dewey", "dewey decimal", "ddc"],
+            ExtraField::OriginalLanguage => &["original language"],
         }
     }
 
@@ -81,12 +81,12 @@ fn text(value: &Value) -> Option<String> {
 
 /// The address, if it is one of the web.
 pub(crate) fn url(book: &Book) -> Option<String> {
-    Known::Url.of(book).into_iter().find(|url| url.starts_with("http://") || url.starts_with("https://"))
+    ExtraField::Url.of(book).into_iter().find(|url| url.starts_with("http://") || url.starts_with("https://"))
 }
 
 /// The number of pages, if it is a number.
 pub(crate) fn pages(book: &Book) -> Option<u32> {
-    Known::Pages.first(book)?.trim().trim_end_matches(".0").parse().ok()
+    ExtraField::Pages.first(book)?.trim().trim_end_matches(".0").parse().ok()
 }
 
 /// A text on one line.
@@ -110,8 +110,8 @@ mod tests {
             book.extra.insert(name.to_owned(), value);
         }
         assert_eq!(pages(&book), Some(412));
-        assert_eq!(Known::Series.of(&book), ["Dune ; 1", "2"]);
+        assert_eq!(ExtraField::Series.of(&book), ["Dune ; 1", "2"]);
         assert_eq!(url(&book).as_deref(), Some("https://example.org/1"));
-        assert!(Known::Edition.of(&book).is_empty());
+        assert!(ExtraField::Edition.of(&book).is_empty());
     }
 }

@@ -113,6 +113,11 @@ impl Encoder {
         Self { team: Team::new(threads), ..self }
     }
 
+    /// Threads of the [team](Encoder::with_team), 1 without one.
+    pub fn threads(&self) -> usize {
+        self.team.threads()
+    }
+
     /// What the model is.
     pub fn info(&self) -> &ModelInfo {
         &self.info

@@ -29,7 +29,7 @@ fn a_row_takes_a_sixth_of_its_vector() {
             file.push(row, &vector).expect("a good row");
         }
         let most = rows as usize * BYTES_PER_ROW + FIXED_BYTES;
-        let made = file.finish("key", &[]).expect("written");
+        let made = file.finish("key", &[], 2).expect("written");
         let while_made = own_bytes().saturating_sub(before);
         assert!(made.bytes() <= while_made, "{} are counted, {while_made} taken", made.bytes());
         drop(made);

@@ -4,7 +4,7 @@
 //! by words needs every record but no vector.
 
 use crate::Error;
-use libellus_catalogue::{Book, Catalogue, Known, isbn, unless_failed};
+use libellus_catalogue::{Book, Catalogue, ExtraField, isbn, unless_failed};
 use libellus_encoder::Encoder;
 use libellus_index::{KeywordDocument, KeywordIndex, KeywordIndexBuilder, VectorIndex};
 use std::sync::Arc;
@@ -51,7 +51,7 @@ impl Embeddings {
             unless_failed(&outcome)
         })?;
         outcome?;
-        index.seal()?;
+        index.seal(encoder.threads())?;
         Ok(Self { encoder: Arc::clone(encoder), index, books, ordinals })
     }
 }
@@ -79,22 +79,23 @@ fn last_group(books: &[i64]) -> u32 {
 
 fn push_book(builder: &mut KeywordIndexBuilder, group: u32, book: &Book) -> Result<(), libellus_index::Error> {
     let title: Vec<&str> = [Some(book.title.as_str()), book.subtitle.as_deref()].into_iter().flatten().collect();
-    let all = |known: &[Known]| known.iter().flat_map(|known| known.of(book)).collect::<Vec<_>>();
+    let all = |known: &[ExtraField]| known.iter().flat_map(|known| known.of(book)).collect::<Vec<_>>();
     builder.push(&KeywordDocument {
         group,
         title: &title,
-        other_titles: &strs(&all(&[Known::OtherTitles])),
+        other_titles: &strs(&all(&[ExtraField::OtherTitles])),
         // Editors and translators, too: readers who type their names mean the book.
-        authors: &strs(&[book.authors.clone(), all(&[Known::Contributors])].concat()),
+        authors: &strs(&[book.authors.clone(), all(&[ExtraField::Contributors])].concat()),
         subjects: &strs(&book.subjects),
-        series: &strs(&all(&[Known::Series])),
+        series: &strs(&all(&[ExtraField::Series])),
         description: &[book.description.as_deref().unwrap_or_default()],
         identifiers: &strs(&[isbns(book), all(&NUMBERS)].concat()),
     })
 }
 
 /// What else stands for a book.
-const NUMBERS: [Known; 5] = [Known::CallNumber, Known::Dewey, Known::Lccn, Known::Oclc, Known::Issn];
+const NUMBERS: [ExtraField; 5] =
+    [ExtraField::CallNumber, ExtraField::Dewey, ExtraField::Lccn, ExtraField::Oclc, ExtraField::Issn];
 
 /// A book's ISBNs as they were given, and in the other form where there is one.
 fn isbns(book: &Book) -> Vec<String> {

@@ -47,7 +47,7 @@ fn main() -> Outcome<()> {
         building += began.elapsed().as_secs_f64();
     }
     let began = Instant::now();
-    drop(index.finish("bench", &[])?);
+    drop(index.finish("bench", &[], std::thread::available_parallelism()?.get())?);
     building += began.elapsed().as_secs_f64();
     let began = Instant::now();
     let (index, _) = VectorIndex::open(&path, "bench")?;

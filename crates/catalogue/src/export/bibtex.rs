@@ -6,8 +6,8 @@
 
 use super::full_title;
 use crate::Book;
+use crate::extra_field::{ExtraField, one_line, pages, url};
 use crate::import::is_person;
-use crate::known::{Known, one_line, pages, url};
 use sha2::{Digest, Sha256};
 
 /// What stands between a shortened id and its hash.
@@ -28,12 +28,12 @@ pub(super) fn record(book: &Book) -> String {
     field("title", format!("{{{}}}", escaped(&full_title(book))));
     field("author", book.authors.iter().map(|name| author(name)).collect::<Vec<_>>().join(" and "));
     field("publisher", plain(book.publisher.as_deref()));
-    field("address", plain(Known::Place.first(book).as_deref()));
+    field("address", plain(ExtraField::Place.first(book).as_deref()));
     field("year", book.year.map(|year| year.to_string()).unwrap_or_default());
     field("isbn", plain(Some(&book.isbns.join(", "))));
     field("language", plain(book.language.as_deref()));
-    field("edition", plain(Known::Edition.first(book).as_deref()));
-    field("series", plain(Known::Series.first(book).as_deref()));
+    field("edition", plain(ExtraField::Edition.first(book).as_deref()));
+    field("series", plain(ExtraField::Series.first(book).as_deref()));
     field("pagetotal", pages(book).map(|pages| pages.to_string()).unwrap_or_default());
     field("keywords", plain(Some(&book.subjects.join("; "))));
     field("abstract", plain(book.description.as_deref()));

@@ -2,8 +2,8 @@
 
 use super::full_title;
 use crate::Book;
+use crate::extra_field::{ExtraField, pages, url};
 use crate::import::is_person;
-use crate::known::{Known, pages, url};
 use serde_json::{Map, Value, json};
 
 pub(super) fn record(book: &Book) -> String {
@@ -21,9 +21,9 @@ pub(super) fn record(book: &Book) -> String {
     put("author", (!book.authors.is_empty()).then(|| book.authors.iter().map(|author| name(author)).collect()));
     put("issued", book.year.map(|year| json!({"date-parts": [[year]]})));
     put("publisher", text(book.publisher.clone()));
-    put("publisher-place", text(Known::Place.first(book)));
-    put("edition", text(Known::Edition.first(book)));
-    put("collection-title", text(Known::Series.first(book)));
+    put("publisher-place", text(ExtraField::Place.first(book)));
+    put("edition", text(ExtraField::Edition.first(book)));
+    put("collection-title", text(ExtraField::Series.first(book)));
     put("number-of-pages", pages(book).map(Value::from));
     put("ISBN", list(&book.isbns, " "));
     put("language", text(book.language.clone()));

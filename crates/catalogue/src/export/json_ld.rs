@@ -3,8 +3,8 @@
 //! A book has no `@id`: an ISBN may stand on several records, which a reader would take for one book.
 
 use crate::Book;
+use crate::extra_field::{ExtraField, pages, url};
 use crate::import::is_body;
-use crate::known::{Known, pages, url};
 use serde_json::{Map, Value, json};
 
 /// One book; safe inside a page's `<script>`.
@@ -32,7 +32,7 @@ pub(super) fn record(book: &Book) -> String {
     let audience = book.audience.as_ref().map(|audience| json!({"@type": "Audience", "audienceType": audience}));
     put("audience", audience);
     put("description", text(&book.description));
-    put("bookEdition", Known::Edition.first(book).map(Value::from));
+    put("bookEdition", ExtraField::Edition.first(book).map(Value::from));
     put("numberOfPages", pages(book).map(Value::from));
     put("url", url(book).map(Value::from));
     Value::Object(item).to_string().replace('<', "\\u003c")

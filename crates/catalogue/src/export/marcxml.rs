@@ -5,8 +5,8 @@
 //! apart by ` -- ` are subdivisions.
 
 use crate::Book;
+use crate::extra_field::{ExtraField, pages, url};
 use crate::import::{is_body, language_code};
-use crate::known::{Known, pages, url};
 use std::fmt::Write as _;
 
 pub(super) const FRAME: [&str; 3] = [
@@ -25,17 +25,20 @@ pub(super) fn record(book: &Book) -> String {
         record.control("003", source);
     }
     record.control("008", &fixed(book));
-    for (tag, indicators, code, known) in [("010", "  ", 'a', Known::Lccn), ("022", "  ", 'a', Known::Issn)] {
+    for (tag, indicators, code, known) in [("010", "  ", 'a', ExtraField::Lccn), ("022", "  ", 'a', ExtraField::Issn)] {
         known.of(book).iter().for_each(|text| record.field(tag, indicators, &[(code, text)]));
     }
     book.isbns.iter().for_each(|isbn| record.field("020", "  ", &[('a', isbn)]));
-    Known::Oclc.of(book).iter().for_each(|number| record.field("035", "  ", &[('a', &format!("(OCoLC){number}"))]));
-    for original in Known::OriginalLanguage.of(book) {
+    ExtraField::Oclc
+        .of(book)
+        .iter()
+        .for_each(|number| record.field("035", "  ", &[('a', &format!("(OCoLC){number}"))]));
+    for original in ExtraField::OriginalLanguage.of(book) {
         let language = book.language.as_deref().map_or("und", language_code_of);
         record.field("041", "1 ", &[('a', language), ('h', language_code_of(&original))]);
     }
-    Known::CallNumber.of(book).iter().for_each(|number| record.field("050", " 4", &[('a', number)]));
-    Known::Dewey.of(book).iter().for_each(|number| record.field("082", "04", &[('a', number)]));
+    ExtraField::CallNumber.of(book).iter().for_each(|number| record.field("050", " 4", &[('a', number)]));
+    ExtraField::Dewey.of(book).iter().for_each(|number| record.field("082", "04", &[('a', number)]));
     let mut authors = book.authors.iter();
     if let Some(author) = authors.next() {
         let (tag, indicators) = heading(author, true);
@@ -44,14 +47,14 @@ pub(super) fn record(book: &Book) -> String {
     let subtitle = book.subtitle.iter().map(|subtitle| ('b', subtitle.as_str()));
     let title: Vec<(char, &str)> = std::iter::once(('a', book.title.as_str())).chain(subtitle).collect();
     record.field("245", if book.authors.is_empty() { "00" } else { "10" }, &title);
-    Known::OtherTitles.of(book).iter().for_each(|title| record.field("246", "3 ", &[('a', title)]));
-    Known::Edition.of(book).iter().for_each(|edition| record.field("250", "  ", &[('a', edition)]));
+    ExtraField::OtherTitles.of(book).iter().for_each(|title| record.field("246", "3 ", &[('a', title)]));
+    ExtraField::Edition.of(book).iter().for_each(|edition| record.field("250", "  ", &[('a', edition)]));
     record.imprint(book);
-    let extent = Known::Extent.first(book).or_else(|| pages(book).map(|pages| format!("{pages} pages")));
+    let extent = ExtraField::Extent.first(book).or_else(|| pages(book).map(|pages| format!("{pages} pages")));
     extent.iter().for_each(|extent| record.field("300", "  ", &[('a', extent)]));
-    Known::Series.of(book).iter().for_each(|series| record.series(series));
-    Known::Notes.of(book).iter().for_each(|note| record.field("500", "  ", &[('a', note)]));
-    Known::Contents.of(book).iter().for_each(|contents| record.field("505", "0 ", &[('a', contents)]));
+    ExtraField::Series.of(book).iter().for_each(|series| record.series(series));
+    ExtraField::Notes.of(book).iter().for_each(|note| record.field("500", "  ", &[('a', note)]));
+    ExtraField::Contents.of(book).iter().for_each(|contents| record.field("505", "0 ", &[('a', contents)]));
     let paragraphs = book.description.iter().flat_map(|text| text.split("\n\n"));
     paragraphs.for_each(|paragraph| record.field("520", "  ", &[('a', paragraph)]));
     let audience = book.audience.iter().filter(|audience| audience_code(audience).is_none());
@@ -61,7 +64,7 @@ pub(super) fn record(book: &Book) -> String {
         record.field("650", " 4", &parts.collect::<Vec<_>>());
     }
     authors.for_each(|author| record.added_name(author, is_body(author).then_some("author")));
-    for contributor in Known::Contributors.of(book) {
+    for contributor in ExtraField::Contributors.of(book) {
         match contributor.rsplit_once(" (").and_then(|(name, role)| Some((name, role.strip_suffix(')')?))) {
             Some((name, role)) => record.added_name(name, Some(role)),
             None => record.added_name(&contributor, Some("contributor")),
@@ -98,7 +101,7 @@ impl Record {
 
     /// Place, publisher, year.
     fn imprint(&mut self, book: &Book) {
-        let places = Known::Place.of(book);
+        let places = ExtraField::Place.of(book);
         let mut subfields: Vec<(char, &str)> = places.iter().map(|place| ('a', place.as_str())).collect();
         subfields.extend(book.publisher.iter().map(|publisher| ('b', publisher.as_str())));
         let year = book.year.map(|year| if year < 0 { format!("{} BC", -i64::from(year)) } else { year.to_string() });

@@ -6,7 +6,7 @@
 
 use super::full_title;
 use crate::Book;
-use crate::known::{Known, one_line, pages, url};
+use crate::extra_field::{ExtraField, one_line, pages, url};
 
 pub(super) fn record(book: &Book) -> String {
     let is_ebook = book.extra.get("format").is_some_and(|format| format == "ebook");
@@ -21,17 +21,17 @@ pub(super) fn record(book: &Book) -> String {
     line("TI", &full_title(book));
     book.authors.iter().for_each(|author| line("AU", author));
     line("PB", book.publisher.as_deref().unwrap_or_default());
-    line("CY", &Known::Place.first(book).unwrap_or_default());
+    line("CY", &ExtraField::Place.first(book).unwrap_or_default());
     line("PY", &book.year.map(|year| year.to_string()).unwrap_or_default());
     book.isbns.iter().for_each(|isbn| line("SN", isbn));
     line("LA", book.language.as_deref().unwrap_or_default());
     book.subjects.iter().for_each(|subject| line("KW", subject));
     line("AB", book.description.as_deref().unwrap_or_default());
-    line("ET", &Known::Edition.first(book).unwrap_or_default());
-    line("T2", &Known::Series.first(book).unwrap_or_default());
+    line("ET", &ExtraField::Edition.first(book).unwrap_or_default());
+    line("T2", &ExtraField::Series.first(book).unwrap_or_default());
     line("SP", &pages(book).map(|pages| pages.to_string()).unwrap_or_default());
     line("UR", &url(book).unwrap_or_default());
-    Known::Notes.of(book).iter().for_each(|note| line("N1", note));
+    ExtraField::Notes.of(book).iter().for_each(|note| line("N1", note));
     text.push_str("ER  - \r\n\r\n");
     text
 }

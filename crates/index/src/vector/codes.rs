@@ -60,8 +60,8 @@ pub(super) struct Prepared {
 }
 
 impl Codes {
-    /// Makes the codes of `count` rows, with as many threads as there are cores if it is worth it.
-    pub fn of(rows: &Rows, dim: usize, count: usize) -> Result<Self, Error> {
+    /// Makes the codes of `count` rows, on up to so many threads if it is worth it.
+    pub fn of(rows: &Rows, dim: usize, count: usize, threads: usize) -> Result<Self, Error> {
         let basis = Basis::of(&sample(rows, dim, count)?, dim, dim.div_ceil(2).min(MAX_WIDTH));
         let (blocks, bytes) = (count.div_ceil(BLOCK), basis.width() / 2);
         let mut codes = Self {
@@ -71,7 +71,7 @@ impl Codes {
             fine_errors: vec![0; blocks * BLOCK],
             basis,
         };
-        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(blocks / 1024 + 1);
+        let threads = threads.clamp(1, blocks / 1024 + 1);
         let share = blocks.div_ceil(threads).max(1);
         let basis = &codes.basis;
         let shares = codes.coarse.chunks_mut(share * BLOCK * bytes).zip(codes.fine.chunks_mut(share * BLOCK * bytes));
@@ -288,7 +288,7 @@ mod tests {
             .flat_map(|row| (0..dim).map(move |i| (row, i)))
             .map(|(row, i)| scales[row % 8] * (next() + if row % 3 == 0 { (i as f32).cos() } else { 0.0 }))
             .collect();
-        let codes = Codes::of(&Rows::Memory(vectors.clone()), dim, 40).expect("in memory");
+        let codes = Codes::of(&Rows::Memory(vectors.clone()), dim, 40, 1).expect("in memory");
         let mut tight = 0;
         for query in vectors.chunks_exact(dim) {
             let Some(prepared) = codes.prepare(query) else { continue };

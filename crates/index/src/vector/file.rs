@@ -87,17 +87,18 @@ impl VectorIndexFile {
         Ok(())
     }
 
-    /// Makes codes, writes them, and gives the file its name; what lay there before is replaced in one step.
+    /// Makes codes on so many threads, writes them, and gives the file its name; what lay there before is replaced in one
+    /// step.
     ///
     /// # Errors
     /// Those of reading and writing.
-    pub fn finish(mut self, key: &str, notes: &[u8]) -> Result<VectorIndex, Error> {
+    pub fn finish(mut self, key: &str, notes: &[u8], threads: usize) -> Result<VectorIndex, Error> {
         self.out.flush().map_err(failed(&self.path))?;
         let file = self.out.get_ref().try_clone().map_err(failed(&self.path))?;
         let rows = Rows::File(RowFile { file: Arc::new(file), path: self.path.as_path().into() });
         let count = self.groups.len();
         let codes = match count >= LEAST_CODED && self.dim > 0 {
-            true => Some(Codes::of(&rows, self.dim, count)?),
+            true => Some(Codes::of(&rows, self.dim, count, threads)?),
             false => None,
         };
         let mut tail = Vec::new();
@@ -351,7 +352,7 @@ mod tests {
             file.push(row as u32 / 2, &vector(row, dim)).expect("a good row");
             memory.push(row as u32 / 2, &vector(row, dim)).expect("a good row");
         }
-        (file.finish("key", b"notes").expect("written"), memory)
+        (file.finish("key", b"notes", 1).expect("written"), memory)
     }
 
     #[test]

@@ -145,19 +145,19 @@ impl VectorIndex {
         found
     }
 
-    /// Makes codes of the rows pushed since the last time, if they are so many that it is worth it. The next row begins
-    /// a new segment.
+    /// Makes codes of the rows pushed since the last time, if they are so many that it is worth it, on so many threads (at
+    /// least one). The next row begins a new segment.
     ///
     /// # Errors
     /// Those of reading rows that lie in a file.
-    pub fn seal(&mut self) -> Result<(), Error> {
-        self.seal_from(LEAST_CODED)
+    pub fn seal(&mut self, threads: usize) -> Result<(), Error> {
+        self.seal_from(LEAST_CODED, threads)
     }
 
-    fn seal_from(&mut self, least: usize) -> Result<(), Error> {
+    fn seal_from(&mut self, least: usize, threads: usize) -> Result<(), Error> {
         if let Some(open) = self.segments.last_mut().filter(|open| !open.sealed && open.len > 0) {
             if open.len >= least && self.dim > 0 {
-                open.codes = Some(Arc::new(Codes::of(&open.rows, self.dim, open.len)?));
+                open.codes = Some(Arc::new(Codes::of(&open.rows, self.dim, open.len, threads)?));
             }
             open.sealed = true;
         }
@@ -347,7 +347,7 @@ mod tests {
                 index.push(group, &row).expect("a good row");
             }
             let open = index.clone();
-            index.seal_from(1).expect("in memory");
+            index.seal_from(1, 2).expect("in memory");
             for _ in 0..4 {
                 let query = random.row(dim, kind);
                 let expected = open.search(&query, k).expect("a good query");
@@ -379,7 +379,7 @@ mod tests {
                     rows.iter().for_each(|row| index.push(group, row).expect("a good row"));
                     truth.insert(group, rows);
                 }
-                index.seal_from(if random.next().is_multiple_of(2) { 1 } else { 1_000 }).expect("in memory");
+                index.seal_from(if random.next().is_multiple_of(2) { 1 } else { 1_000 }, 1).expect("in memory");
                 let mut anew = VectorIndex::with_capacity(dim, 0);
                 for (&group, rows) in &truth {
                     rows.iter().for_each(|row| anew.push(group, row).expect("a good row"));
