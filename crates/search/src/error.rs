@@ -82,6 +82,16 @@ pub enum Error {
         /// What is wrong with it.
         source: serde_json::Error,
     },
+    /// A book of a judged set cannot be imported.
+    #[error("`{path}`, {place}: {reason}")]
+    RejectedBook {
+        /// The file.
+        path: PathBuf,
+        /// Where in it.
+        place: libellus_catalogue::import::Place,
+        /// Why.
+        reason: String,
+    },
     /// A line of a judged set does not have the form it should have.
     #[error("`{path}`, line {line}: `{found}` is not {expected}")]
     BadLine {

@@ -7,6 +7,7 @@
 mod judged_set;
 pub mod metrics;
 
+use judged_set::BooksFile;
 pub use judged_set::{JudgedQuery, JudgedSet};
 
 use crate::{BackfillOptions, EncoderCutter, Error, Library, MAX_LIMIT, Mode, SearchRequest};
@@ -158,9 +159,10 @@ fn load(
     library: &Library,
     progress: &mut dyn FnMut(EvaluationProgress) -> ControlFlow<()>,
 ) -> Result<(), Error> {
-    if let Some(path) = set.importable() {
-        return import_books(path, library, progress);
-    }
+    let lines = match set.books() {
+        BooksFile::Lines(lines) => lines,
+        BooksFile::Importable(path) => return import_books(path, library, progress),
+    };
     let mut batch: Vec<Book> = Vec::with_capacity(BATCH);
     let mut done = 0;
     let mut write = |batch: &mut Vec<Book>| {
@@ -169,7 +171,7 @@ fn load(
         batch.clear();
         go_on(progress(EvaluationProgress { stage: Stage::Load, done, total: None }))
     };
-    set.each_book(&mut |book| {
+    lines.each_book(&mut |book| {
         batch.push(book);
         if batch.len() < BATCH { Ok(()) } else { write(&mut batch) }
     })?;
@@ -188,7 +190,12 @@ fn import_books(
     let report = import(&name, &mut file, library.catalogue(), &cutter, &options, &mut |import| {
         progress(EvaluationProgress { stage: Stage::Load, done: import.records, total: None })
     })?;
-    if report.interrupted { Err(Error::Interrupted) } else { Ok(()) }
+    match report.rejects.into_iter().next() {
+        // A set without some of its books measures something else.
+        Some(reject) => Err(Error::RejectedBook { path: path.to_owned(), place: reject.place, reason: reject.reason }),
+        None if report.interrupted => Err(Error::Interrupted),
+        None => Ok(()),
+    }
 }
 
 /// Embeds the passages of the library.

@@ -102,12 +102,6 @@ impl KeywordIndex {
         self.documents.is_empty()
     }
 
-    /// How much memory the index takes.
-    pub fn size_bytes(&self) -> usize {
-        let documents = self.documents.capacity() * size_of::<Document>();
-        self.vocabulary.size_bytes() + self.lists.size_bytes() + documents
-    }
-
     /// Makes a query of any text, for this index: what was corrected, is in [`KeywordQuery::corrections`].
     pub fn query(&self, text: &str, options: &QueryOptions<'_>) -> KeywordQuery {
         let mut query = KeywordQuery { clauses: query::parse(text, options.fields), corrections: Vec::new() };

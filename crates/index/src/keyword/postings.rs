@@ -130,11 +130,6 @@ impl Lists {
             places_before: 0,
         }
     }
-
-    /// How much memory they take.
-    pub fn size_bytes(&self) -> usize {
-        self.docs.capacity() + self.places.capacity() + self.starts.capacity() * size_of::<(u32, u32)>()
-    }
 }
 
 impl Cursor<'_> {

@@ -68,11 +68,6 @@ impl Vocabulary {
         self.ends.shrink_to_fit();
         self.letters.shrink_to_fit();
     }
-
-    /// How much memory they take.
-    pub fn size_bytes(&self) -> usize {
-        self.text.capacity() + (self.ends.capacity() + self.letters.capacity()) * size_of::<u32>()
-    }
 }
 
 #[cfg(test)]

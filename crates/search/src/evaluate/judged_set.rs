@@ -40,13 +40,20 @@ pub struct JudgedSet {
 
 /// Where the books are.
 #[derive(Clone, Debug)]
-enum BooksFile {
+pub(super) enum BooksFile {
+    /// A line for each book.
+    Lines(BookLines),
+    /// What `libellus import` reads.
+    Importable(PathBuf),
+}
+
+/// A file with a line for each book.
+#[derive(Clone, Debug)]
+pub(super) enum BookLines {
     /// BEIR's `corpus.jsonl`.
     Corpus(PathBuf),
     /// Book records.
     Records(PathBuf),
-    /// What `libellus import` reads.
-    Importable(PathBuf),
 }
 
 /// A line of BEIR's `corpus.jsonl`.
@@ -79,13 +86,14 @@ impl JudgedSet {
     pub fn open(directory: &Path) -> Result<Self, Error> {
         let file = |name: &str| Some(directory.join(name)).filter(|path| path.is_file());
         let importable = || file("corpus.jsonl.gz").map(BooksFile::Importable);
-        let corpus = file("corpus.jsonl").map(BooksFile::Corpus).or_else(importable);
+        let lines = file("corpus.jsonl").map(|path| BooksFile::Lines(BookLines::Corpus(path)));
+        let corpus = lines.or_else(importable);
         let (books, queries) = if let (Some(corpus), Some(queries), Some(qrels)) =
             (corpus, file("queries.jsonl"), file("qrels.tsv").or_else(|| file("qrels/test.tsv")))
         {
             (corpus, read_queries(&queries, read_qrels(&qrels)?)?)
         } else if let (Some(books), Some(judgements)) = (file("books.jsonl"), file("judgements.tsv")) {
-            (BooksFile::Records(books), read_judgements(&judgements)?)
+            (BooksFile::Lines(BookLines::Records(books)), read_judgements(&judgements)?)
         } else {
             return Err(Error::NoJudgedSet { path: directory.to_owned() });
         };
@@ -108,22 +116,20 @@ impl JudgedSet {
         self.skipped_queries
     }
 
-    /// The file that the books are to be imported from; otherwise [`JudgedSet::each_book`] reads them.
-    pub(super) fn importable(&self) -> Option<&Path> {
-        match &self.books {
-            BooksFile::Importable(path) => Some(path),
-            BooksFile::Corpus(_) | BooksFile::Records(_) => None,
-        }
+    /// Where the books are.
+    pub(super) fn books(&self) -> &BooksFile {
+        &self.books
     }
+}
 
+impl BookLines {
     /// Reads the books, one after the other.
     pub(super) fn each_book(&self, visit: &mut dyn FnMut(Book) -> Result<(), Error>) -> Result<(), Error> {
-        match &self.books {
-            BooksFile::Corpus(path) => {
+        match self {
+            BookLines::Corpus(path) => {
                 each_json_line(path, "`_id`, `title` and `text`", &mut |document: Document| visit(document.into()))
             }
-            BooksFile::Records(path) => each_json_line(path, "a book with `id` and `title`", visit),
-            BooksFile::Importable(_) => Ok(()),
+            BookLines::Records(path) => each_json_line(path, "a book with `id` and `title`", visit),
         }
     }
 }
@@ -272,13 +278,19 @@ mod tests {
         directory
     }
 
+    fn lines(set: &JudgedSet) -> &BookLines {
+        let BooksFile::Lines(lines) = set.books() else { panic!("nothing to import") };
+        lines
+    }
+
     fn books(set: &JudgedSet) -> Vec<Book> {
         let mut books = Vec::new();
-        set.each_book(&mut |book| {
-            books.push(book);
-            Ok(())
-        })
-        .expect("good books");
+        lines(set)
+            .each_book(&mut |book| {
+                books.push(book);
+                Ok(())
+            })
+            .expect("good books");
         books
     }
 
@@ -353,7 +365,7 @@ mod tests {
         let books = "{\"id\":\"emma\",\"title\":\"Emma\"}\n{\"title\":\"Emma\"}\n";
         let set = directory(&[("books.jsonl", books), ("judgements.tsv", "a village\temma:1\n")]);
         let set = JudgedSet::open(set.path()).expect("a judged set");
-        let error = set.each_book(&mut |_| Ok(())).expect_err("the second book has no id");
+        let error = lines(&set).each_book(&mut |_| Ok(())).expect_err("the second book has no id");
         assert!(
             error
                 .to_string()
