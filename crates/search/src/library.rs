@@ -6,7 +6,7 @@ use crate::backfill::{Progress, backfill};
 use crate::error::StoredSpaces;
 use crate::fresh::Fresh;
 use crate::ranking::{Lexical, Ranked, Semantic, rank};
-use crate::request::{Corrected, FoundBy};
+use crate::request::{Corrected, FoundBy, MatchedWord};
 use crate::snapshot::{Embeddings, Words, normalize};
 use crate::{BackfillOptions, BackfillReport, Error, Hit, MAX_LIMIT, Mode, SearchRequest, SearchResponse, Timings};
 use libellus_catalogue::adopt::StoredPrecision;
@@ -109,8 +109,8 @@ impl Library {
     /// # Errors
     /// As for a question by meaning, save those about the question itself.
     pub fn prepare(&self) -> Result<(), Error> {
-        self.embeddings()?;
-        self.words().map(drop)
+        self.words()?;
+        self.embeddings().map(drop)
     }
 
     /// Answers a question.
@@ -152,7 +152,7 @@ impl Library {
         let mut stopwatch = Stopwatch::start();
         let ranked = rank(request.mode, lexical.as_ref(), semantic.as_ref(), request.limit);
         timings.scan_ms += words_ms + stopwatch.lap_ms();
-        let mut hits = self.fetch(ranked, query)?;
+        let mut hits = self.fetch(ranked)?;
         if let Some(semantic) = semantic.as_ref().filter(|_| request.sentences) {
             nearest_sentences(semantic, &mut hits);
         }
@@ -248,7 +248,7 @@ impl Library {
 
     /// The records of ranked books, each with the passage that is nearest or holds most of the words. A book that was
     /// deleted since the index was made is left out.
-    fn fetch(&self, ranked: Vec<Ranked>, query: &str) -> Result<Vec<Hit>, Error> {
+    fn fetch(&self, ranked: Vec<Ranked>) -> Result<Vec<Hit>, Error> {
         let rowids: Vec<i64> = ranked.iter().map(|found| found.book).collect();
         let books = self.catalogue.books_by_rowid(&rowids)?;
         let mut hits = Vec::with_capacity(ranked.len());
@@ -256,22 +256,21 @@ impl Library {
             let Some(book) = book else { continue };
             let passage = match ordinal {
                 Some(ordinal) => self.catalogue.passage_text(rowid, ordinal)?.unwrap_or_default(),
-                None => self.passage_with_words(rowid, query)?,
+                None => self.passage_with_words(rowid, &reason.words)?,
             };
             hits.push(Hit { rank: hits.len() + 1, score, book, passage, reason });
         }
         Ok(hits)
     }
 
-    /// The passage of a book that holds most of the query's words; the first of them if several are equal.
-    fn passage_with_words(&self, book_rowid: i64, query: &str) -> Result<String, Error> {
-        let query = fold(query);
-        let wanted: HashSet<&str> = words(&query).collect();
+    /// The passage of a book that holds most of these words; the first of them if several are equal.
+    fn passage_with_words(&self, book_rowid: i64, wanted: &[MatchedWord]) -> Result<String, Error> {
         let (mut best, mut most) = (String::new(), None);
         for ordinal in 0.. {
             let Some(text) = self.catalogue.passage_text(book_rowid, ordinal)? else { break };
             let folded = fold(&text);
-            let held = words(&folded).filter(|word| wanted.contains(word)).collect::<HashSet<_>>().len();
+            let words: HashSet<&str> = words(&folded).collect();
+            let held = wanted.iter().filter(|wanted| words.contains(wanted.word.as_str())).count();
             if most.is_none_or(|most| held > most) {
                 (best, most) = (text, Some(held));
             }
@@ -336,23 +335,20 @@ const MOST_SENTENCES: usize = 5;
 /// Gives the first hits that were found by meaning the sentence of their passage that is nearest to the query.
 fn nearest_sentences(semantic: &Semantic, hits: &mut [Hit]) {
     let found_by_meaning = |hit: &&mut Hit| hit.reason.found_by != FoundBy::Lexical && !hit.reason.is_named;
-    let mut hits: Vec<&mut Hit> = hits.iter_mut().filter(found_by_meaning).take(MOST_SENTENCES).collect();
-    let sentences: Vec<Vec<String>> =
-        hits.iter().map(|hit| sentences_of(&hit.passage).into_iter().map(str::to_owned).collect()).collect();
-    // Those of one sentence need no comparing.
-    let compared: Vec<&String> = sentences.iter().filter(|sentences| sentences.len() > 1).flatten().collect();
-    let mut cosines = semantic.embeddings.encoder.encode_batch(&compared, 1).into_iter().map(|encoded| {
-        let mut vector = encoded.vector;
-        normalize(&mut vector);
-        vector.iter().zip(&semantic.vector).map(|(a, b)| a * b).sum::<f32>()
-    });
-    for (hit, sentences) in hits.iter_mut().zip(sentences) {
-        let rated = match sentences.len() {
-            0 => continue,
-            1 => vec![(0.0, sentences.into_iter().next())],
-            count => cosines.by_ref().take(count).zip(sentences.into_iter().map(Some)).collect(),
+    for hit in hits.iter_mut().filter(found_by_meaning).take(MOST_SENTENCES) {
+        let sentences = sentences_of(&hit.passage);
+        let nearest = match sentences[..] {
+            [] | [_] => sentences.first(),
+            _ => {
+                let encoded = semantic.embeddings.encoder.encode_batch(&sentences, 1);
+                let cosines = encoded.into_iter().map(|mut encoded| {
+                    normalize(&mut encoded.vector);
+                    encoded.vector.iter().zip(&semantic.vector).map(|(a, b)| a * b).sum::<f32>()
+                });
+                sentences.iter().zip(cosines).max_by(|a, b| a.1.total_cmp(&b.1)).map(|(sentence, _)| sentence)
+            }
         };
-        hit.reason.sentence = rated.into_iter().max_by(|a, b| a.0.total_cmp(&b.0)).and_then(|(_, sentence)| sentence);
+        hit.reason.sentence = nearest.map(|sentence| (*sentence).to_owned());
     }
 }
 

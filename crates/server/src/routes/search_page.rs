@@ -15,7 +15,7 @@ pub(crate) async fn get(State(state): State<AppState>, RawQuery(query): RawQuery
         return view::start_page(Chrome::new(&state), readiness.catalogue.books, &parameters);
     }
     let request = SearchRequest { sentences: true, ..parameters.into_request()? };
-    let limit = request.limit;
+    let (limit, exact) = (request.limit, request.exact);
     let response = state.search(request).await?;
-    view::results_page(Chrome::new(&state), &response, limit)
+    view::results_page(Chrome::new(&state), &response, limit, exact)
 }

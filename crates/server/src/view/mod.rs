@@ -102,6 +102,11 @@ fn search_url(query: &str, mode: Mode, limit: usize) -> String {
     url
 }
 
+/// The address of the same search, but for words as they were typed.
+fn exact_url(search_url: &str) -> String {
+    format!("{search_url}&exact=true")
+}
+
 /// The address of a book's page.
 fn book_url(book: &Book) -> String {
     format!("/books/{}", encode(&book.id))

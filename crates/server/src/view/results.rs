@@ -1,6 +1,6 @@
 //! The answer to a search.
 
-use super::{Chrome, Form, book_url, language, render, search_url, text, title_language};
+use super::{Chrome, Form, book_url, exact_url, language, render, search_url, text, title_language};
 use crate::Error;
 use askama::Template;
 use axum::response::Html;
@@ -112,8 +112,13 @@ impl HitView {
     }
 }
 
-/// The books found, at most `limit`, each with the passage that matched.
-pub(crate) fn results_page(chrome: Chrome, response: &SearchResponse, limit: usize) -> Result<Html<String>, Error> {
+/// The books found, at most `limit`, each with the passage that matched; `exact` if spelling was not to be put right.
+pub(crate) fn results_page(
+    chrome: Chrome,
+    response: &SearchResponse,
+    limit: usize,
+    exact: bool,
+) -> Result<Html<String>, Error> {
     let tokens = response.query_tokens.filter(|tokens| tokens.is_truncated());
     render(&ResultsPage {
         chrome,
@@ -122,10 +127,10 @@ pub(crate) fn results_page(chrome: Chrome, response: &SearchResponse, limit: usi
         count: count_line(response),
         cut: tokens.map(|tokens| CutQuery { seen: tokens.seen, used: tokens.used }),
         hits: response.hits.iter().map(HitView::new).collect(),
-        more_url: more_url(response, limit),
+        more_url: more_url(response, limit, exact),
         by_meaning_url: search_url(&response.query, Mode::Hybrid, limit),
         corrections: response.corrections.iter().map(CorrectionView::new).collect(),
-        as_typed_url: format!("{}&exact=true", search_url(&response.query, response.mode, limit)),
+        as_typed_url: exact_url(&search_url(&response.query, response.mode, limit)),
         is_by_words_only: response.degraded.is_some(),
     })
 }
@@ -168,10 +173,11 @@ fn count_line(response: &SearchResponse) -> String {
 }
 
 /// A longer list, when this one is full and may grow.
-fn more_url(response: &SearchResponse, limit: usize) -> Option<String> {
+fn more_url(response: &SearchResponse, limit: usize, exact: bool) -> Option<String> {
     let more = (limit * MORE_FACTOR).min(MAX_LIMIT);
     let is_full = response.hits.len() == limit && response.searched_books > limit;
-    (is_full && more > limit).then(|| search_url(&response.query, response.mode, more))
+    let url = (is_full && more > limit).then(|| search_url(&response.query, response.mode, more))?;
+    Some(if exact { exact_url(&url) } else { url })
 }
 
 #[cfg(test)]
@@ -204,7 +210,7 @@ mod tests {
     }
 
     fn page(response: &SearchResponse, limit: usize) -> String {
-        let Html(page) = results_page(Chrome::named("Test", "a-model"), response, limit).expect("rendered");
+        let Html(page) = results_page(Chrome::named("Test", "a-model"), response, limit, false).expect("rendered");
         page
     }
 
@@ -249,7 +255,9 @@ mod tests {
             (100, None),
         ];
         for (limit, expected) in cases {
-            assert_eq!(more_url(&full(limit), limit).as_deref(), expected, "limit {limit}");
+            assert_eq!(more_url(&full(limit), limit, false).as_deref(), expected, "limit {limit}");
+            let exact = expected.map(|url| format!("{url}&exact=true"));
+            assert_eq!(more_url(&full(limit), limit, true), exact, "as it was typed, limit {limit}");
         }
     }
 
