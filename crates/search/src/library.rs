@@ -135,19 +135,19 @@ impl Library {
         let words_ms = stopwatch.lap_ms();
         let corrections = lexical.as_ref().map_or_else(Vec::new, |lexical| corrections(&lexical.query));
         let mut degraded = None;
-        let semantic = match request.mode {
-            Mode::Keyword => None,
-            // A number that no book has is like nothing: some book with a vector near it would be a wrong answer.
-            Mode::Hybrid if is_isbn(query) => None,
-            Mode::Semantic => Some(self.search_by_meaning(query, depth, &mut timings)?),
-            Mode::Hybrid => match self.search_by_meaning(&corrected(query, &corrections), depth, &mut timings) {
-                Ok(found) => Some(found),
-                Err(Error::NotEmbedded { model, .. }) => {
-                    degraded = Some(format!("nothing is embedded for `{model}` yet"));
-                    None
-                }
-                Err(error) => return Err(error),
+        let semantic = match (request.mode, &lexical) {
+            (Mode::Semantic, _) => Some(self.search_by_meaning(query, depth, None, &mut timings)?),
+            (Mode::Hybrid, Some(lexical)) => match for_the_model(query, lexical, &corrections) {
+                Some(text) => match self.search_by_meaning(&text, depth, Some(lexical), &mut timings) {
+                    Err(Error::NotEmbedded { model, .. }) => {
+                        degraded = Some(format!("nothing is embedded for `{model}` yet"));
+                        None
+                    }
+                    found => Some(found?),
+                },
+                None => None,
             },
+            _ => None,
         };
         let mut stopwatch = Stopwatch::start();
         let ranked = rank(request.mode, lexical.as_ref(), semantic.as_ref(), request.limit);
@@ -173,15 +173,24 @@ impl Library {
         })
     }
 
-    /// The books whose passages lie nearest to the query.
-    fn search_by_meaning(&self, query: &str, limit: usize, timings: &mut Timings) -> Result<Semantic, Error> {
+    /// The books whose passages lie nearest to the query, of those that the signs of the words searched beside it admit.
+    fn search_by_meaning(
+        &self,
+        query: &str,
+        limit: usize,
+        beside: Option<&Lexical>,
+        timings: &mut Timings,
+    ) -> Result<Semantic, Error> {
         let mut stopwatch = Stopwatch::start();
         let embeddings = self.embeddings()?;
         let index_ms = stopwatch.lap_ms();
         let mut encoded = embeddings.encoder.encode(query);
         normalize(&mut encoded.vector);
         timings.encode_ms = stopwatch.lap_ms();
-        let hits = embeddings.index.search(&encoded.vector, limit)?;
+        let hits = match beside.and_then(|lexical| lexical.admitted(&embeddings)) {
+            Some(admitted) => embeddings.index.search_within(&admitted, &encoded.vector, limit)?,
+            None => embeddings.index.search(&encoded.vector, limit)?,
+        };
         timings.scan_ms = index_ms + stopwatch.lap_ms();
         Ok(Semantic { embeddings, vector: encoded.vector, tokens: encoded.tokens, hits })
     }
@@ -363,6 +372,16 @@ fn is_isbn(query: &str) -> bool {
     let number: String = words(&fold(query)).collect();
     let number = number.strip_prefix("isbn").unwrap_or(&number);
     isbn::extract(number) == [number.to_ascii_uppercase()]
+}
+
+/// What the model reads of a query: what was meant, without signs. `None` if it is nothing that means anything: a text
+/// without a word, or a number. To those some vector is near, too, and its book would be a wrong answer.
+fn for_the_model(query: &str, lexical: &Lexical, corrections: &[Corrected]) -> Option<String> {
+    if lexical.query.is_empty() || is_isbn(query) {
+        return None;
+    }
+    let plain = lexical.query.without_signs().map_or(Cow::Borrowed(query), Cow::Owned);
+    (!plain.is_empty()).then(|| corrected(&plain, corrections).into_owned())
 }
 
 /// A query with its corrections, for the model.

@@ -4,7 +4,7 @@ use crate::fusion::{Best, Evidence, fused_score};
 use crate::request::{FoundBy, MatchedWord, Mode, Reason};
 use crate::snapshot::{Embeddings, Words};
 use libellus_encoder::TokenCount;
-use libellus_index::{GroupHit, KeywordHit, KeywordMatch, KeywordQuery, KnownItem};
+use libellus_index::{GroupHit, GroupSet, KeywordHit, KeywordMatch, KeywordQuery, KnownItem};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -18,6 +18,21 @@ pub(crate) struct Lexical {
     pub hits: Vec<KeywordHit>,
     /// The books that the query names whole, wherever they are in the list.
     pub known: Vec<KnownItem>,
+}
+
+impl Lexical {
+    /// The groups of `embeddings` that the signs of the query admit; `None` if it has none. A book that only one of the two
+    /// indexes has is not admitted.
+    pub fn admitted(&self, embeddings: &Embeddings) -> Option<GroupSet> {
+        let admitted = self.words.index.admitted(&self.query)?;
+        let mut books = (0_u32..).zip(&self.words.books).peekable();
+        Some(GroupSet::from_fn(embeddings.books.len() as u32, |group| {
+            // Both are in record order.
+            let book = embeddings.books[group as usize];
+            while books.next_if(|(_, other)| **other < book).is_some() {}
+            books.peek().is_some_and(|(at, other)| **other == book && admitted.contains(*at))
+        }))
+    }
 }
 
 /// What the meaning found.

@@ -190,6 +190,26 @@ fn a_book_that_is_named_comes_first_and_one_that_is_described_is_found_anyway() 
 }
 
 #[test]
+fn signs_hold_whichever_way_a_book_is_found() {
+    let library = library();
+    put(&library, &all_books());
+    backfill(&library);
+    let cases: [(&str, &[&str]); 6] = [
+        ("author:herbert a whale at sea", &["dunes"]),
+        ("\"english countryside\" a whale at sea", &["sisters"]),
+        ("a whale at sea author:nobody", &[]),
+        ("author:austen -sisters marriage", &[]),
+        ("isbn:9780141439587", &[]),
+        ("?!…", &[]),
+    ];
+    for (query, expected) in cases {
+        assert_eq!(found(&library, query, Mode::Hybrid), expected, "{query}");
+    }
+    let without = found(&library, "an animal at sea -whale", Mode::Hybrid);
+    assert!(without.len() > 1 && !without.contains(&"whale".to_owned()), "{without:?}");
+}
+
+#[test]
 fn a_number_that_no_book_has_finds_no_book() {
     let library = library();
     put(&library, &all_books());

@@ -109,6 +109,7 @@ impl KeywordIndex {
             self.complete(&mut query);
         }
         if !options.exact {
+            self.unquote(&mut query, options.fields);
             self.correct(&mut query, options.is_word.unwrap_or(&|_| false));
         }
         query
@@ -125,25 +126,36 @@ impl KeywordIndex {
             return Vec::new();
         }
         let mut scores = Scores::new(&self.documents, &self.means);
-        let (mut required, mut unwanted) = (None::<GroupSet>, GroupSet::new());
-        for clause in &query.clauses {
-            match (clause.need, &mut required) {
-                (Need::Any, _) => {}
-                (Need::Not, _) => unwanted.unite(&self.holders(clause)),
-                (Need::Must, Some(required)) => required.intersect(&self.holders(clause)),
-                (Need::Must, required) => *required = Some(self.holders(clause)),
-            }
-            if clause.need != Need::Not {
-                clause.words.iter().for_each(|word| scores.add(self.spellings(word), clause.fields));
-            }
+        for clause in query.clauses.iter().filter(|clause| clause.need != Need::Not) {
+            clause.words.iter().for_each(|word| scores.add(self.spellings(word), clause.fields));
         }
+        let admitted = self.admitted_docs(query);
         let is_wanted = |doc: u32| {
-            required.as_ref().is_none_or(|required| required.contains(doc))
-                && !unwanted.contains(doc)
+            admitted.as_ref().is_none_or(|admitted| admitted.contains(doc))
                 && among.is_none_or(|among| among.contains(self.documents[doc as usize].group))
         };
         let found = scores.top(k, is_wanted);
         found.into_iter().map(|(doc, score)| KeywordHit { group: self.documents[doc as usize].group, score }).collect()
+    }
+
+    /// The groups that the signs of a query leave: phrases, fields, words that must not be there. `None` if it has none.
+    /// Whoever searches in another way beside has to keep to them, too.
+    pub fn admitted(&self, query: &KeywordQuery) -> Option<GroupSet> {
+        let docs = self.admitted_docs(query)?;
+        Some(docs.iter().map(|doc| self.documents[doc as usize].group).collect())
+    }
+
+    fn admitted_docs(&self, query: &KeywordQuery) -> Option<GroupSet> {
+        let with = |need: Need| query.clauses.iter().filter(move |clause| clause.need == need);
+        let required = with(Need::Must).map(|clause| self.holders(clause)).reduce(|mut all, holders| {
+            all.intersect(&holders);
+            all
+        });
+        with(Need::Not).map(|clause| self.holders(clause)).fold(required, |admitted, unwanted| {
+            let mut admitted = admitted.unwrap_or_else(|| GroupSet::all(self.documents.len() as u32));
+            admitted.subtract(&unwanted);
+            Some(admitted)
+        })
     }
 
     /// Which words of the query a document holds, and in which fields.
@@ -374,8 +386,30 @@ mod tests {
             ("zzz 0-14-303490-1", &[1], "a number among words"),
             ("isbn:emma", &[], "no number"),
         ];
+        let to_the_letter = QueryOptions { exact: true, ..QueryOptions::default() };
         for (query, expected, why) in cases {
-            assert_eq!(found(&index, query), expected, "{why}: {query:?}");
+            let hits = index.search(&index.query(query, &to_the_letter), 100, None);
+            assert_eq!(hits.iter().map(|hit| hit.group - 10).collect::<Vec<_>>(), expected, "{why}: {query:?}");
+        }
+    }
+
+    #[test]
+    fn a_phrase_that_is_nowhere_is_searched_as_words_and_it_is_said() {
+        let index = library();
+        let cases: [(&str, Option<(&str, &str)>, &[u32]); 6] = [
+            ("\"jane austen\"", None, &[0]),
+            ("\"emma jane\"", Some(("“emma jane”", "emma jane")), &[0, 4]),
+            ("the \"emma\" “Wind of the Shadow”", Some(("“wind of the shadow”", "wind of the shadow")), &[0]),
+            ("author:\"austen jane\"", None, &[]),
+            ("letters -\"no phrase\"", None, &[4]),
+            ("\"jane austen\" \"two sisters\"", None, &[]),
+        ];
+        for (text, expected, books) in cases {
+            let query = index.query(text, &QueryOptions::default());
+            let corrections = query.corrections().iter();
+            let said: Vec<_> = corrections.map(|said| (said.typed.as_str(), said.searched.as_str())).collect();
+            assert_eq!(said, expected.into_iter().collect::<Vec<_>>(), "{text}");
+            assert_eq!(found(&index, text), books, "{text}");
         }
     }
 
@@ -514,7 +548,7 @@ mod tests {
             ("hiatory of greece", &[("hiatory", "history")], Some(1)),
             ("author:tolkein", &[("tolkein", "tolkien")], Some(2)),
             ("subject:tolkein", &[], None),
-            ("\"tolkein\"", &[], None),
+            ("\"tolkein\"", &[("“tolkein”", "tolkein"), ("tolkein", "tolkien")], Some(2)),
             ("hobbit -tolkein", &[], Some(2)),
             ("1985", &[], None),
             ("win", &[], None),
@@ -568,7 +602,8 @@ mod tests {
     fn the_last_word_may_be_the_beginning_of_one() {
         let index = library();
         let typed = |text: &str| {
-            let query = index.query(text, &QueryOptions { last_word_is_prefix: true, ..QueryOptions::default() });
+            let query =
+                index.query(text, &QueryOptions { exact: true, last_word_is_prefix: true, ..QueryOptions::default() });
             index.search(&query, 10, None).iter().map(|hit| hit.group - 10).collect::<Vec<_>>()
         };
         let cases: [(&str, &[u32], &str); 10] = [

@@ -64,6 +64,20 @@ impl KeywordQuery {
     pub fn corrections(&self) -> &[Correction] {
         &self.corrections
     }
+
+    /// Whether there is no word in it.
+    pub fn is_empty(&self) -> bool {
+        self.clauses.is_empty()
+    }
+
+    /// What a query with signs asks for, folded and without them, as it was typed: neither words that must not be there
+    /// nor numbers. `None` if it has no signs.
+    pub fn without_signs(&self) -> Option<String> {
+        let has_signs = self.clauses.iter().any(|clause| clause.need != Need::Any);
+        let is_told = |clause: &&Clause| clause.need != Need::Not && clause.fields != Fields::from(Field::Identifiers);
+        let words = self.clauses.iter().filter(is_told).flat_map(|clause| &clause.words);
+        has_signs.then(|| words.map(|word| word.typed.as_str()).collect::<Vec<_>>().join(" "))
+    }
 }
 
 /// What a document must have, may have or must not have.

@@ -26,10 +26,10 @@ const FAR_MORE_FREQUENT: u32 = 200;
 const SECOND_EDIT: f32 = 0.02;
 const FIRST_LETTER: f32 = 0.2;
 
-/// A word that was searched in another spelling than it was typed.
+/// A word that was searched in another spelling than it was typed, or a phrase that was searched as words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Correction {
-    /// As it was typed, folded.
+    /// As it was typed, folded; a phrase in quotation marks.
     pub typed: String,
     /// What was searched, folded.
     pub searched: String,
@@ -54,6 +54,26 @@ impl KeywordIndex {
         endings.sort_unstable_by_key(|(_, number)| *number);
         let endings = endings.into_iter().map(|(_, number)| self.vocabulary.word(number));
         word.others = endings.filter(|ending| *ending != word.typed).map(str::to_owned).collect();
+    }
+
+    /// Takes the quotation marks off phrases that no document holds, so that their words are searched: often the marks belong
+    /// to a title (`the cruise of the "kestrel"`), and a letter is wrong within. A field's phrase stays what it is.
+    pub(super) fn unquote(&self, query: &mut KeywordQuery, fields: Fields) {
+        let is_nowhere = |clause: &Clause| {
+            clause.need == Need::Must && clause.is_quoted && clause.fields == fields && self.holders(clause).is_empty()
+        };
+        let mut clauses = Vec::with_capacity(query.clauses.len());
+        for clause in std::mem::take(&mut query.clauses) {
+            if !is_nowhere(&clause) {
+                clauses.push(clause);
+                continue;
+            }
+            let searched = clause.words.iter().map(|word| word.typed.as_str()).collect::<Vec<_>>().join(" ");
+            query.corrections.push(Correction { typed: format!("“{searched}”"), searched, as_well: false });
+            let plain = |word| Clause { need: Need::Any, is_quoted: false, words: vec![word], ..clause.clone() };
+            clauses.extend(clause.words.iter().cloned().map(plain));
+        }
+        query.clauses = clauses;
     }
 
     /// Corrects the words of a query that are misspelt.
