@@ -27,6 +27,9 @@ pub enum ExtraField {
     CallNumber,
     Dewey,
     OriginalLanguage,
+    Format,
+    Availability,
+    Ages,
 }
 
 impl ExtraField {
@@ -49,20 +52,16 @@ impl ExtraField {
             ExtraField::CallNumber => &["call number", "lc classification"],
             ExtraField::Dewey => &["dewey", "dewey decimal", "ddc"],
             ExtraField::OriginalLanguage => &["original language"],
+            ExtraField::Format => &["format", "book format", "medium", "binding"],
+            ExtraField::Availability => &["availability", "available", "status"],
+            ExtraField::Ages => &["minimum age", "min age", "ages", "age", "age range", "reading age", "interest age"],
         }
     }
 
     /// Its texts; none if the book has no such thing.
     pub fn of(self, book: &Book) -> Vec<String> {
-        let found = self.names().iter().find_map(|name| {
-            let wanted = bare_name(name);
-            book.extra.iter().find(|(name, _)| bare_name(name) == wanted).map(|(_, value)| value)
-        });
-        match found {
-            Some(Value::Array(values)) => values.iter().filter_map(text).collect(),
-            Some(value) => text(value).into_iter().collect(),
-            None => Vec::new(),
-        }
+        let found = self.names().iter().find_map(|name| value(book, name));
+        found.map(texts).unwrap_or_default()
     }
 
     /// The first of them.
@@ -71,10 +70,28 @@ impl ExtraField {
     }
 }
 
+/// The texts of the extra field of this name; letter case, spaces and punctuation of the name do not matter.
+pub fn extra_texts(book: &Book, name: &str) -> Vec<String> {
+    value(book, name).map(texts).unwrap_or_default()
+}
+
+fn value<'b>(book: &'b Book, name: &str) -> Option<&'b Value> {
+    let wanted = bare_name(name);
+    book.extra.iter().find(|(name, _)| bare_name(name) == wanted).map(|(_, value)| value)
+}
+
+fn texts(value: &Value) -> Vec<String> {
+    match value {
+        Value::Array(values) => values.iter().filter_map(text).collect(),
+        value => text(value).into_iter().collect(),
+    }
+}
+
 fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()).filter(|text| !text.trim().is_empty()),
         Value::Number(number) => Some(number.to_string()),
+        Value::Bool(yes) => Some(yes.to_string()),
         _ => None,
     }
 }

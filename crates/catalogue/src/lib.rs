@@ -22,9 +22,9 @@ mod store;
 
 pub use book::Book;
 pub use error::{DatabaseFault, Error};
-pub use extra_field::ExtraField;
+pub use extra_field::{ExtraField, extra_texts};
 pub use location::Location;
-pub use passage::{Passage, PassageCutter, cut_passages};
+pub use passage::{BookTokens, Passage, PassageCutter, cut_passages};
 pub use sentence::sentences_of;
 pub use snapshot::{SnapshotCounts, check_snapshot, restore_snapshot, write_snapshot};
 #[cfg(feature = "postgres")]

@@ -67,6 +67,42 @@ pub fn cut_passages(book: &Book, cutter: &dyn PassageCutter) -> Vec<Passage> {
         .collect()
 }
 
+/// How much of a book's words the model reads, in tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct BookTokens {
+    /// Of subjects, title, authors and description.
+    pub seen: u64,
+    /// Of these, what stands in some passage. The description always does; of very many subjects or authors the last do not.
+    pub used: u64,
+}
+
+impl BookTokens {
+    /// Counts those of a book that is cut by `cutter`.
+    #[must_use]
+    pub fn of(book: &Book, cutter: &dyn PassageCutter) -> Self {
+        let passages = cut_passages(book, cutter);
+        let used = passages.first().map_or("", context_of);
+        let whole = whole_context(book);
+        let count = |text: &str| cutter.count_tokens(text).saturating_sub(cutter.count_tokens("")) as u64;
+        let description = count(book.description.as_deref().unwrap_or_default().trim());
+        Self { seen: count(&whole) + description, used: count(used) + description }
+    }
+}
+
+/// Whether all of a book's subjects and authors stand in front of its passages.
+pub(crate) fn has_whole_context(book: &Book, passage: &Passage) -> bool {
+    context_of(passage) == whole_context(book)
+}
+
+/// What stands in front of a passage.
+fn context_of(passage: &Passage) -> &str {
+    passage.embedding_text.strip_suffix(&passage.text).unwrap_or(&passage.embedding_text).trim_end()
+}
+
+fn whole_context(book: &Book) -> String {
+    context_sentences(&book.title, book.subtitle.as_deref(), &book.authors, &book.subjects)
+}
+
 /// What is embedded in front of every passage: `x, y. Title: Subtitle by A, B.`, subjects first.
 ///
 /// The model weighs the beginning of a text most. Over the sample's judged queries (all-MiniLM-L6-v2, semantic),
@@ -77,7 +113,7 @@ fn context(book: &Book, cutter: &dyn PassageCutter, max_tokens: usize) -> String
     let fits = |text: &str| cutter.count_tokens(text) <= max_tokens;
     let subtitle = book.subtitle.as_deref();
 
-    let whole = context_sentences(&book.title, subtitle, &book.authors, &book.subjects);
+    let whole = whole_context(book);
     if fits(&whole) {
         return whole;
     }
@@ -371,6 +407,22 @@ mod tests {
             assert!(cutter.count_tokens(&passage.embedding_text) <= 85, "{passage:?}");
             assert!(passage.embedding_text.starts_with("Subject number 0, "), "{passage:?}");
             assert!(passage.text.matches('.').count() >= 2, "{passage:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_read_is_counted() {
+        let cutter = Letters::new(64);
+        let short = book("A captain hunts a whale.");
+        let tokens = BookTokens::of(&short, &cutter);
+        assert_eq!(tokens.used, tokens.seen);
+        assert!(has_whole_context(&short, &cut_passages(&short, &cutter)[0]));
+        let subjects: Vec<String> = (0..60).map(|n| format!("Subject number {n}")).collect();
+        for description in ["", "A captain hunts a whale.", &"A captain hunts a whale. ".repeat(40)] {
+            let crowded = Book { subjects: subjects.clone(), ..book(description) };
+            let tokens = BookTokens::of(&crowded, &cutter);
+            assert!(tokens.used < tokens.seen && tokens.used > 8, "{tokens:?}");
+            assert!(!has_whole_context(&crowded, &cut_passages(&crowded, &cutter)[0]));
         }
     }
 

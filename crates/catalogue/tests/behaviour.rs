@@ -103,7 +103,7 @@ fn books_come_back_as_they_went_in(fresh: Fresh<'_>) {
     let catalogue = open(&location);
     assert_eq!(catalogue.location(), location.to_string());
     let outcome = catalogue.put_books(&[whole.clone(), bare.clone()], &Words).expect("writes");
-    assert_eq!(outcome, WriteOutcome { added: 2, updated: 0, unchanged: 0 });
+    assert_eq!(outcome, WriteOutcome { added: 2, updated: 0, unchanged: 0, shortened: 0 });
     drop(catalogue);
 
     let catalogue = Catalogue::open_at(&location, Access::ReadOnly).expect("opens again");
@@ -125,11 +125,11 @@ fn writing_the_same_again_changes_nothing(fresh: Fresh<'_>) {
     catalogue.put_books(&books, &Words).expect("writes");
     let revision = catalogue.revision().expect("reads");
     let outcome = catalogue.put_books(&books, &Words).expect("writes");
-    assert_eq!(outcome, WriteOutcome { added: 0, updated: 0, unchanged: 2 });
+    assert_eq!(outcome, WriteOutcome { added: 0, updated: 0, unchanged: 2, shortened: 0 });
     assert_eq!(catalogue.revision().expect("reads"), revision);
 
     let outcome = catalogue.put_books(&[book("a", "One!"), book("b", "Two.")], &Words).expect("writes");
-    assert_eq!(outcome, WriteOutcome { added: 0, updated: 1, unchanged: 1 });
+    assert_eq!(outcome, WriteOutcome { added: 0, updated: 1, unchanged: 1, shortened: 0 });
     assert!(catalogue.revision().expect("reads") > revision);
 }
 
@@ -237,7 +237,7 @@ fn of_an_id_that_comes_twice_in_a_batch_the_last_stays(fresh: Fresh<'_>) {
     let long = "One two three four five six seven eight nine ten. ".repeat(12);
     let batch = [book("a", &long), book("b", "B."), book("a", "Short."), book("a", "Short.")];
     let outcome = catalogue.put_books(&batch, &Words).expect("writes");
-    assert_eq!(outcome, WriteOutcome { added: 2, updated: 1, unchanged: 1 });
+    assert_eq!(outcome, WriteOutcome { added: 2, updated: 1, unchanged: 1, shortened: 0 });
     assert_eq!(books_of(&catalogue), [book("a", "Short."), book("b", "B.")]);
     assert_eq!(catalogue.statistics("s").expect("counts").passages, 2);
     let batch = [book("b", "C."), book("b", &long)];

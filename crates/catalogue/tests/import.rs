@@ -37,7 +37,7 @@ fn the_replaced_backends_export_loads() {
     let (books, report) = import_fixture("backend-books.csv");
     assert_eq!(report.outcome(), ImportOutcome::Clean, "{report:?}");
     assert_eq!((report.format, report.encoding, report.records), (Some(Format::Csv), "UTF-8", 3));
-    assert_eq!(report.written, WriteOutcome { added: 3, updated: 0, unchanged: 0 });
+    assert_eq!(report.written, WriteOutcome { added: 3, updated: 0, unchanged: 0, shortened: 0 });
     assert_eq!(report.warnings, []);
     let mapping: Vec<(&str, &str)> =
         report.mapping.iter().map(|(name, field)| (name.as_str(), field.as_str())).collect();
@@ -132,7 +132,7 @@ fn bad_lines_are_reported_and_the_others_loaded() {
         &report.warnings,
         &[(4, Some("year"), "`ca. 19xx` is not a year"), (9, Some("id"), "was used by an earlier record")],
     );
-    assert_eq!(report.written, WriteOutcome { added: 3, updated: 1, unchanged: 0 });
+    assert_eq!(report.written, WriteOutcome { added: 3, updated: 1, unchanged: 0, shortened: 0 });
     assert_eq!(books.len(), 3);
     assert_eq!(books[0].year, Some(1966), "the last record with an id wins");
     assert_eq!(books[1].authors, ["Stanisław Lem"]);
@@ -316,7 +316,7 @@ fn stopping_keeps_the_batches_before() {
     assert_eq!(catalogue.statistics("s").expect("counts").books, 2000);
 
     let report = import_into(&catalogue, content.as_bytes(), &ImportOptions::default()).expect("goes on");
-    assert_eq!(report.written, WriteOutcome { added: 1500, updated: 0, unchanged: 2000 });
+    assert_eq!(report.written, WriteOutcome { added: 1500, updated: 0, unchanged: 2000, shortened: 0 });
 }
 
 /// Fails in the middle, as a network file may.

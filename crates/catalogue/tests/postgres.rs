@@ -207,7 +207,10 @@ fn work_goes_on_after_the_server_was_started_anew() {
             thread::sleep(Duration::from_millis(700));
             server.run();
             assert!(read.join().expect("no panic") >= revision);
-            assert_eq!(write.join().expect("no panic"), WriteOutcome { added: 1, updated: 0, unchanged: 0 });
+            assert_eq!(
+                write.join().expect("no panic"),
+                WriteOutcome { added: 1, updated: 0, unchanged: 0, shortened: 0 }
+            );
         });
     }
     assert_eq!(catalogue.statistics("s").expect("counts").books, 4);
@@ -285,7 +288,7 @@ fn a_commit_that_was_cut_off_is_looked_up_not_guessed() {
         let before = catalogue.revision().expect("reads");
         let outcome = catalogue.put_books(&books(3), &Words).expect("is written all the same");
         // Written once: a blind second time would have found three unchanged books.
-        assert_eq!(outcome, WriteOutcome { added: 3, updated: 0, unchanged: 0 }, "{name}");
+        assert_eq!(outcome, WriteOutcome { added: 3, updated: 0, unchanged: 0, shortened: 0 }, "{name}");
         assert_eq!(catalogue.revision().expect("reads"), before + 1, "{name}");
         assert_eq!(catalogue.statistics("s").expect("counts").books, 3, "{name}");
     }

@@ -8,13 +8,17 @@
 #![forbid(unsafe_code)]
 
 mod bitset;
+mod completions;
 mod error;
+mod facet;
 mod fold;
 mod keyword;
 mod vector;
 
 pub use bitset::GroupSet;
+pub use completions::{Completion, Completions};
 pub use error::Error;
+pub use facet::{Facet, FacetCount};
 pub use fold::{find_words, fold, is_ignorable, words};
 pub use keyword::{
     Correction, Field, Fields, KeywordDocument, KeywordHit, KeywordIndex, KeywordIndexBuilder, KeywordMatch,

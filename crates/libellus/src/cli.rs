@@ -10,7 +10,7 @@ use crate::commands::lambda;
 use crate::commands::migrate;
 #[cfg(feature = "chores")]
 use crate::commands::snapshot;
-use crate::commands::{backfill, config, embed, eval, export, health, import, model, search, serve};
+use crate::commands::{backfill, config, embed, eval, export, health, import, model, search, serve, similar};
 use crate::error::Error;
 use crate::outcome::Outcome;
 use clap::{Parser, Subcommand, ValueEnum};
@@ -28,6 +28,8 @@ Exit codes:
 Environment:
   DATABASE_URL  the catalogue, e.g. sqlite:/var/lib/libellus.db or postgresql://… (--db wins)
   PORT          the port of `serve` (--port wins); with it, `serve` listens on every address
+  LIBELLUS_FACETS
+                extra fields of books to filter and count by, with commas between
   CORS_ORIGINS  the sites whose pages may read the API, with commas between; * for all
   JWT_SECRET_KEY, or else SECRET_KEY
                 read and checked; nothing needs it yet
@@ -65,6 +67,8 @@ enum Command {
     Lambda(lambda::Args),
     /// Find books by what they are about
     Search(search::Args),
+    /// Find books like one or several others
+    Similar(similar::Args),
     /// Load books from CSV, TSV or JSON Lines files
     Import(import::Args),
     /// Take over the books that another program keeps in PostgreSQL
@@ -117,6 +121,7 @@ impl Cli {
             #[cfg(feature = "lambda")]
             Command::Lambda(args) => lambda::run(&args),
             Command::Search(args) => search::run(&args),
+            Command::Similar(args) => similar::run(&args),
             Command::Import(args) => import::run(&args),
             #[cfg(all(feature = "chores", feature = "postgres"))]
             Command::Adopt(args) => adopt::run(&args),

@@ -164,6 +164,9 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// `--years` is no span of years.
+    #[error("`{0}` is no span of years; write `1813`, `1800-1899`, `1990-` or `-1800`")]
+    Years(String),
     /// Not an address to listen at.
     #[error("{name} is `{value}`, which is not a port number from 0 to 65535")]
     Port {
@@ -380,6 +383,7 @@ impl Error {
             | Error::MemoryTooSmall { .. }
             | Error::WithoutSample
             | Error::Port { .. }
+            | Error::Years(_)
             | Error::Settings { .. } => 2,
             Error::Search(
                 Search::EmptyQuery

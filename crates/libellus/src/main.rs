@@ -10,6 +10,7 @@ mod commands;
 mod database;
 mod error;
 mod files;
+mod filter;
 mod input;
 mod interrupt;
 mod memory;

@@ -69,6 +69,8 @@ pub struct BackfillReport {
     pub embedded: u64,
     /// Tokens read by the model.
     pub tokens: u64,
+    /// Tokens of these passages, read or not.
+    pub tokens_seen: u64,
     /// Passages longer than the model's window (their end was not read).
     pub truncated: u64,
     /// Passages that could not be embedded, now or before: to be tried again, or given up.
@@ -266,6 +268,7 @@ impl<'a> Worker<'a> {
         let texts: Vec<&str> = batch.iter().map(|passage| passage.embedding_text.as_str()).collect();
         let encoded = self.encoder.encode_batch(&texts, self.options.threads.max(1));
         self.report.tokens += encoded.iter().map(|text| text.tokens.used as u64).sum::<u64>();
+        self.report.tokens_seen += encoded.iter().map(|text| text.tokens.seen as u64).sum::<u64>();
         self.report.truncated += encoded.iter().filter(|text| text.tokens.is_truncated()).count() as u64;
 
         let (good, bad): (Vec<_>, Vec<_>) =

@@ -36,7 +36,7 @@ impl Library {
             return Ok(());
         }
         let embeddings = Embeddings::load(self.catalogue(), encoder)?;
-        let words = Words::load(self.catalogue())?;
+        let words = Words::load(self.catalogue(), &[])?;
         if self.catalogue().revision()? != report.revision {
             return Ok(());
         }

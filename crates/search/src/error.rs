@@ -25,6 +25,34 @@ pub enum Error {
     /// Not a mode.
     #[error("`{0}` is not a search mode; use `hybrid`, `semantic` or `keyword`")]
     UnknownMode(String),
+    /// Not an order.
+    #[error("`{0}` is not an order; use `relevance`, `newest`, `oldest` or `title`")]
+    UnknownSort(String),
+    /// A field that books cannot be filtered or counted by.
+    #[error("books cannot be filtered or counted by `{field}`; the fields are `{known}`")]
+    UnknownFacet {
+        /// What was asked.
+        field: String,
+        /// What there is, with `` `, ` `` between.
+        known: String,
+    },
+    /// A filter that no year passes.
+    #[error("no year is from {from} and up to {to}; exchange the two")]
+    YearsReversed {
+        /// The earliest year.
+        from: i32,
+        /// The latest year.
+        to: i32,
+    },
+    /// What should say where a page ended does not, or is of another question.
+    #[error("the cursor is not one of this question's; leave it out to begin at the first page")]
+    UnknownCursor,
+    /// No book has this id.
+    #[error("there is no book with the id `{0}`")]
+    UnknownBook(String),
+    /// Nothing to compare with.
+    #[error("no book is named; give at least one id")]
+    NoBook,
     /// There are passages, but none of them lies in the loaded model's space.
     #[error(
         "none of the {passages} passages in `{location}` is embedded for `{model}` ({dim} dimensions, space {space}){stored}; \

@@ -218,7 +218,7 @@ fn ask(library: &Library, query: &JudgedQuery, mode: Mode) -> Result<QueryFigure
         .search(&request)
         .map_err(|error| Error::JudgedQuery { id: query.id.clone(), source: Box::new(error) })?;
     let ranked: Vec<u32> =
-        response.hits.iter().map(|hit| query.grades.get(&hit.book.id).copied().unwrap_or_default()).collect();
+        response.shown().map(|hit| query.grades.get(&hit.book.id).copied().unwrap_or_default()).collect();
     let judged: Vec<u32> = query.grades.values().copied().collect();
     Ok(QueryFigures {
         id: query.id.clone(),

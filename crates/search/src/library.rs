@@ -1,22 +1,18 @@
 //! A library: a catalogue, an encoder, and the indexes between them.
 //!
-//! The path of a query is [`Library::search`] and what it calls, in this file from top to bottom.
+//! What it is asked is in files of its own: `search.rs` has the path of a question, `similar.rs` and `suggest.rs` that of
+//! their kinds.
 
 use crate::backfill::{Progress, backfill};
 use crate::error::StoredSpaces;
 use crate::fresh::Fresh;
-use crate::ranking::{Lexical, Ranked, Semantic, rank};
-use crate::request::{Corrected, FoundBy, MatchedWord};
-use crate::snapshot::{Embeddings, Words, normalize};
-use crate::{BackfillOptions, BackfillReport, Error, Hit, MAX_LIMIT, Mode, SearchRequest, SearchResponse, Timings};
+use crate::snapshot::{Embeddings, Words};
+use crate::suggest::Suggesting;
+use crate::{BackfillOptions, BackfillReport, Error, FACETS};
 use libellus_catalogue::adopt::StoredPrecision;
-use libellus_catalogue::{Book, Catalogue, SpaceRoles, Statistics, isbn, sentences_of};
+use libellus_catalogue::{Book, Catalogue, SpaceRoles, Statistics};
 use libellus_encoder::Encoder;
-use libellus_index::{Correction, KeywordQuery, QueryOptions, find_words, fold, words};
-use std::borrow::Cow;
-use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// Whether questions can be answered.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -48,14 +44,24 @@ pub struct Library {
     catalogue: Catalogue,
     embeddings: Fresh<Embeddings>,
     words: Fresh<Words>,
+    suggesting: Fresh<Suggesting>,
+    /// Names of extra fields that books are filtered by.
+    declared: Vec<String>,
     precisions: Fresh<Vec<StoredPrecision>>,
 }
 
 impl Library {
     /// Joins a catalogue and an encoder. The index is built when first needed.
     pub fn new(encoder: Arc<Encoder>, catalogue: Catalogue) -> Self {
-        let (embeddings, words, precisions) = (Fresh::new(), Fresh::new(), Fresh::new());
-        Self { models: vec![encoder], catalogue, embeddings, words, precisions }
+        Self {
+            models: vec![encoder],
+            catalogue,
+            embeddings: Fresh::new(),
+            words: Fresh::new(),
+            suggesting: Fresh::new(),
+            declared: Vec::new(),
+            precisions: Fresh::new(),
+        }
     }
 
     /// The same, ready to change over to another model, and back, when the catalogue does.
@@ -63,6 +69,22 @@ impl Library {
     pub fn with_next(mut self, next: Arc<Encoder>) -> Self {
         self.models.push(next);
         self
+    }
+
+    /// The same, with these extra fields of books to filter and count by, beside [`FACETS`].
+    #[must_use]
+    pub fn with_facets(mut self, names: impl IntoIterator<Item = String>) -> Self {
+        for name in names {
+            if !FACETS.contains(&name.as_str()) && !self.declared.contains(&name) {
+                self.declared.push(name);
+            }
+        }
+        self
+    }
+
+    /// The fields to filter and count by.
+    pub fn facets(&self) -> impl Iterator<Item = &str> {
+        FACETS.into_iter().chain(self.declared.iter().map(String::as_str))
     }
 
     /// The encoder; of two, the first.
@@ -104,119 +126,20 @@ impl Library {
         &self.catalogue
     }
 
-    /// Makes the indexes that a question of the default mode needs, so that the first one does not wait for them.
+    /// Makes the indexes that a question of the default mode needs and those of suggestions, so that the first one does not wait for them.
     ///
     /// # Errors
     /// As for a question by meaning, save those about the question itself.
     pub fn prepare(&self) -> Result<(), Error> {
-        self.words()?;
+        self.suggesting()?;
         self.embeddings().map(drop)
-    }
-
-    /// Answers a question.
-    ///
-    /// A book that the query names, by its number, its title, its authors or title and authors in any order, comes first;
-    /// see `fusion.rs` for how the two ways are joined. Where both are asked for and nothing is embedded yet, the answer is
-    /// by words alone and says so.
-    ///
-    /// # Errors
-    /// If the query is empty or too long, the limit out of range, nothing is embedded in the model's space although
-    /// there are passages (by meaning), the catalogue is searched by another model, or it fails.
-    pub fn search(&self, request: &SearchRequest) -> Result<SearchResponse, Error> {
-        let query = request.checked_query()?;
-        // What one way finds late the other may find early.
-        let depth = if request.mode == Mode::Hybrid { MAX_LIMIT } else { request.limit };
-        let mut timings = Timings::default();
-        let mut stopwatch = Stopwatch::start();
-        let lexical = match request.mode {
-            Mode::Semantic => None,
-            Mode::Hybrid | Mode::Keyword => Some(self.search_by_words(query, depth, request.exact)?),
-        };
-        let words_ms = stopwatch.lap_ms();
-        let corrections = lexical.as_ref().map_or_else(Vec::new, |lexical| corrections(&lexical.query));
-        let mut degraded = None;
-        let semantic = match (request.mode, &lexical) {
-            (Mode::Semantic, _) => Some(self.search_by_meaning(query, depth, None, &mut timings)?),
-            (Mode::Hybrid, Some(lexical)) => match for_the_model(query, lexical, &corrections) {
-                Some(text) => match self.search_by_meaning(&text, depth, Some(lexical), &mut timings) {
-                    Err(Error::NotEmbedded { model, .. }) => {
-                        degraded = Some(format!("nothing is embedded for `{model}` yet"));
-                        None
-                    }
-                    found => Some(found?),
-                },
-                None => None,
-            },
-            _ => None,
-        };
-        let mut stopwatch = Stopwatch::start();
-        let ranked = rank(request.mode, lexical.as_ref(), semantic.as_ref(), request.limit);
-        timings.scan_ms += words_ms + stopwatch.lap_ms();
-        let mut hits = self.fetch(ranked)?;
-        if let Some(semantic) = semantic.as_ref().filter(|_| request.sentences) {
-            nearest_sentences(semantic, &mut hits);
-        }
-        timings.fetch_ms = stopwatch.lap_ms();
-        let searched = |books: &Vec<i64>| books.len();
-        Ok(SearchResponse {
-            query: query.to_owned(),
-            mode: request.mode,
-            hits,
-            searched_books: match (&lexical, &semantic) {
-                (Some(lexical), _) => searched(&lexical.words.books),
-                (None, semantic) => semantic.as_ref().map_or(0, |semantic| searched(&semantic.embeddings.books)),
-            },
-            query_tokens: semantic.map(|semantic| semantic.tokens),
-            corrections,
-            degraded,
-            timings,
-        })
-    }
-
-    /// The books whose passages lie nearest to the query, of those that the signs of the words searched beside it admit.
-    fn search_by_meaning(
-        &self,
-        query: &str,
-        limit: usize,
-        beside: Option<&Lexical>,
-        timings: &mut Timings,
-    ) -> Result<Semantic, Error> {
-        let mut stopwatch = Stopwatch::start();
-        let embeddings = self.embeddings()?;
-        let index_ms = stopwatch.lap_ms();
-        let mut encoded = embeddings.encoder.encode(query);
-        normalize(&mut encoded.vector);
-        timings.encode_ms = stopwatch.lap_ms();
-        let hits = match beside.and_then(|lexical| lexical.admitted(&embeddings)) {
-            Some(admitted) => embeddings.index.search_within(&admitted, &encoded.vector, limit)?,
-            None => embeddings.index.search(&encoded.vector, limit)?,
-        };
-        timings.scan_ms = index_ms + stopwatch.lap_ms();
-        Ok(Semantic { embeddings, vector: encoded.vector, tokens: encoded.tokens, hits })
-    }
-
-    /// The books that hold the query's words.
-    fn search_by_words(&self, query: &str, limit: usize, exact: bool) -> Result<Lexical, Error> {
-        let words = self.words()?;
-        let is_word = |word: &str| self.is_whole_word(word);
-        let options = QueryOptions { exact, is_word: Some(&is_word), ..QueryOptions::default() };
-        let known = words.index.known_items(query);
-        let query = words.index.query(query, &options);
-        let hits = words.index.search(&query, limit, None);
-        Ok(Lexical { words, query, hits, known })
-    }
-
-    /// Whether a word is one that the model has not to take to pieces: it is not misspelt.
-    fn is_whole_word(&self, word: &str) -> bool {
-        let tokenizer = self.encoder().tokenizer();
-        tokenizer.count(word) <= tokenizer.count("a")
     }
 
     /// The embeddings of the space that is searched, as of now.
     ///
     /// A process whose model is not asked for any more goes on in its own space while the embeddings are there, rather
     /// than to fail its readers; [`Library::readiness`] says that it should be replaced.
-    fn embeddings(&self) -> Result<Arc<Embeddings>, Error> {
+    pub(crate) fn embeddings(&self) -> Result<Arc<Embeddings>, Error> {
         let revision = self.catalogue.revision()?;
         let embeddings = self.embeddings.get(revision, || match (self.serving(), self.embeddings.at_hand()) {
             (Err(Error::OtherSpace { .. }), Some(before)) => Embeddings::load(&self.catalogue, &before.encoder),
@@ -250,41 +173,15 @@ impl Library {
     }
 
     /// The words of every book, as of now.
-    fn words(&self) -> Result<Arc<Words>, Error> {
+    pub(crate) fn words(&self) -> Result<Arc<Words>, Error> {
         let revision = self.catalogue.revision()?;
-        self.words.get(revision, || Words::load(&self.catalogue))
+        self.words.get(revision, || Words::load(&self.catalogue, &self.declared))
     }
 
-    /// The records of ranked books, each with the passage that is nearest or holds most of the words. A book that was
-    /// deleted since the index was made is left out.
-    fn fetch(&self, ranked: Vec<Ranked>) -> Result<Vec<Hit>, Error> {
-        let rowids: Vec<i64> = ranked.iter().map(|found| found.book).collect();
-        let books = self.catalogue.books_by_rowid(&rowids)?;
-        let mut hits = Vec::with_capacity(ranked.len());
-        for (Ranked { book: rowid, score, ordinal, reason }, book) in ranked.into_iter().zip(books) {
-            let Some(book) = book else { continue };
-            let passage = match ordinal {
-                Some(ordinal) => self.catalogue.passage_text(rowid, ordinal)?.unwrap_or_default(),
-                None => self.passage_with_words(rowid, &reason.words)?,
-            };
-            hits.push(Hit { rank: hits.len() + 1, score, book, passage, reason });
-        }
-        Ok(hits)
-    }
-
-    /// The passage of a book that holds most of these words; the first of them if several are equal.
-    fn passage_with_words(&self, book_rowid: i64, wanted: &[MatchedWord]) -> Result<String, Error> {
-        let (mut best, mut most) = (String::new(), None);
-        for ordinal in 0.. {
-            let Some(text) = self.catalogue.passage_text(book_rowid, ordinal)? else { break };
-            let folded = fold(&text);
-            let words: HashSet<&str> = words(&folded).collect();
-            let held = wanted.iter().filter(|wanted| words.contains(wanted.word.as_str())).count();
-            if most.is_none_or(|most| held > most) {
-                (best, most) = (text, Some(held));
-            }
-        }
-        Ok(best)
+    /// What completes a reader's typing, as of now.
+    pub(crate) fn suggesting(&self) -> Result<Arc<Suggesting>, Error> {
+        let revision = self.catalogue.revision()?;
+        self.suggesting.get(revision, || Suggesting::load(&self.catalogue, self.words()?))
     }
 
     /// The book with this id.
@@ -338,95 +235,12 @@ impl Library {
     }
 }
 
-/// So many hits are given a sentence: each costs as much time as embedding a passage.
-const MOST_SENTENCES: usize = 5;
-
-/// Gives the first hits that were found by meaning the sentence of their passage that is nearest to the query.
-fn nearest_sentences(semantic: &Semantic, hits: &mut [Hit]) {
-    let found_by_meaning = |hit: &&mut Hit| hit.reason.found_by != FoundBy::Lexical && !hit.reason.is_named;
-    for hit in hits.iter_mut().filter(found_by_meaning).take(MOST_SENTENCES) {
-        let sentences = sentences_of(&hit.passage);
-        let nearest = match sentences[..] {
-            [] | [_] => sentences.first(),
-            _ => {
-                let encoded = semantic.embeddings.encoder.encode_batch(&sentences, 1);
-                let cosines = encoded.into_iter().map(|mut encoded| {
-                    normalize(&mut encoded.vector);
-                    encoded.vector.iter().zip(&semantic.vector).map(|(a, b)| a * b).sum::<f32>()
-                });
-                sentences.iter().zip(cosines).max_by(|a, b| a.1.total_cmp(&b.1)).map(|(sentence, _)| sentence)
-            }
-        };
-        hit.reason.sentence = nearest.map(|sentence| (*sentence).to_owned());
-    }
-}
-
-/// A query's corrections, as an answer tells them.
-fn corrections(query: &KeywordQuery) -> Vec<Corrected> {
-    let told = query.corrections().iter().cloned();
-    told.map(|Correction { typed, searched, as_well }| Corrected { typed, searched, as_well }).collect()
-}
-
-/// Whether a query is an ISBN and nothing else, in any shape: `978-0-14-143958-7`, `ISBN 014143958X`.
-fn is_isbn(query: &str) -> bool {
-    let number: String = words(&fold(query)).collect();
-    let number = number.strip_prefix("isbn").unwrap_or(&number);
-    isbn::extract(number) == [number.to_ascii_uppercase()]
-}
-
-/// What the model reads of a query: what was meant, without signs. `None` if it is nothing that means anything: a text
-/// without a word, or a number. To those some vector is near, too, and its book would be a wrong answer.
-fn for_the_model(query: &str, lexical: &Lexical, corrections: &[Corrected]) -> Option<String> {
-    if lexical.query.is_empty() || is_isbn(query) {
-        return None;
-    }
-    let plain = lexical.query.without_signs().map_or(Cow::Borrowed(query), Cow::Owned);
-    (!plain.is_empty()).then(|| corrected(&plain, corrections).into_owned())
-}
-
-/// A query with its corrections, for the model.
-fn corrected<'q>(query: &'q str, corrections: &[Corrected]) -> Cow<'q, str> {
-    let correction = |word: &str| corrections.iter().find(|corrected| corrected.typed == word && !corrected.as_well);
-    let (mut text, mut done, mut searched) = (String::new(), 0, Vec::new());
-    let ranges = find_words(query, |word| {
-        let found = correction(word);
-        searched.extend(found.map(|corrected| corrected.searched.as_str()));
-        found.is_some()
-    });
-    if ranges.is_empty() || ranges.len() != searched.len() {
-        return Cow::Borrowed(query);
-    }
-    for (range, searched) in ranges.into_iter().zip(searched) {
-        text.push_str(&query[done..range.start]);
-        text.push_str(searched);
-        done = range.end;
-    }
-    text.push_str(&query[done..]);
-    Cow::Owned(text)
-}
-
 /// What a catalogue lacks, if anything.
 fn missing(counts: &Statistics, model: &str) -> Option<String> {
     let passages = counts.passages;
     let pending = passages.saturating_sub(counts.embedded);
     (pending > 0)
         .then(|| format!("{pending} of {passages} passages are not embedded for `{model}`; run `libellus backfill`"))
-}
-
-/// Measures one step after the other.
-struct Stopwatch(Instant);
-
-impl Stopwatch {
-    fn start() -> Self {
-        Self(Instant::now())
-    }
-
-    /// Milliseconds since the last lap or the start, to the microsecond.
-    fn lap_ms(&mut self) -> f64 {
-        let elapsed = self.0.elapsed();
-        self.0 = Instant::now();
-        elapsed.as_micros() as f64 / 1000.0
-    }
 }
 
 #[cfg(test)]
@@ -445,34 +259,6 @@ mod tests {
             let counts = Statistics { books, passages, embedded };
             assert_eq!(missing(&counts, "m").as_deref(), expected, "{counts:?}");
         }
-    }
-
-    #[test]
-    fn an_isbn_is_known_by_its_shape() {
-        for (query, expected) in [
-            ("9780141439587", true),
-            ("978-0-14-143958-7", true),
-            ("isbn: 0-19-852663-x", true),
-            ("ISBN 0441013597", true),
-            ("1984", false),
-            ("9780141439587 Emma", false),
-            ("isbn", false),
-            ("C++", false),
-        ] {
-            assert_eq!(is_isbn(query), expected, "{query}");
-        }
-    }
-
-    #[test]
-    fn corrections_are_put_where_they_were_typed() {
-        let corrections = |as_well| {
-            let (typed, searched) = ("whalle".to_owned(), "whale".to_owned());
-            [Corrected { typed, searched, as_well }]
-        };
-        assert_eq!(corrected("The Whalle, a whalle!", &corrections(false)), "The whale, a whale!");
-        assert_eq!(corrected("The Whalle", &corrections(true)), "The Whalle", "both are searched");
-        assert_eq!(corrected("whale", &corrections(false)), "whale");
-        assert_eq!(corrected("½whalle½", &[]), "½whalle½");
     }
 
     #[test]

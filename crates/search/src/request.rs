@@ -1,15 +1,16 @@
 //! The question and the answer.
 //!
 //! What serializes here is what `--json` prints and what HTTP sends: an answer is
-//! `{query, mode, hits, searched_books, query_tokens, corrections, degraded, timings}`, a hit
-//! `{rank, score, book, passage, reason}`.
+//! `{query, mode, hits, related, total, facets, next, searched_books, query_tokens, corrections, degraded, timings}`, a hit
+//! `{rank, score, book, passage, reason, highlights}`.
 
-use crate::Error;
+use crate::{Error, FacetCounts, Filter};
 use libellus_catalogue::Book;
 use libellus_encoder::TokenCount;
-use libellus_index::{Field, Fields};
+use libellus_index::{Field, Fields, find_words};
 use serde::{Serialize, Serializer};
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 
 /// Hits when the caller does not say.
@@ -60,6 +61,43 @@ impl FromStr for Mode {
     }
 }
 
+/// The order of the relevant books. Written `relevance`, `newest`, `oldest` or `title`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Sort {
+    /// The best first.
+    #[default]
+    Relevance,
+    /// By year, the latest first; books without one last.
+    Newest,
+    /// By year, the earliest first; books without one last.
+    Oldest,
+    /// By title, without regard to case and accents.
+    Title,
+}
+
+impl Sort {
+    /// Each of them.
+    pub const ALL: [Sort; 4] = [Sort::Relevance, Sort::Newest, Sort::Oldest, Sort::Title];
+
+    /// The name used in commands and queries.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Sort::Relevance => "relevance",
+            Sort::Newest => "newest",
+            Sort::Oldest => "oldest",
+            Sort::Title => "title",
+        }
+    }
+}
+
+impl FromStr for Sort {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        Sort::ALL.into_iter().find(|sort| sort.as_str() == name).ok_or_else(|| Error::UnknownSort(name.to_owned()))
+    }
+}
+
 /// A question. By default it is empty, and asks for [`DEFAULT_LIMIT`] books.
 #[derive(Clone, Debug)]
 pub struct SearchRequest {
@@ -74,11 +112,29 @@ pub struct SearchRequest {
     /// Whether the first five books found by meaning are given with the sentence of their passage that is nearest to the
     /// query. It takes as long as embedding these passages.
     pub sentences: bool,
+    /// Which books may be in the answer.
+    pub filter: Filter,
+    /// The fields whose values are counted among the relevant books.
+    pub facets: Vec<String>,
+    /// The order of the relevant books.
+    pub sort: Sort,
+    /// Where the page before ended: its [`SearchResponse::next`].
+    pub after: Option<String>,
 }
 
 impl Default for SearchRequest {
     fn default() -> Self {
-        Self { query: String::new(), limit: DEFAULT_LIMIT, mode: Mode::default(), exact: false, sentences: false }
+        Self {
+            query: String::new(),
+            limit: DEFAULT_LIMIT,
+            mode: Mode::default(),
+            exact: false,
+            sentences: false,
+            filter: Filter::default(),
+            facets: Vec::new(),
+            sort: Sort::default(),
+            after: None,
+        }
     }
 }
 
@@ -114,6 +170,26 @@ pub struct Hit {
     pub passage: String,
     /// Why it is here.
     pub reason: Reason,
+    /// Where the words found stand.
+    #[serde(skip_serializing_if = "Highlights::is_empty")]
+    pub highlights: Highlights,
+}
+
+/// Places in texts of a hit: where a stretch begins and where it ends, in Unicode code points.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Highlights {
+    /// In the title proper.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub title: Vec<(usize, usize)>,
+    /// In the passage.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub passage: Vec<(usize, usize)>,
+}
+
+impl Highlights {
+    fn is_empty(&self) -> bool {
+        self.title.is_empty() && self.passage.is_empty()
+    }
 }
 
 /// Which way found a book.
@@ -146,6 +222,27 @@ pub struct Reason {
     /// The sentence of the passage that is nearest to the query, if it was asked for and the book was found by meaning.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sentence: Option<String>,
+}
+
+impl Reason {
+    /// Where the words found stand in a text, in bytes.
+    pub fn ranges_in(&self, text: &str) -> Vec<Range<usize>> {
+        if self.words.is_empty() {
+            return Vec::new();
+        }
+        find_words(text, |word| self.words.iter().any(|found| found.word == word))
+    }
+
+    /// The same in code points.
+    pub(crate) fn places_in(&self, text: &str) -> Vec<(usize, usize)> {
+        let (mut done, mut chars) = (0, 0);
+        let mut chars_up_to = |byte: usize| {
+            chars += text[done..byte].chars().count();
+            done = byte;
+            chars
+        };
+        self.ranges_in(text).into_iter().map(|range| (chars_up_to(range.start), chars_up_to(range.end))).collect()
+    }
 }
 
 /// A word of the query in a book.
@@ -184,6 +281,15 @@ pub struct Timings {
     pub fetch_ms: f64,
 }
 
+/// How many books answer a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Total {
+    /// So many were found. Each way of searching gives its best 200 only; pages end there, too.
+    pub books: usize,
+    /// Whether there are no more. Facets are counted among those found.
+    pub is_exact: bool,
+}
+
 /// An answer.
 #[derive(Clone, Debug, Serialize)]
 pub struct SearchResponse {
@@ -191,9 +297,20 @@ pub struct SearchResponse {
     pub query: String,
     /// How it was searched.
     pub mode: Mode,
-    /// Best first.
+    /// The books that answer the question, best first.
     pub hits: Vec<Hit>,
-    /// Books that could have been found.
+    /// Books that do not, and are merely the nearest by meaning or hold a part of the words. They fill up the last page.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub related: Vec<Hit>,
+    /// How many books answer the question.
+    pub total: Total,
+    /// What they have in common, in the order it was asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub facets: Vec<FacetCounts>,
+    /// Where the next page goes on; `None` after the last answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+    /// Books that could have been found: those that the filter leaves.
     pub searched_books: usize,
     /// The query's tokens and how many the model read; `None` for keyword search.
     pub query_tokens: Option<TokenCount>,
@@ -206,6 +323,13 @@ pub struct SearchResponse {
     pub degraded: Option<String>,
     /// Where the time went.
     pub timings: Timings,
+}
+
+impl SearchResponse {
+    /// All that a reader sees: the books that answer the question, then those that are only related.
+    pub fn shown(&self) -> impl Iterator<Item = &Hit> {
+        self.hits.iter().chain(&self.related)
+    }
 }
 
 #[cfg(test)]

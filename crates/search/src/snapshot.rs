@@ -4,6 +4,8 @@
 //! by words needs every record but no vector.
 
 use crate::Error;
+use crate::facets::BookFacets;
+use crate::floor::floor_of;
 use libellus_catalogue::{Book, Catalogue, ExtraField, isbn, unless_failed};
 use libellus_encoder::Encoder;
 use libellus_index::{KeywordDocument, KeywordIndex, KeywordIndexBuilder, VectorIndex};
@@ -28,6 +30,8 @@ pub(crate) struct Words {
     pub index: KeywordIndex,
     /// The book (row id) of each group.
     pub books: Vec<i64>,
+    /// What they have in common.
+    pub facets: BookFacets,
 }
 
 impl Embeddings {
@@ -56,19 +60,28 @@ impl Embeddings {
     }
 }
 
+impl Embeddings {
+    /// From which cosine on a book is an answer, if that was measured for the model.
+    pub fn floor(&self) -> Option<f32> {
+        floor_of(&self.encoder.info().fingerprint.space)
+    }
+}
+
 impl Words {
-    /// Reads and indexes every book.
-    pub fn load(catalogue: &Catalogue) -> Result<Self, Error> {
+    /// Reads and indexes every book. `declared` are the extra fields that books are filtered by.
+    pub fn load(catalogue: &Catalogue, declared: &[String]) -> Result<Self, Error> {
         let mut builder = KeywordIndexBuilder::new();
+        let mut facets = BookFacets::new(declared);
         let mut books = Vec::new();
         let mut outcome = Ok(());
         catalogue.each_book(&mut |rowid, book| {
             books.push(rowid);
+            facets.push(&book);
             outcome = push_book(&mut builder, last_group(&books), &book);
             unless_failed(&outcome)
         })?;
         outcome?;
-        Ok(Self { index: builder.finish()?, books })
+        Ok(Self { index: builder.finish()?, books, facets })
     }
 }
 

@@ -1,58 +1,14 @@
 //! Libraries as readers and operators meet them: a few books, the built-in model, a catalogue in memory or in a file.
 
-use libellus_catalogue::{Access, Book, Catalogue};
-use libellus_encoder::Encoder;
+use libellus_catalogue::{Book, Catalogue};
 use libellus_search::{
-    BackfillOptions, BackfillReport, EncoderCutter, Error, Field, FoundBy, Library, Mode, SearchRequest,
-    SearchResponse, sample_queries,
+    BackfillOptions, BackfillReport, EncoderCutter, Error, Field, FoundBy, Mode, SearchRequest, SearchResponse,
+    sample_queries,
 };
+mod support;
+
 use std::ops::ControlFlow;
-use std::path::Path;
-use std::sync::{Arc, LazyLock};
-
-static ENCODER: LazyLock<Arc<Encoder>> = LazyLock::new(|| Arc::new(Encoder::builtin()));
-
-/// Id, title, author, subject, description.
-const BOOKS: [[&str; 5]; 8] = [
-    ["whale", "Moby-Dick", "Herman Melville", "whaling", "A captain hunts the white whale that took his leg."],
-    ["insect", "Die Verwandlung", "Franz Kafka", "family", "A salesman wakes one morning as a monstrous vermin."],
-    [
-        "sisters",
-        "Pride and Prejudice",
-        "Jane Austen",
-        "courtship",
-        "Five sisters in the English countryside must marry well.",
-    ],
-    [
-        "dunes",
-        "Dune",
-        "Frank Herbert",
-        "science fiction",
-        "A boy's family is given rule over a desert planet of giant worms.",
-    ],
-    [
-        "bees",
-        "The Life of the Bee",
-        "Maurice Maeterlinck",
-        "nature",
-        "How a hive swarms, builds its combs and raises its queens.",
-    ],
-    [
-        "numbers",
-        "A Mathematician's Apology",
-        "G. H. Hardy",
-        "mathematics",
-        "An old scholar defends the beauty of proofs.",
-    ],
-    [
-        "cemetery",
-        "La sombra del viento",
-        "Carlos Ruiz Zafón",
-        "books",
-        "In Barcelona a boy finds a novel whose author someone wants forgotten.",
-    ],
-    ["untold", "Untold", "Anonymous", "", ""],
-];
+use support::{BOOKS, ENCODER, all_books, backfill, book, found, library, library_at, put, search};
 
 /// A report on two models asks for books of all the catalogue, its end too.
 #[test]
@@ -74,50 +30,6 @@ fn sampled_queries_are_spread_evenly() {
         }
     }
     assert!(sample_queries(&Catalogue::in_memory().expect("opens"), 100).expect("reads").is_empty());
-}
-
-fn book([id, title, author, subject, description]: [&str; 5]) -> Book {
-    Book {
-        id: id.to_owned(),
-        title: title.to_owned(),
-        authors: vec![author.to_owned()],
-        subjects: Some(subject.to_owned()).filter(|subject| !subject.is_empty()).into_iter().collect(),
-        description: Some(description.to_owned()).filter(|description| !description.is_empty()),
-        ..Book::default()
-    }
-}
-
-/// A library over a catalogue in memory.
-fn library() -> Library {
-    Library::new(Arc::clone(&ENCODER), Catalogue::in_memory().expect("a catalogue in memory"))
-}
-
-/// A library over a catalogue in a file.
-fn library_at(path: &Path) -> Library {
-    Library::new(Arc::clone(&ENCODER), Catalogue::open(path, Access::ReadWrite).expect("a catalogue in a file"))
-}
-
-fn put(library: &Library, books: &[Book]) {
-    library.catalogue().put_books(books, &EncoderCutter(&ENCODER)).expect("a catalogue that can be written");
-}
-
-fn all_books() -> Vec<Book> {
-    BOOKS.into_iter().map(book).collect()
-}
-
-fn backfill(library: &Library) -> BackfillReport {
-    let options = BackfillOptions { threads: 2, batch: 3, watch: false };
-    library.backfill(&options, &mut |_| ControlFlow::Continue(())).expect("a catalogue that can be written")
-}
-
-fn search(library: &Library, query: &str, mode: Mode) -> Result<SearchResponse, Error> {
-    library.search(&SearchRequest { query: query.to_owned(), limit: 5, mode, ..SearchRequest::default() })
-}
-
-/// The ids found, best first.
-fn found(library: &Library, query: &str, mode: Mode) -> Vec<String> {
-    let response = search(library, query, mode).expect("an answer");
-    response.hits.into_iter().map(|hit| hit.book.id).collect()
 }
 
 #[test]
@@ -158,9 +70,14 @@ fn an_answer_says_what_was_searched_and_why_a_book_is_there() {
 
         let json = serde_json::to_value(&response).expect("JSON");
         let keys: Vec<&String> = json.as_object().expect("an object").keys().collect();
-        assert_eq!(keys, ["query", "mode", "hits", "searched_books", "query_tokens", "timings"]);
+        let expected = ["query", "mode", "hits", "related", "total", "searched_books", "query_tokens", "timings"];
+        let expected: Vec<&str> =
+            expected.into_iter().filter(|key| *key != "related" || !response.related.is_empty()).collect();
+        assert_eq!(keys, expected);
         let hit_keys: Vec<&String> = json["hits"][0].as_object().expect("an object").keys().collect();
-        assert_eq!(hit_keys, ["rank", "score", "book", "passage", "reason"]);
+        let highlighted = mode != Mode::Semantic;
+        let expected = ["rank", "score", "book", "passage", "reason", "highlights"];
+        assert_eq!(hit_keys, expected[..5 + usize::from(highlighted)]);
     }
 }
 
@@ -183,7 +100,7 @@ fn a_book_that_is_named_comes_first_and_one_that_is_described_is_found_anyway() 
     }
     for (query, expected, is_named) in cases {
         let response = search(&library, &query, Mode::Hybrid).expect("an answer");
-        let best = &response.hits[0];
+        let best = response.shown().next().expect("a book");
         assert_eq!((best.book.id.as_str(), best.reason.is_named), (expected, is_named), "{query}: {:?}", best.reason);
         assert_eq!(best.score >= 1.0, is_named, "{query}: {}", best.score);
     }
@@ -230,12 +147,13 @@ fn each_hit_says_why_it_is_there() {
     assert_eq!(by_words.words[0].fields, Field::Title.into());
     assert!(by_words.words[1].fields.contains(Field::Description));
 
-    let by_meaning = &search(&library, "a giant cockroach", Mode::Semantic).expect("an answer").hits[0].reason;
+    let answer = search(&library, "a giant cockroach", Mode::Semantic).expect("an answer");
+    let by_meaning = &answer.shown().next().expect("a book").reason;
     assert_eq!((by_meaning.found_by, by_meaning.keyword_score), (FoundBy::Semantic, None));
     assert!(by_meaning.words.is_empty() && by_meaning.semantic_score.is_some(), "{by_meaning:?}");
     let both = search(&library, "hunting the white whale", Mode::Hybrid).expect("an answer");
     assert_eq!(both.hits[0].reason.found_by, FoundBy::Both);
-    assert!(both.hits.iter().any(|hit| hit.reason.found_by == FoundBy::Semantic), "related books follow");
+    assert!(both.shown().any(|hit| hit.reason.found_by == FoundBy::Semantic), "related books follow");
 }
 
 #[test]
@@ -252,7 +170,8 @@ fn the_sentence_that_is_nearest_is_given_if_asked_for() {
         let request = SearchRequest { query: query.clone(), sentences, ..SearchRequest::default() };
         let response = library.search(&request).expect("an answer");
         let expected = sentences.then_some("A comet appears above the orchard.");
-        assert_eq!(response.hits[0].reason.sentence.as_deref(), expected);
+        let best = response.shown().next().expect("a book");
+        assert_eq!(best.reason.sentence.as_deref(), expected);
     }
 }
 

@@ -27,6 +27,14 @@ pub enum Error {
         /// What was given.
         found: String,
     },
+    /// A parameter that is a whole number.
+    #[error("`{found}` is not a whole number that `{name}` can be")]
+    InvalidNumber {
+        /// The parameter.
+        name: &'static str,
+        /// What was given.
+        found: String,
+    },
     /// A `%` that is not followed by two hexadecimal digits.
     #[error("the address holds `{escape}`, which is not a percent escape; write a `%` as `%25`")]
     BrokenEscape {
@@ -111,6 +119,36 @@ impl Error {
                 "That is neither yes nor no",
                 "leave the parameter out, or write `true` or `false`",
             ),
+            Error::InvalidNumber { .. } => (
+                StatusCode::BAD_REQUEST,
+                "number_invalid",
+                "That is not a number",
+                "leave the parameter out, or write a whole number such as `1984`",
+            ),
+            Error::Search(Search::YearsReversed { .. }) => {
+                (StatusCode::BAD_REQUEST, "years_reversed", "No year lies between these", "put the earlier year first")
+            }
+            Error::Search(Search::UnknownFacet { .. }) => (
+                StatusCode::BAD_REQUEST,
+                "facet_unknown",
+                "Books cannot be narrowed down like that",
+                "use one of the fields named, or let the operator declare it in `LIBELLUS_FACETS`",
+            ),
+            Error::Search(Search::UnknownSort(_)) => (
+                StatusCode::BAD_REQUEST,
+                "sort_unknown",
+                "There is no such order",
+                "leave `sort` out, or choose `relevance`, `newest`, `oldest` or `title`",
+            ),
+            Error::Search(Search::UnknownCursor) => (
+                StatusCode::BAD_REQUEST,
+                "cursor_invalid",
+                "This page cannot be found again",
+                "begin at the first page, without `after`",
+            ),
+            Error::Search(Search::NoBook) => {
+                (StatusCode::BAD_REQUEST, "id_missing", "Like which book?", "name a book with `id`, or several")
+            }
             Error::Search(Search::UnknownMode(_)) => (
                 StatusCode::BAD_REQUEST,
                 "mode_unknown",
@@ -129,7 +167,7 @@ impl Error {
                 "The address is damaged",
                 "type the search again, or encode the parameters as UTF-8 with percent escapes",
             ),
-            Error::BookNotFound { .. } => (
+            Error::BookNotFound { .. } | Error::Search(Search::UnknownBook(_)) => (
                 StatusCode::NOT_FOUND,
                 "book_not_found",
                 "This book is not in the catalogue",
@@ -139,7 +177,7 @@ impl Error {
                 StatusCode::NOT_FOUND,
                 "path_unknown",
                 "There is no page at this address",
-                "the search page is at `/`, the API at `/api/search` and `/api/books/{id}`",
+                "the search page is at `/`, the API at `/api/search`, `/api/suggest`, `/api/facets`, `/api/similar` and `/api/books/{id}`",
             ),
             Error::MethodNotAllowed => (
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -221,6 +259,17 @@ mod tests {
             (Error::Search(Search::QueryTooLong), 414, "query_too_long"),
             (Error::Search(Search::LimitOutOfRange { limit: 0 }), 400, "limit_out_of_range"),
             (Error::Search(Search::UnknownMode("x".to_owned())), 400, "mode_unknown"),
+            (Error::Search(Search::UnknownSort("x".to_owned())), 400, "sort_unknown"),
+            (Error::Search(Search::UnknownCursor), 400, "cursor_invalid"),
+            (Error::Search(Search::YearsReversed { from: 2, to: 1 }), 400, "years_reversed"),
+            (
+                Error::Search(Search::UnknownFacet { field: "x".to_owned(), known: "y".to_owned() }),
+                400,
+                "facet_unknown",
+            ),
+            (Error::Search(Search::NoBook), 400, "id_missing"),
+            (Error::Search(Search::UnknownBook("x".to_owned())), 404, "book_not_found"),
+            (Error::InvalidNumber { name: "age", found: "x".to_owned() }, 400, "number_invalid"),
             (Error::InvalidLimit { found: "x".to_owned(), max: 100 }, 400, "limit_invalid"),
             (Error::InvalidFlag { name: "exact", found: "x".to_owned() }, 400, "flag_invalid"),
             (Error::BrokenEscape { escape: "%z".to_owned() }, 400, "escape_invalid"),

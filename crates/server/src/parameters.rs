@@ -4,8 +4,9 @@
 //! nobody asked. Here broken escapes and broken UTF-8 are errors.
 
 use crate::Error;
-use libellus_search::{DEFAULT_LIMIT, MAX_LIMIT, Mode, SearchRequest};
+use libellus_search::{DEFAULT_LIMIT, FACETS, Filter, MAX_LIMIT, Mode, SearchRequest, Sort};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use std::str::FromStr;
 
 /// What must be escaped in a path segment or a parameter: all but RFC 3986's unreserved characters.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -14,22 +15,27 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 const MAX_QUOTED_CHARS: usize = 40;
 
 /// The parameters of a search, as given; a name that means nothing here is ignored.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct SearchParameters {
     /// `q`: the reader's words, or `None` when nothing was asked yet.
     pub(crate) query: Option<String>,
     /// `limit`: most hits wanted. The library checks its range.
-    pub(crate) limit: usize,
+    pub(crate) limit: Option<usize>,
     /// `mode`: how to search.
     pub(crate) mode: Mode,
     /// `exact`: whether spelling is left as it was typed.
     pub(crate) exact: bool,
-}
-
-impl Default for SearchParameters {
-    fn default() -> Self {
-        Self { query: None, limit: DEFAULT_LIMIT, mode: Mode::default(), exact: false }
-    }
+    /// `language`, `subject` and the other facets, `filter.NAME` for any field, `year`, `year_from`, `year_to`, `age` and
+    /// `unknown_age`: which books may be found.
+    pub(crate) filter: Filter,
+    /// `facets`: the fields that are counted, with commas between.
+    pub(crate) facets: Vec<String>,
+    /// `sort`: the order.
+    pub(crate) sort: Sort,
+    /// `after`: where the page before ended.
+    pub(crate) after: Option<String>,
+    /// `id`: the books that others shall be like.
+    pub(crate) ids: Vec<String>,
 }
 
 impl SearchParameters {
@@ -38,17 +44,37 @@ impl SearchParameters {
         let mut parameters = Self::default();
         for pair in query_string.unwrap_or_default().split('&') {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            match decode(name)?.as_str() {
-                "q" => parameters.query = Some(decode(value)?),
-                // A form sends its empty fields too: nothing was chosen.
-                "limit" | "mode" | "exact" if value.is_empty() => {}
-                "exact" => parameters.exact = parse_flag("exact", &decode(value)?)?,
-                "limit" => parameters.limit = parse_limit(&decode(value)?)?,
-                "mode" => parameters.mode = parse_mode(&decode(value)?)?,
-                _ => {}
-            }
+            parameters.set(&decode(name)?, decode(value)?)?;
         }
         Ok(parameters)
+    }
+
+    fn set(&mut self, name: &str, value: String) -> Result<(), Error> {
+        match name {
+            "q" => self.query = Some(value),
+            // A form sends its empty fields too: nothing was chosen.
+            _ if value.is_empty() => {}
+            "exact" => self.exact = parse_flag("exact", &value)?,
+            "limit" => self.limit = Some(parse_limit(&value)?),
+            "mode" => self.mode = quoted(&value).parse()?,
+            "sort" => self.sort = quoted(&value).parse()?,
+            "after" => self.after = Some(value),
+            "id" => self.ids.push(value),
+            "facets" => self.facets.extend(value.split(',').map(|name| name.trim().to_owned())),
+            "year" => {
+                let year = parse_number("year", &value)?;
+                (self.filter.year_from, self.filter.year_to) = (Some(year), Some(year));
+            }
+            "year_from" => self.filter.year_from = Some(parse_number("year_from", &value)?),
+            "year_to" => self.filter.year_to = Some(parse_number("year_to", &value)?),
+            "age" => self.filter.age = Some(parse_number("age", &value)?),
+            "unknown_age" => self.filter.unknown_age = parse_flag("unknown_age", &value)?,
+            name => {
+                let field = name.strip_prefix("filter.").or(Some(name).filter(|name| FACETS.contains(name)));
+                field.into_iter().for_each(|field| self.filter.add(field, value.as_str()));
+            }
+        }
+        Ok(())
     }
 
     /// What can still be read of a query string that [`parse`](Self::parse) refused: an error page gives it back
@@ -61,7 +87,7 @@ impl SearchParameters {
                     let value = value.replace('+', " ");
                     parameters.query = Some(percent_decode_str(&value).decode_utf8_lossy().into_owned());
                 }
-                Some(("mode", value)) => parameters.mode = parse_mode(value).unwrap_or_default(),
+                Some(("mode", value)) => parameters.mode = quoted(value).parse().unwrap_or_default(),
                 _ => {}
             }
         }
@@ -71,7 +97,58 @@ impl SearchParameters {
     /// The question, or an error when there is none.
     pub(crate) fn into_request(self) -> Result<SearchRequest, Error> {
         let query = self.query.ok_or(libellus_search::Error::EmptyQuery)?;
-        Ok(SearchRequest { query, limit: self.limit, mode: self.mode, exact: self.exact, ..SearchRequest::default() })
+        Ok(SearchRequest {
+            query,
+            limit: self.limit.unwrap_or(DEFAULT_LIMIT),
+            mode: self.mode,
+            exact: self.exact,
+            sentences: false,
+            filter: self.filter,
+            facets: self.facets,
+            sort: self.sort,
+            after: self.after,
+        })
+    }
+
+    /// What a form has to send along so that the search stays the same but for its query and mode: names and values.
+    pub(crate) fn kept(&self) -> Vec<(String, String)> {
+        let mut kept = self.filter_pairs();
+        kept.extend(
+            self.limit.filter(|limit| *limit != DEFAULT_LIMIT).map(|limit| ("limit".to_owned(), limit.to_string())),
+        );
+        if self.sort != Sort::default() {
+            kept.push(("sort".to_owned(), self.sort.as_str().to_owned()));
+        }
+        kept
+    }
+
+    /// The filter as names and values.
+    fn filter_pairs(&self) -> Vec<(String, String)> {
+        let Filter { any_of, year_from, year_to, age, unknown_age } = &self.filter;
+        let name = |field: &str| if FACETS.contains(&field) { field.to_owned() } else { format!("filter.{field}") };
+        let values =
+            any_of.iter().flat_map(|(field, values)| values.iter().map(move |value| (name(field), value.clone())));
+        let mut pairs: Vec<(String, String)> = values.collect();
+        let bounds = [("year_from", year_from), ("year_to", year_to)];
+        pairs.extend(bounds.into_iter().filter_map(|(name, year)| Some((name.to_owned(), (*year)?.to_string()))));
+        pairs.extend(age.map(|age| ("age".to_owned(), age.to_string())));
+        pairs.extend(unknown_age.then(|| ("unknown_age".to_owned(), true.to_string())));
+        pairs
+    }
+
+    /// The address of this search under `path`; parameters that have their usual value are left out.
+    pub(crate) fn address(&self, path: &str) -> String {
+        let mut pairs = vec![("q".to_owned(), self.query.clone().unwrap_or_default())];
+        if self.mode != Mode::default() {
+            pairs.push(("mode".to_owned(), self.mode.to_string()));
+        }
+        pairs.extend(self.kept());
+        pairs.extend(self.exact.then(|| ("exact".to_owned(), true.to_string())));
+        pairs.extend((!self.facets.is_empty()).then(|| ("facets".to_owned(), self.facets.join(","))));
+        pairs.extend(self.after.clone().map(|after| ("after".to_owned(), after)));
+        let pairs: Vec<String> =
+            pairs.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
+        format!("{path}?{}", pairs.join("&"))
     }
 }
 
@@ -80,16 +157,16 @@ pub(crate) fn encode(text: &str) -> String {
     utf8_percent_encode(text, RESERVED).to_string()
 }
 
-fn parse_mode(value: &str) -> Result<Mode, Error> {
-    Ok(quoted(value).parse()?)
-}
-
 fn parse_flag(name: &'static str, value: &str) -> Result<bool, Error> {
     value.parse().map_err(|_| Error::InvalidFlag { name, found: quoted(value) })
 }
 
 fn parse_limit(value: &str) -> Result<usize, Error> {
     value.parse().map_err(|_| Error::InvalidLimit { found: quoted(value), max: MAX_LIMIT })
+}
+
+fn parse_number<T: FromStr>(name: &'static str, value: &str) -> Result<T, Error> {
+    value.trim().parse().map_err(|_| Error::InvalidNumber { name, found: quoted(value) })
 }
 
 /// The beginning of `value`, for a message.
@@ -122,27 +199,43 @@ mod tests {
     #[test]
     fn reads_what_forms_and_clients_send() {
         let cases = [
-            ("", None, DEFAULT_LIMIT, Mode::Hybrid),
-            ("q=sea", Some("sea"), DEFAULT_LIMIT, Mode::Hybrid),
-            ("q=a+b%20c%2Bd", Some("a b c+d"), DEFAULT_LIMIT, Mode::Hybrid),
-            ("q=Caf%C3%A9&mode=keyword&limit=3", Some("Café"), 3, Mode::Keyword),
-            ("q=1%2B1%3D2%26more", Some("1+1=2&more"), DEFAULT_LIMIT, Mode::Hybrid),
-            ("q=a=b", Some("a=b"), DEFAULT_LIMIT, Mode::Hybrid),
-            ("%71=sea", Some("sea"), DEFAULT_LIMIT, Mode::Hybrid),
-            ("q", Some(""), DEFAULT_LIMIT, Mode::Hybrid),
-            ("q=sea&limit=&mode=", Some("sea"), DEFAULT_LIMIT, Mode::Hybrid),
-            ("q=sea&limit&mode", Some("sea"), DEFAULT_LIMIT, Mode::Hybrid),
-            ("utm_source=x&q=sea&&", Some("sea"), DEFAULT_LIMIT, Mode::Hybrid),
+            ("", None, None, Mode::Hybrid),
+            ("q=sea", Some("sea"), None, Mode::Hybrid),
+            ("q=a+b%20c%2Bd", Some("a b c+d"), None, Mode::Hybrid),
+            ("q=Caf%C3%A9&mode=keyword&limit=3", Some("Café"), Some(3), Mode::Keyword),
+            ("q=1%2B1%3D2%26more", Some("1+1=2&more"), None, Mode::Hybrid),
+            ("q=a=b", Some("a=b"), None, Mode::Hybrid),
+            ("%71=sea", Some("sea"), None, Mode::Hybrid),
+            ("q", Some(""), None, Mode::Hybrid),
+            ("q=sea&limit=&mode=&year_from=&language=", Some("sea"), None, Mode::Hybrid),
+            ("q=sea&limit&mode", Some("sea"), None, Mode::Hybrid),
+            ("utm_source=x&q=sea&&", Some("sea"), None, Mode::Hybrid),
         ];
         for (query_string, query, limit, mode) in cases {
             let parsed = SearchParameters::parse(Some(query_string)).expect(query_string);
-            assert_eq!(
-                parsed,
-                SearchParameters { query: query.map(str::to_owned), limit, mode, exact: false },
-                "{query_string}"
-            );
+            let expected =
+                SearchParameters { query: query.map(str::to_owned), limit, mode, ..SearchParameters::default() };
+            assert_eq!(parsed, expected, "{query_string}");
         }
         assert_eq!(SearchParameters::parse(None).expect("no query string"), SearchParameters::default());
+    }
+
+    #[test]
+    fn filters_are_read_and_written_the_same() {
+        let address = "/?q=sea&mode=keyword&language=de&language=en&filter.shelf%20mark=B%203&year_from=-700&year_to=1900&age=9\
+                       &unknown_age=true&limit=30&sort=newest&exact=true&facets=subject,language&after=00ff";
+        let query_string = address.split_once('?').expect("a question").1;
+        let parsed = SearchParameters::parse(Some(query_string)).expect("all in order");
+        assert_eq!(parsed.filter.any_of["language"], ["de", "en"]);
+        assert_eq!(parsed.filter.any_of["shelf mark"], ["B 3"]);
+        assert_eq!(
+            (parsed.filter.year_from, parsed.filter.year_to, parsed.filter.age),
+            (Some(-700), Some(1900), Some(9))
+        );
+        assert!(parsed.filter.unknown_age && parsed.exact);
+        assert_eq!(parsed.address("/"), address.replace("subject,language", "subject%2Clanguage"));
+        let one_year = SearchParameters::parse(Some("q=x&year=1813")).expect("all in order").filter;
+        assert_eq!((one_year.year_from, one_year.year_to), (Some(1813), Some(1813)));
     }
 
     #[test]
@@ -159,6 +252,10 @@ mod tests {
             ("limit=99999999999999999999999", "`99999999999999999999999`"),
             ("mode=foo", "`foo`"),
             ("exact=yes", "`yes`"),
+            ("sort=best", "`best`"),
+            ("year=MCMX", "`MCMX`"),
+            ("age=-1", "`-1`"),
+            ("age=300", "`300`"),
         ];
         for (query_string, expected) in cases {
             let message = SearchParameters::parse(Some(query_string)).expect_err(query_string).to_string();
@@ -176,7 +273,7 @@ mod tests {
     fn what_was_typed_survives_an_error() {
         let salvaged = SearchParameters::salvage(Some("q=100%+wool+%FF&limit=abc&mode=keyword"));
         assert_eq!(salvaged.query.as_deref(), Some("100% wool \u{FFFD}"));
-        assert_eq!((salvaged.limit, salvaged.mode), (DEFAULT_LIMIT, Mode::Keyword));
+        assert_eq!((salvaged.limit, salvaged.mode), (None, Mode::Keyword));
     }
 
     #[test]

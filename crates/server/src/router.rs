@@ -1,6 +1,8 @@
 //! Which address leads to which route.
 
-use crate::routes::{api_book, api_search, assets, book_page, health, ready, search_page};
+use crate::routes::{
+    api_book, api_facets, api_search, api_similar, api_suggest, assets, book_page, health, ready, search_page,
+};
 use crate::{AppState, Error, cors, headers, problem};
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -12,7 +14,11 @@ pub fn router(state: AppState) -> Router {
         .route("/", get(search_page::get))
         .route("/books/{id}", get(book_page::get))
         .route("/api/search", get(api_search::get))
+        .route("/api/suggest", get(api_suggest::get))
+        .route("/api/facets", get(api_facets::get))
+        .route("/api/similar", get(api_similar::get))
         .route("/api/books/{id}", get(api_book::get))
+        .route("/api/books/{id}/similar", get(api_similar::of_book))
         .route("/health", get(health::get))
         .route("/ready", get(ready::get))
         .route(assets::STYLE_PATH.as_str(), get(assets::style))

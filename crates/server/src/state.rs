@@ -2,7 +2,7 @@
 
 use crate::admission::Admission;
 use crate::{AllowedOrigins, Error, ServerConfig};
-use libellus_search::{Library, SearchRequest, SearchResponse};
+use libellus_search::Library;
 use std::sync::Arc;
 
 /// What every route shares; cheap to clone.
@@ -40,10 +40,18 @@ impl AppState {
         self.library.answering().info().name.clone()
     }
 
-    /// Answers a question, when its turn comes.
-    pub(crate) async fn search(&self, request: SearchRequest) -> Result<SearchResponse, Error> {
+    /// Computes an answer, when its turn comes.
+    pub(crate) async fn answer<T: Send + 'static>(
+        &self,
+        answer: impl FnOnce(&Library) -> Result<T, libellus_search::Error> + Send + 'static,
+    ) -> Result<T, Error> {
         let library = Arc::clone(&self.library);
-        Ok(self.admission.run(move || library.search(&request)).await??)
+        Ok(self.admission.run(move || answer(&library)).await??)
+    }
+
+    /// The fields that books are filtered and counted by.
+    pub(crate) fn facets(&self) -> Vec<String> {
+        self.library.facets().map(str::to_owned).collect()
     }
 
     /// Runs a short look-up, which reads the disk but computes nothing, beside the searches.

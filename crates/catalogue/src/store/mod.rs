@@ -57,6 +57,9 @@ pub struct WriteOutcome {
     pub updated: u64,
     /// Books that were already there, the same.
     pub unchanged: u64,
+    /// Of all of these, books with more subjects or authors than there is room for in front of a passage: the model does
+    /// not read the last of them. Words find them all the same.
+    pub shortened: u64,
 }
 
 impl std::ops::AddAssign for WriteOutcome {
@@ -64,6 +67,7 @@ impl std::ops::AddAssign for WriteOutcome {
         self.added += other.added;
         self.updated += other.updated;
         self.unchanged += other.unchanged;
+        self.shortened += other.shortened;
     }
 }
 
@@ -168,6 +172,7 @@ trait Store: fmt::Debug + Send + Sync {
     fn put_books(&self, books: &[CutBook]) -> Result<WriteOutcome, Error>;
     fn delete_books(&self, ids: &[&str]) -> Result<u64, Error>;
     fn book(&self, id: &str) -> Result<Option<Book>, Error>;
+    fn rowid_of(&self, id: &str) -> Result<Option<i64>, Error>;
     fn books_by_rowid(&self, rowids: &[i64]) -> Result<Vec<Option<Book>>, Error>;
     fn passage_text(&self, book_rowid: i64, ordinal: u32) -> Result<Option<String>, Error>;
     fn each_book(&self, visit: &mut dyn FnMut(i64, Book) -> ControlFlow<()>) -> Result<(), Error>;
@@ -333,7 +338,9 @@ impl Catalogue {
     pub fn put_books(&self, books: &[Book], cutter: &dyn PassageCutter) -> Result<WriteOutcome, Error> {
         // Before the transaction, which should hold other writers up for as short as possible.
         let books = books.iter().map(|book| CutBook::new(book, cutter)).collect::<Result<Vec<_>, _>>();
-        self.store.put_books(&books.map_err(|source| self.not_json(&source))?)
+        let books = books.map_err(|source| self.not_json(&source))?;
+        let shortened = books.iter().filter(|book| book.is_shortened).count() as u64;
+        Ok(WriteOutcome { shortened, ..self.store.put_books(&books)? })
     }
 
     /// Deletes books, with their passages and embeddings, in one transaction; returns how many were there.
@@ -350,6 +357,14 @@ impl Catalogue {
     /// As [`Catalogue::revision`].
     pub fn book(&self, id: &str) -> Result<Option<Book>, Error> {
         self.store.book(id)
+    }
+
+    /// The row id of the book with this id.
+    ///
+    /// # Errors
+    /// As [`Catalogue::revision`].
+    pub fn rowid_of(&self, id: &str) -> Result<Option<i64>, Error> {
+        self.store.rowid_of(id)
     }
 
     /// Books by row id, in the order asked; a book deleted meanwhile is `None`.

@@ -3,6 +3,7 @@
 //! Lists and the extra fields of a book are JSON. What is embedded of a passage is its `context` followed by its
 //! `text`; the two are kept apart, for the whole would hold every description once more.
 
+use crate::passage::has_whole_context;
 use crate::{Book, Passage, PassageCutter, cut_passages};
 use sha2::{Digest, Sha256};
 
@@ -10,13 +11,17 @@ use sha2::{Digest, Sha256};
 pub(crate) struct CutBook {
     pub book: BookRow,
     pub passages: Vec<PassageRow>,
+    /// Whether subjects or authors were left out of the passages, as there is no room for so many.
+    pub is_shortened: bool,
 }
 
 impl CutBook {
     /// Cuts the book and writes its lists as JSON.
     pub fn new(book: &Book, cutter: &dyn PassageCutter) -> serde_json::Result<Self> {
-        let passages = cut_passages(book, cutter).into_iter().map(PassageRow::new).collect();
-        Ok(Self { book: BookRow::from_book(book)?, passages })
+        let passages = cut_passages(book, cutter);
+        let is_shortened = passages.first().is_some_and(|first| !has_whole_context(book, first));
+        let passages = passages.into_iter().map(PassageRow::new).collect();
+        Ok(Self { book: BookRow::from_book(book)?, passages, is_shortened })
     }
 }
 

@@ -24,6 +24,8 @@ pub struct Naming {
     pub of_query: f32,
     /// The share of the title's words that the query has, 0 to 1, a subtitle left out if that is more.
     pub of_title: f32,
+    /// The share of the query that stands anywhere in the document, 0 to 1, its words weighted by rarity.
+    pub held: f32,
 }
 
 impl KeywordIndex {
@@ -32,19 +34,22 @@ impl KeywordIndex {
         let Ok(at) = self.documents.binary_search_by_key(&group, |document| document.group) else {
             return Naming::default();
         };
-        let (mut asked, mut found, mut in_title) = (0.0, 0.0, 0_u32);
+        let (mut asked, mut found, mut held, mut in_title) = (0.0, 0.0, 0.0, 0_u32);
         for clause in query.clauses.iter().filter(|clause| clause.need != Need::Not) {
             let is_number = clause.fields == Field::Identifiers.into();
             for word in &clause.words {
                 let (idf, fields, weight) = self.held(at as u32, word);
                 if fields.contains(Field::Identifiers) {
-                    return Naming { of_query: 1.0, of_title: 1.0 };
+                    return Naming { of_query: 1.0, of_title: 1.0, held: 1.0 };
                 }
                 let fields = fields.and(clause.fields);
                 if is_number || !fields.meets(NAMES) && JOINING.contains(&word.typed.as_str()) {
                     continue;
                 }
                 asked += idf;
+                if fields.meets(Fields::ALL) {
+                    held += idf * weight;
+                }
                 if fields.meets(NAMES) {
                     found += idf * weight;
                 }
@@ -55,7 +60,8 @@ impl KeywordIndex {
         let all = document.length(Field::Title);
         let first = (document.title_ends.trailing_zeros() + 1).min(all);
         let of_title = if first > 0 { (in_title as f32 / first as f32).min(1.0) } else { 0.0 };
-        Naming { of_query: if asked > 0.0 { found / asked } else { 0.0 }, of_title }
+        let share = |part: f32| if asked > 0.0 { part / asked } else { 0.0 };
+        Naming { of_query: share(found), of_title, held: share(held) }
     }
 
     /// How rare a word is, in which fields a document holds it, and what the spelling counts that it holds.
@@ -116,7 +122,8 @@ mod tests {
         ];
         for (group, text, of_query, of_title, why) in cases {
             let query = index.query(text, &QueryOptions::default());
-            assert_eq!(index.naming(group, &query), Naming { of_query, of_title }, "{why}: {text}");
+            let naming = index.naming(group, &query);
+            assert_eq!((naming.of_query, naming.of_title), (of_query, of_title), "{why}: {text}");
         }
     }
 
@@ -127,5 +134,15 @@ mod tests {
         assert!(of_query(2, "emma woman") > 0.6, "everybody has the word woman");
         let misspelt = of_query(3, "persuassion");
         assert!(misspelt > 0.8 && misspelt < 1.0, "{misspelt}");
+    }
+
+    #[test]
+    fn what_is_held_is_counted_in_every_field() {
+        let index = index();
+        let held = |group, text: &str| index.naming(group, &index.query(text, &QueryOptions::default())).held;
+        assert_eq!(held(2, "house by the sea"), 1.0);
+        assert_eq!(held(2, "emma"), 1.0);
+        assert!(held(2, "house whatsoever") < 0.5, "a word that no book has is rarer than any");
+        assert_eq!(held(2, "whatsoever"), 0.0);
     }
 }

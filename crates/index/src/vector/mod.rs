@@ -12,6 +12,7 @@ mod basis;
 mod best;
 mod codes;
 mod file;
+mod group;
 mod rows;
 mod scan;
 

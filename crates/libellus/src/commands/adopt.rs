@@ -358,7 +358,7 @@ fn take_changes(args: &Args, location: &Location, adopted: &Adopted, interrupt: 
         file.finish()?;
     }
     if !args.json {
-        let WriteOutcome { added, updated, unchanged } = changes.written;
+        let WriteOutcome { added, updated, unchanged, .. } = changes.written;
         args.say(&format!(
             "{} changes: {added} books added, {updated} updated, {unchanged} unchanged, {} deleted\n{}",
             changes.changes,
@@ -564,7 +564,7 @@ impl Done {
     }
 
     fn for_people(&self, args: &Args) -> String {
-        let WriteOutcome { added, updated, unchanged } = self.written;
+        let WriteOutcome { added, updated, unchanged, .. } = self.written;
         let mut text = "\n".to_owned();
         if let Some(key) = &self.resumed_after {
             let _ = writeln!(text, "went on behind the key `{}`", output::plain(key));

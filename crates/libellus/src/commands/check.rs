@@ -6,10 +6,10 @@ use crate::error::Error;
 use crate::model::ModelArgs;
 use crate::outcome::Outcome;
 use crate::output;
-use libellus_catalogue::Access;
 use libellus_catalogue::adopt::Agreement;
 use libellus_catalogue::check::{CheckReport, EmbeddingCounts, Finding, Repaired};
-use libellus_search::Library;
+use libellus_catalogue::{Access, BookTokens};
+use libellus_search::{Library, ShortenedBook, TruncationReport};
 use serde::Serialize;
 use std::fmt::Write as _;
 
@@ -17,6 +17,7 @@ const EXAMPLES: &str = "\
 Examples:
   libellus check
   libellus check --repair && libellus backfill
+  libellus check --truncation
   libellus check --json --db postgresql://…
 
 Reads everything once: the database's own structure; passages, which must be those of their book;
@@ -39,6 +40,9 @@ pub struct Args {
     /// Mend what can be made again
     #[arg(long)]
     repair: bool,
+    /// Instead, say how much of the books the model reads, and of which it does not read all
+    #[arg(long, conflicts_with = "repair")]
+    truncation: bool,
     /// Print JSON: counts, embeddings by space and precision, findings
     #[arg(long)]
     json: bool,
@@ -64,6 +68,9 @@ struct Report<'a> {
 pub fn run(args: &Args) -> Result<Outcome, Error> {
     let access = if args.repair { Access::ReadWrite } else { Access::ReadOnly };
     let library = Library::new(args.model.open()?, args.database.open_existing(access)?);
+    if args.truncation {
+        return truncation(args, &library);
+    }
     let mut report = library.check()?;
     let repaired = match args.repair && report.found > 0 {
         true => Some(library.repair(&report)?),
@@ -84,6 +91,31 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
         output::print(&(agreements.iter().map(kept).collect::<String>() + &seen))?;
     }
     Ok(if well { Outcome::Done } else { Outcome::Faulty })
+}
+
+/// Says what the model does not read. That is no fault.
+fn truncation(args: &Args, library: &Library) -> Result<Outcome, Error> {
+    let report = library.truncation()?;
+    if args.json {
+        output::print_json(&report)?;
+        return Ok(Outcome::Done);
+    }
+    let TruncationReport { books, tokens: BookTokens { seen, used }, shortened, listed } = &report;
+    let mut text = format!("{books} books have {seen} tokens; the model reads {used} of them\n");
+    if *shortened > 0 {
+        text += &format!(
+            "{shortened} books have more subjects or authors than there is room for in front of a passage; words find them\n"
+        );
+    }
+    for ShortenedBook { id, title, tokens } in listed.iter().take(SHOWN) {
+        let line = format!("  {} of {} tokens: book `{id}`, {title}", tokens.used, tokens.seen);
+        text += &format!("{}\n", output::plain(&line));
+    }
+    if listed.len() > SHOWN {
+        text += &format!("  … and {} more; --json lists them\n", shortened - SHOWN as u64);
+    }
+    output::print(&text)?;
+    Ok(Outcome::Done)
 }
 
 /// What was measured when vectors of another program were kept.

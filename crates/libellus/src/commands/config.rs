@@ -90,6 +90,7 @@ fn rows(settings: &Settings) -> Vec<Row> {
         ),
         Row::new("threads", threads.value.to_string(), threads.origin),
         Row::new("sample", sample.value.to_string(), sample.origin),
+        Row::new("facets", list(&settings.facets.value), settings.facets.origin),
         Row::new("allowed_origins", allowed_origins.value.to_string(), allowed_origins.origin),
         Row {
             remark: secret_key.value.then_some("read; nothing needs it yet"),
@@ -97,6 +98,10 @@ fn rows(settings: &Settings) -> Vec<Row> {
         },
         Row::new("instruction_set", instruction_set.value.to_owned(), instruction_set.origin),
     ]
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
 /// A table; then what is worth knowing. Errors come last, from the edge of the program.

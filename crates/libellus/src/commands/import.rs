@@ -353,6 +353,13 @@ fn for_people(file: &FileReport, dry_run: bool) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "  {name:<9} {count:>9}");
     }
+    if written.shortened > 0 {
+        let _ = writeln!(
+            text,
+            "note: of {} books the model does not read every subject or author; `libellus check --truncation` lists them",
+            written.shortened
+        );
+    }
     if report.interrupted {
         text.push_str("stopped; the books counted here are kept, and the same command loads the rest\n");
     }

@@ -63,7 +63,8 @@ fn open(args: &Args) -> Result<Library, Error> {
         Err(Error::NoDatabase { location }) => return Err(Error::NotInPackage { location }),
         opened => opened?,
     };
-    let library = Library::new(encoder, catalogue);
+    let facets = settings::facets(&Environment::of_process()).value;
+    let library = Library::new(encoder, catalogue).with_facets(facets);
     library.serving()?;
     let counts = library.readiness()?.catalogue;
     if counts.embedded > 0 {

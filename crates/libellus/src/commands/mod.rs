@@ -19,5 +19,6 @@ pub mod migrate;
 pub mod model;
 pub mod search;
 pub mod serve;
+pub mod similar;
 #[cfg(feature = "chores")]
 pub mod snapshot;

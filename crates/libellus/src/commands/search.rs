@@ -4,17 +4,25 @@ use crate::cli::ModeArg;
 use crate::commands::backfill;
 use crate::database::DatabaseArgs;
 use crate::error::Error;
+use crate::filter::FilterArgs;
 use crate::model::ModelArgs;
 use crate::outcome::Outcome;
 use crate::output::{self, Style};
-use libellus_catalogue::{Access, Book};
-use libellus_search::{Corrected, DEFAULT_LIMIT, Hit, Library, Mode, SearchRequest, SearchResponse};
+use crate::settings::{self, Environment};
+use libellus_catalogue::{Access, Book, Catalogue};
+use libellus_encoder::Encoder;
+use libellus_search::{
+    Corrected, DEFAULT_LIMIT, FacetCounts, Hit, Library, Mode, SearchRequest, SearchResponse, Sort, Total,
+};
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 const EXAMPLES: &str = "\
 Examples:
   libellus search \"a salesman turns into a giant bug\"
   libellus search --limit 3 tolstoi war and peace
+  libellus search --filter language=de --years 1900-1950 a family falls apart
+  libellus search --facets language,subject ships
   libellus search --mode keyword '\"white whale\" -film author:melville'
   libellus search --json \"a gentle book for a child who is afraid of the dark\"";
 
@@ -34,9 +42,20 @@ pub struct Args {
     /// Search for words as they are typed: spelling is not put right
     #[arg(long)]
     exact: bool,
+    /// The order of the books: relevance, newest, oldest or title
+    #[arg(long, value_name = "ORDER", default_value = "relevance")]
+    sort: Sort,
+    /// Fields to count among the books found, with commas between, for example language,subject
+    #[arg(long, value_name = "FIELDS", value_delimiter = ',')]
+    facets: Vec<String>,
+    /// The page behind this one: what the page before said to type
+    #[arg(long, value_name = "CURSOR")]
+    after: Option<String>,
     /// Print JSON: the query, the hits with their books, passages, scores and reasons, the time taken
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    filter: FilterArgs,
     #[command(flatten)]
     database: DatabaseArgs,
     #[command(flatten)]
@@ -46,12 +65,16 @@ pub struct Args {
 /// Searches, and prints the hits. The catalogue is only read.
 pub fn run(args: &Args) -> Result<Outcome, Error> {
     let catalogue = args.database.open_existing(Access::ReadOnly)?;
-    let library = Library::new(args.model.open()?, catalogue);
+    let library = library(args.model.open()?, catalogue);
     let request = SearchRequest {
         query: args.words.join(" "),
         limit: args.limit,
         mode: args.mode.into(),
         exact: args.exact,
+        filter: args.filter.filter()?,
+        facets: args.facets.clone(),
+        sort: args.sort,
+        after: args.after.clone(),
         ..SearchRequest::default()
     };
     let response = library.search(&request)?;
@@ -64,11 +87,16 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
     Ok(Outcome::Done)
 }
 
+/// A library that knows the fields that the environment declares.
+pub(super) fn library(encoder: Arc<Encoder>, catalogue: Catalogue) -> Library {
+    Library::new(encoder, catalogue).with_facets(settings::facets(&Environment::of_process()).value)
+}
+
 /// Says on standard error what may have kept a book from being found.
 fn print_notes(library: &Library, response: &SearchResponse, backfill: &str) -> Result<(), Error> {
     for Corrected { typed, searched, as_well } in &response.corrections {
         let also = if *as_well { "also searched" } else { "searched" };
-        eprintln!("note: {also} for `{searched}`, as `{typed}` may be misspelt; --exact searches for what was typed");
+        eprintln!("note: {also} for `{searched}`, not `{typed}`, which no book has or few; --exact searches for that");
     }
     if let Some(why) = &response.degraded {
         eprintln!("note: books are searched by their words only, as {why}; run `{backfill}`");
@@ -91,13 +119,33 @@ fn print_notes(library: &Library, response: &SearchResponse, backfill: &str) -> 
     Ok(())
 }
 
-/// The hits as a list: rank, title, authors and year, passage.
+/// The hits as a list, what is only related, the counts, and how to go on.
 fn for_people(response: &SearchResponse, style: Style) -> String {
-    if response.hits.is_empty() {
-        return format!("no book found among {}\n", response.searched_books);
+    let Total { books, is_exact } = response.total;
+    let mut text = match (response.hits.is_empty(), response.related.is_empty()) {
+        (true, true) => format!("no book found among {}\n", response.searched_books),
+        (true, false) => format!("no book found among {} that fits well\n", response.searched_books),
+        (false, _) => hits_for_people(&response.hits, style),
+    };
+    if !response.related.is_empty() {
+        text += &format!("{}\n{}", style.bold("Not quite, but related:"), hits_for_people(&response.related, style));
     }
+    for FacetCounts { field, values } in &response.facets {
+        let values: Vec<String> = values.iter().map(|count| format!("{} {}", count.value, count.books)).collect();
+        text += &format!("{} {}\n", style.bold(&format!("{field}:")), output::plain(&values.join(", ")));
+    }
+    if let Some(next) = &response.next {
+        let least = if is_exact { "" } else { "more than " };
+        text += &style.dim(&format!("{least}{books} books fit; the next page: --after {next}"));
+        text.push('\n');
+    }
+    text
+}
+
+/// Hits as a list: rank, title, authors and year, passage, and why.
+pub(super) fn hits_for_people(hits: &[Hit], style: Style) -> String {
     let mut text = String::new();
-    for hit in &response.hits {
+    for hit in hits {
         write_hit(&mut text, hit, style);
     }
     text
@@ -112,6 +160,10 @@ fn write_hit(text: &mut String, hit: &Hit, style: Style) {
     // Writing to a string cannot fail.
     let _ = writeln!(text, "{:>2}. {title}\n    {byline}", hit.rank);
     text.push_str(&output::wrap(&hit.passage, style.width, INDENT));
+    if !hit.reason.words.is_empty() {
+        let words: Vec<&str> = hit.reason.words.iter().map(|found| found.word.as_str()).collect();
+        text.push_str(&format!("    {}\n", style.dim(&output::plain(&format!("words: {}", words.join(", "))))));
+    }
     text.push('\n');
 }
 

@@ -59,7 +59,7 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
     let stop = runtime.spawn(shutdown_signal());
     let listener = runtime.block_on(bind(&config))?;
 
-    let (library, access) = open_library(args)?;
+    let (library, access) = open_library(args, settings.facets.value)?;
     // A catalogue that is searched by another model is an error at once, not with every question.
     library.serving()?;
     let counts = library.readiness()?.catalogue;
@@ -104,7 +104,7 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
 /// Opens model and catalogue, with the sample in it if that was asked for and there is room.
 ///
 /// A catalogue that is there but cannot be written is served as it is.
-fn open_library(args: &ServiceArgs) -> Result<(Library, Access), Error> {
+fn open_library(args: &ServiceArgs, facets: Vec<String>) -> Result<(Library, Access), Error> {
     let encoder = args.model.open_to_serve(args.threads.count())?;
     let next = args.next_model.as_deref().map(|next| model::open_to_serve(next, args.threads.count())).transpose()?;
     let (catalogue, access) = args.database.open_to_serve()?;
@@ -117,7 +117,7 @@ fn open_library(args: &ServiceArgs) -> Result<(Library, Access), Error> {
             eprintln!("note: `{}` has {books} books already, so the sample was not loaded", catalogue.location());
         }
     }
-    let library = Library::new(encoder, catalogue);
+    let library = Library::new(encoder, catalogue).with_facets(facets);
     Ok((if let Some(next) = next { library.with_next(next) } else { library }, access))
 }
 

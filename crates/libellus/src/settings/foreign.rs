@@ -4,8 +4,16 @@ use super::{Environment, Finding};
 use serde::Serialize;
 
 /// Every variable that is read.
-pub(super) const KNOWN: [&str; 7] =
-    ["PORT", "DATABASE_URL", "CORS_ORIGINS", "JWT_SECRET_KEY", "SECRET_KEY", "LIBELLUS_ISA", "LIBELLUS_HOME"];
+pub(super) const KNOWN: [&str; 8] = [
+    "PORT",
+    "DATABASE_URL",
+    "CORS_ORIGINS",
+    "JWT_SECRET_KEY",
+    "SECRET_KEY",
+    "LIBELLUS_ISA",
+    "LIBELLUS_HOME",
+    super::FACETS,
+];
 
 /// What our own variables begin with.
 const PREFIX: &str = "LIBELLUS_";

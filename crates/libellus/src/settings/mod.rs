@@ -26,6 +26,9 @@ const SHORTEST_SECRET_BYTES: usize = 32;
 /// The variable of Flask-CORS deployments.
 const CORS_ORIGINS: &str = "CORS_ORIGINS";
 
+/// The variable with the extra fields that books are filtered by.
+const FACETS: &str = "LIBELLUS_FACETS";
+
 /// The settings that can be typed after `serve`, and after `config` to see what they would do.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ServiceArgs {
@@ -44,6 +47,9 @@ pub struct ServiceArgs {
     pub database: DatabaseArgs,
     #[command(flatten)]
     pub model: ModelArgs,
+    /// An extra field of books that readers may filter and count by; may be repeated [default: LIBELLUS_FACETS]
+    #[arg(long, value_name = "FIELD")]
+    pub facet: Vec<String>,
     /// A second model, to change over to when `libellus migrate --cut-over` says so, and back
     #[arg(long, value_name = "MODEL")]
     pub next_model: Option<String>,
@@ -126,6 +132,8 @@ pub struct Settings {
     pub threads: Setting<usize>,
     /// Whether the sample is to be loaded.
     pub sample: Setting<bool>,
+    /// Extra fields of books to filter and count by.
+    pub facets: Setting<Vec<String>>,
     /// The sites whose pages may read the API.
     pub allowed_origins: Setting<AllowedOrigins>,
     /// Whether there is a secret to sign with. It is not kept: nothing needs it yet.
@@ -157,6 +165,11 @@ impl Settings {
             next_model: args.next_model.clone().map(|model| Setting::new(model, Origin::Flag("--next-model"))),
             threads: Setting::new(args.threads.count(), threads_origin),
             sample: Setting::new(args.sample, sample_origin),
+            facets: if args.facet.is_empty() {
+                facets(environment)
+            } else {
+                Setting::new(args.facet.clone(), Origin::Flag("--facet"))
+            },
             allowed_origins: resolve_origins(environment, &mut findings),
             secret_key: resolve_secret(environment, &mut findings),
             instruction_set: resolve_instruction_set(environment, &mut findings),
@@ -240,6 +253,13 @@ pub fn allowed_origins(environment: &Environment) -> Result<Setting<AllowedOrigi
     }
 }
 
+/// The extra fields that books are filtered and counted by.
+pub fn facets(environment: &Environment) -> Setting<Vec<String>> {
+    let Some(names) = environment.get(FACETS) else { return Setting::new(Vec::new(), Origin::Default) };
+    let names = names.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned);
+    Setting::new(names.collect(), Origin::Variable(FACETS))
+}
+
 /// JWT_SECRET_KEY, or else SECRET_KEY, as Flask-JWT-Extended has it.
 fn resolve_secret(environment: &Environment, findings: &mut Vec<Finding>) -> Setting<bool> {
     const NAMES: [&str; 2] = ["JWT_SECRET_KEY", "SECRET_KEY"];
@@ -321,6 +341,11 @@ mod tests {
             assert_eq!((address.host.value.as_str(), address.host.origin), (host, host_origin), "{flags:?} {port:?}");
             assert_eq!((address.port.value, address.port.origin), (expected, origin), "{flags:?} {port:?}");
         }
+        let settings = resolve(&[], &[("LIBELLUS_FACETS", "shelf, reading level,")]);
+        let facets = ["shelf".to_owned(), "reading level".to_owned()];
+        assert_eq!(settings.facets, Setting::new(facets.to_vec(), Variable("LIBELLUS_FACETS")));
+        let settings = resolve(&["--facet", "shelf"], &[("LIBELLUS_FACETS", "x")]);
+        assert_eq!(settings.facets, Setting::new(vec!["shelf".to_owned()], Flag("--facet")));
         let settings = resolve(&["--db", "a.db"], &[("DATABASE_URL", "sqlite:b.db")]);
         assert_eq!(settings.database, Setting::new("a.db".to_owned(), Flag("--db")));
         assert_eq!(settings.findings[0].level, Level::Detail);

@@ -34,6 +34,76 @@ fn books_that_were_imported_are_found_by_meaning_and_by_word() {
 }
 
 #[test]
+fn answers_are_narrowed_down_and_counted() {
+    let sandbox = Sandbox::new();
+    let book = |id: &str, title: &str, year: u32, language: &str, age: &str| {
+        format!(
+            "{{\"id\":\"{id}\",\"title\":\"{title}\",\"year\":{year},\"language\":\"{language}\",\"age\":\"{age}\",\"shelf\":\"S {id}\",\
+             \"description\":\"Whales and how they live in the sea.\"}}\n"
+        )
+    };
+    let books = [("a", 1851, "en", ""), ("b", 1999, "de", "6-9"), ("c", 2004, "en", "12+")];
+    let lines: String =
+        books.iter().map(|(id, year, language, age)| book(id, &format!("Whales {id}"), *year, language, age)).collect();
+    sandbox.file("books.jsonl", lines);
+    sandbox.run(&["import", "books.jsonl"]).expect_code(0);
+    let cases: [(&[&str], &[&str]); 6] = [
+        (&["--filter", "language=de"], &["b"]),
+        (&["--filter", "language=en", "--years", "1990-"], &["c"]),
+        (&["--years", "1800-1899"], &["a"]),
+        (&["--age", "8"], &["b"]),
+        (&["--age", "8", "--unknown-age"], &["a", "b"]),
+        (&["--filter", "decade=2000", "--sort", "newest"], &["c"]),
+    ];
+    for (flags, expected) in cases {
+        let arguments = [&["search", "--json", "whales"], flags].concat();
+        let answer = sandbox.run(&arguments).expect_code(0).json();
+        let mut ids: Vec<&str> =
+            answer["hits"].as_array().expect("hits").iter().filter_map(|hit| hit["book"]["id"].as_str()).collect();
+        ids.sort_unstable();
+        assert_eq!(ids, expected, "{flags:?}");
+    }
+    let counted =
+        sandbox.run(&["search", "--facets", "language,decade", "--limit", "2", "whales"]).expect_code(0).stdout;
+    for part in ["language: en 2, de 1", "decade: ", "3 books fit; the next page: --after "] {
+        assert!(counted.contains(part), "`{part}` is not in {counted}");
+    }
+    let similar = sandbox.run(&["similar", "a", "--limit", "1", "--filter", "language=de"]).expect_code(0).stdout;
+    assert!(similar.starts_with(" 1. Whales b\n"), "{similar}");
+    for (arguments, part) in [
+        (&["search", "whales", "--filter", "colour=red"][..], "the fields are `language`"),
+        (&["search", "whales", "--years", "MCMX"], "no span of years"),
+        (&["search", "whales", "--years", "2000-1990"], "exchange the two"),
+        (&["search", "whales", "--filter", "language"], "language=de"),
+        (&["search", "whales", "--after", "zz"], "the cursor is not one"),
+        (&["similar", "nobody"], "no book with the id `nobody`"),
+    ] {
+        let finished = sandbox.run(arguments);
+        assert!(finished.code != Some(0) && finished.stderr.contains(part), "{arguments:?}: {finished:#?}");
+    }
+}
+
+#[test]
+fn what_the_model_does_not_read_is_said() {
+    let sandbox = Sandbox::new();
+    let subjects: Vec<String> = (0..300).map(|n| format!("\"Subject number {n}\"")).collect();
+    let subjects = subjects.join(",");
+    sandbox.file(
+        "books.jsonl",
+        format!(
+            "{{\"id\":\"crowded\",\"title\":\"Crowded\",\"subjects\":[{subjects}]}}\n{{\"id\":\"b\",\"title\":\"B\"}}\n"
+        ),
+    );
+    let imported = sandbox.run(&["import", "books.jsonl"]).expect_code(0).stdout;
+    assert!(imported.contains("of 1 books the model does not read every subject"), "{imported}");
+    let said = sandbox.run(&["check", "--truncation"]).expect_code(0).stdout;
+    assert!(said.starts_with("2 books have ") && said.contains("book `crowded`, Crowded"), "{said}");
+    let report = sandbox.run(&["check", "--truncation", "--json"]).expect_code(0).json();
+    let tokens = &report["listed"][0]["tokens"];
+    assert!(tokens["used"].as_u64() < tokens["seen"].as_u64() && report["shortened"] == 1, "{report}");
+}
+
+#[test]
 fn a_second_import_changes_only_what_changed() {
     let sandbox = Sandbox::new();
     sandbox.file("books.csv", FEW_BOOKS);

@@ -4,11 +4,20 @@ use super::json;
 use crate::parameters::SearchParameters;
 use crate::{AppState, Error};
 use axum::extract::{RawQuery, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 
-/// Answers a question.
+/// Answers a question. Where there are more answers, a `Link` header leads to the next page.
 pub(crate) async fn get(State(state): State<AppState>, RawQuery(query): RawQuery) -> Result<Response, Error> {
-    let request = SearchParameters::parse(query.as_deref())?.into_request()?;
-    json(StatusCode::OK, &state.search(request).await?)
+    let mut parameters = SearchParameters::parse(query.as_deref())?;
+    let request = parameters.clone().into_request()?;
+    let response = state.answer(move |library| library.search(&request)).await?;
+    let mut reply = json(StatusCode::OK, &response)?;
+    if response.next.is_some() {
+        parameters.after = response.next;
+        let link = format!("<{}>; rel=\"next\"", parameters.address("/api/search"));
+        // An address is escaped down to what a header may hold.
+        reply.headers_mut().insert(header::LINK, HeaderValue::try_from(link).map_err(Error::internal)?);
+    }
+    Ok(reply)
 }

@@ -1,7 +1,10 @@
 //! One file for each resource.
 
 pub(crate) mod api_book;
+pub(crate) mod api_facets;
 pub(crate) mod api_search;
+pub(crate) mod api_similar;
+pub(crate) mod api_suggest;
 pub(crate) mod assets;
 pub(crate) mod book_page;
 pub(crate) mod health;

@@ -14,8 +14,8 @@ pub(crate) async fn get(State(state): State<AppState>, RawQuery(query): RawQuery
         let readiness = state.look_up(|library| library.readiness()).await?;
         return view::start_page(Chrome::new(&state), readiness.catalogue.books, &parameters);
     }
-    let request = SearchRequest { sentences: true, ..parameters.into_request()? };
-    let (limit, exact) = (request.limit, request.exact);
-    let response = state.search(request).await?;
-    view::results_page(Chrome::new(&state), &response, limit, exact)
+    let facets = state.facets().into_iter().filter(|field| field != "author").collect();
+    let request = SearchRequest { sentences: true, facets, ..parameters.clone().into_request()? };
+    let response = state.answer(move |library| library.search(&request)).await?;
+    view::results_page(Chrome::new(&state), &parameters, &response)
 }

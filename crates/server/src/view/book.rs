@@ -6,7 +6,7 @@ use crate::parameters::encode;
 use askama::Template;
 use axum::response::Html;
 use libellus_catalogue::Book;
-use libellus_search::Mode;
+use libellus_search::{Hit, Mode};
 
 #[derive(Template)]
 #[template(path = "book.html")]
@@ -20,7 +20,15 @@ struct BookPage<'a> {
     paragraphs: Vec<&'a str>,
     details: Vec<Detail<'a>>,
     subjects: Vec<Link>,
+    similar: Vec<SimilarView>,
     json_url: String,
+}
+
+/// A book like this one.
+struct SimilarView {
+    link: Link,
+    authors: String,
+    lang: Option<String>,
 }
 
 /// A named fact.
@@ -31,8 +39,8 @@ struct Detail<'a> {
     lang: Option<&'a str>,
 }
 
-/// The record as a page.
-pub(crate) fn book_page(chrome: Chrome, book: &Book) -> Result<Html<String>, Error> {
+/// The record as a page, with books like it.
+pub(crate) fn book_page(chrome: Chrome, book: &Book, similar: &[Hit]) -> Result<Html<String>, Error> {
     let description = book.description.as_deref().unwrap_or_default();
     render(&BookPage {
         chrome,
@@ -44,8 +52,15 @@ pub(crate) fn book_page(chrome: Chrome, book: &Book) -> Result<Html<String>, Err
         paragraphs: description.lines().map(str::trim).filter(|line| !line.is_empty()).collect(),
         details: details(book),
         subjects: book.subjects.iter().map(|subject| Link::search(subject, Mode::default())).collect(),
+        similar: similar.iter().map(|hit| SimilarView::new(&hit.book)).collect(),
         json_url: format!("/api/books/{}", encode(&book.id)),
     })
+}
+
+impl SimilarView {
+    fn new(book: &Book) -> Self {
+        Self { link: Link::book(book), authors: book.authors.join(", "), lang: title_language(book) }
+    }
 }
 
 /// The facts that the book has. Of the source's further fields only the original title is shown: what the others hold is
@@ -88,7 +103,7 @@ mod tests {
         };
         book.extra.insert("original_title".to_owned(), "Der Process".into());
         book.extra.insert("private_notes".to_owned(), "not for readers".into());
-        let Html(page) = book_page(Chrome::named("Test", "a-model"), &book).expect("rendered");
+        let Html(page) = book_page(Chrome::named("Test", "a-model"), &book, &[]).expect("rendered");
         for part in [
             "The Trial &#60;b&#62;",
             "lang=\"de\">Der Process<",
@@ -107,7 +122,7 @@ mod tests {
     #[test]
     fn a_bare_record_makes_a_page_too() {
         let book = Book { id: "x".to_owned(), title: "X".to_owned(), ..Book::default() };
-        let Html(page) = book_page(Chrome::named("Test", "a-model"), &book).expect("rendered");
+        let Html(page) = book_page(Chrome::named("Test", "a-model"), &book, &[]).expect("rendered");
         assert!(page.contains("<h1 dir=\"auto\">X</h1>"), "{page}");
         for absent in ["class=\"by\"", "class=\"subtitle\"", "<dt>", "Subjects"] {
             assert!(!page.contains(absent), "`{absent}` in:\n{page}");

@@ -42,16 +42,12 @@ pub(crate) fn error_page(chrome: Chrome, heading: &str, detail: &str, hint: &str
 #[cfg(test)]
 mod tests {
     use super::*;
-    use libellus_search::{DEFAULT_LIMIT, Mode};
+    use libellus_search::Mode;
 
     #[test]
     fn what_was_typed_is_still_there() {
-        let typed = SearchParameters {
-            query: Some("\"><i>".to_owned()),
-            limit: DEFAULT_LIMIT,
-            mode: Mode::Keyword,
-            exact: false,
-        };
+        let query = Some("\"><i>".to_owned());
+        let typed = SearchParameters { query, mode: Mode::Keyword, ..SearchParameters::default() };
         let page = error_page(Chrome::named("Test", "a-model"), "Too long", "it is `long`", "shorten it", &typed);
         for part in [
             "<h1 id=\"problem\">Too long</h1>",

@@ -5,7 +5,9 @@
 
 mod book;
 mod error;
+mod facets;
 mod language;
+mod marked;
 mod results;
 mod start;
 mod text;
@@ -21,7 +23,7 @@ use crate::{AppState, Error};
 use askama::Template;
 use axum::response::Html;
 use libellus_catalogue::Book;
-use libellus_search::{DEFAULT_LIMIT, Mode};
+use libellus_search::Mode;
 
 /// What every page has around its content.
 pub(crate) struct Chrome {
@@ -53,27 +55,22 @@ impl Chrome {
 struct Form {
     query: String,
     mode: Mode,
-    /// Sent along when it is not the usual one.
-    limit: Option<usize>,
+    /// What is sent along: names and values.
+    kept: Vec<(String, String)>,
 }
 
 impl Form {
-    fn new(query: &str, mode: Mode, limit: usize) -> Self {
-        let limit = (limit != DEFAULT_LIMIT).then_some(limit);
-        Self { query: query.to_owned(), mode, limit }
-    }
-
     /// Whether this way of searching is chosen.
     fn is(&self, mode: &str) -> bool {
         self.mode.as_str() == mode
     }
 
     fn empty() -> Self {
-        Self::new("", Mode::default(), DEFAULT_LIMIT)
+        Self::filled(&SearchParameters::default())
     }
 
     fn filled(typed: &SearchParameters) -> Self {
-        Self::new(typed.query.as_deref().unwrap_or_default(), typed.mode, typed.limit)
+        Self { query: typed.query.clone().unwrap_or_default(), mode: typed.mode, kept: typed.kept() }
     }
 }
 
@@ -86,25 +83,14 @@ struct Link {
 impl Link {
     /// A search for `text`.
     fn search(text: &str, mode: Mode) -> Self {
-        Self { url: search_url(text, mode, DEFAULT_LIMIT), text: text.to_owned() }
+        let search = SearchParameters { query: Some(text.to_owned()), mode, ..SearchParameters::default() };
+        Self { url: search.address("/"), text: text.to_owned() }
     }
-}
 
-/// The address of a search; parameters that have their usual value are left out.
-fn search_url(query: &str, mode: Mode, limit: usize) -> String {
-    let mut url = format!("/?q={}", encode(query));
-    if mode != Mode::default() {
-        url.push_str(&format!("&mode={mode}"));
+    /// A book's page.
+    fn book(book: &Book) -> Self {
+        Self { url: book_url(book), text: book.title.clone() }
     }
-    if limit != DEFAULT_LIMIT {
-        url.push_str(&format!("&limit={limit}"));
-    }
-    url
-}
-
-/// The address of the same search, but for words as they were typed.
-fn exact_url(search_url: &str) -> String {
-    format!("{search_url}&exact=true")
 }
 
 /// The address of a book's page.
@@ -135,8 +121,8 @@ mod tests {
 
     #[test]
     fn addresses_escape_what_they_carry() {
-        assert_eq!(search_url("a & b", Mode::Hybrid, DEFAULT_LIMIT), "/?q=a%20%26%20b");
-        assert_eq!(search_url("x", Mode::Keyword, 30), "/?q=x&mode=keyword&limit=30");
+        assert_eq!(Link::search("a & b", Mode::Hybrid).url, "/?q=a%20%26%20b");
+        assert_eq!(Link::search("x", Mode::Keyword).url, "/?q=x&mode=keyword");
         assert_eq!(book_url(&Book { id: "a/b?c".to_owned(), ..Book::default() }), "/books/a%2Fb%3Fc");
     }
 

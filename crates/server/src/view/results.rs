@@ -1,10 +1,15 @@
 //! The answer to a search.
 
-use super::{Chrome, Form, book_url, exact_url, language, render, search_url, text, title_language};
+use super::facets::Narrowing;
+use super::marked::{Piece, pieces};
+use super::{Chrome, Form, book_url, language, render, text, title_language};
 use crate::Error;
+use crate::parameters::SearchParameters;
 use askama::Template;
 use axum::response::Html;
-use libellus_search::{Corrected, Field, FoundBy, Hit, MAX_LIMIT, MatchedWord, Mode, Reason, SearchResponse, Timings};
+use libellus_search::{
+    Corrected, DEFAULT_LIMIT, Field, FoundBy, Hit, MAX_LIMIT, MatchedWord, Mode, Reason, SearchResponse, Timings, Total,
+};
 
 /// The longest piece of a passage that the list shows, in characters; the book's page has the rest.
 const EXCERPT_CHARS: usize = 480;
@@ -24,8 +29,10 @@ struct ResultsPage {
     heading: String,
     count: String,
     cut: Option<CutQuery>,
+    narrowing: Narrowing,
     hits: Vec<HitView>,
-    more_url: Option<String>,
+    related: Vec<HitView>,
+    more: Option<More>,
     /// Where the same is searched by meaning too.
     by_meaning_url: String,
     corrections: Vec<CorrectionView>,
@@ -33,6 +40,12 @@ struct ResultsPage {
     as_typed_url: String,
     /// Whether meaning was asked for and could not be searched.
     is_by_words_only: bool,
+}
+
+/// What comes after this page.
+struct More {
+    url: String,
+    label: &'static str,
 }
 
 /// A query that the model did not read to its end.
@@ -57,33 +70,34 @@ impl CorrectionView {
 
 /// A passage in three parts, of which the middle one is the sentence nearest to the query; or all of it in the first.
 struct PassageView {
-    before: String,
-    sentence: String,
-    after: String,
+    before: Vec<Piece>,
+    sentence: Vec<Piece>,
+    after: Vec<Piece>,
 }
 
 impl PassageView {
-    /// The whole sentence, and as much around it as there is room for.
-    fn new(passage: &str, sentence: Option<&str>) -> Self {
-        let found = sentence.and_then(|sentence| {
+    /// The whole sentence, and as much around it as there is room for; the words found stand out.
+    fn new(passage: &str, reason: &Reason) -> Self {
+        let marked = |text: &str| pieces(text, &reason.ranges_in(text));
+        let found = reason.sentence.as_deref().and_then(|sentence| {
             let start = passage.find(sentence)?;
             Some((&passage[..start], sentence, &passage[start + sentence.len()..]))
         });
         let Some((before, sentence, after)) = found.filter(|_| passage.chars().count() > EXCERPT_CHARS / 4) else {
-            let before = text::excerpt(passage, EXCERPT_CHARS);
-            return Self { before, sentence: String::new(), after: String::new() };
+            let before = marked(&text::excerpt(passage, EXCERPT_CHARS));
+            return Self { before, sentence: Vec::new(), after: Vec::new() };
         };
         let sentence = text::excerpt(sentence, EXCERPT_CHARS);
         let room = EXCERPT_CHARS.saturating_sub(sentence.chars().count());
         let before = text::excerpt_end(before, room / 2);
         let after = text::excerpt(after, room.saturating_sub(before.chars().count()));
-        Self { before, sentence, after }
+        Self { before: marked(&before), sentence: marked(&sentence), after: marked(&after) }
     }
 }
 
 struct HitView {
     url: String,
-    title: String,
+    title: Vec<Piece>,
     lang: Option<String>,
     authors: String,
     year: Option<String>,
@@ -101,36 +115,37 @@ impl HitView {
         let traits = [language, subject, book.audience.as_deref()];
         Self {
             url: book_url(book),
-            title: book.title.clone(),
+            title: pieces(&book.title, &hit.reason.ranges_in(&book.title)),
             lang: title_language(book),
             authors: book.authors.join(", "),
             year: text::year(book.year),
-            passage: PassageView::new(&hit.passage, hit.reason.sentence.as_deref()),
+            passage: PassageView::new(&hit.passage, &hit.reason),
             why: why(&hit.reason),
             traits: traits.into_iter().flatten().map(str::to_owned).collect(),
         }
     }
 }
 
-/// The books found, at most `limit`, each with the passage that matched; `exact` if spelling was not to be put right.
+/// The books found, each with the passage that matched, and what narrows them down.
 pub(crate) fn results_page(
     chrome: Chrome,
+    asked: &SearchParameters,
     response: &SearchResponse,
-    limit: usize,
-    exact: bool,
 ) -> Result<Html<String>, Error> {
     let tokens = response.query_tokens.filter(|tokens| tokens.is_truncated());
     render(&ResultsPage {
         chrome,
-        form: Form::new(&response.query, response.mode, limit),
+        form: Form::filled(asked),
         heading: text::excerpt(&response.query, HEADING_CHARS),
         count: count_line(response),
         cut: tokens.map(|tokens| CutQuery { seen: tokens.seen, used: tokens.used }),
+        narrowing: Narrowing::new(asked, &response.facets),
         hits: response.hits.iter().map(HitView::new).collect(),
-        more_url: more_url(response, limit, exact),
-        by_meaning_url: search_url(&response.query, Mode::Hybrid, limit),
+        related: response.related.iter().map(HitView::new).collect(),
+        more: more(asked, response),
+        by_meaning_url: SearchParameters { mode: Mode::Hybrid, after: None, ..asked.clone() }.address("/"),
         corrections: response.corrections.iter().map(CorrectionView::new).collect(),
-        as_typed_url: exact_url(&search_url(&response.query, response.mode, limit)),
+        as_typed_url: SearchParameters { exact: true, after: None, ..asked.clone() }.address("/"),
         is_by_words_only: response.degraded.is_some(),
     })
 }
@@ -164,32 +179,46 @@ fn why(reason: &Reason) -> String {
     }
 }
 
-/// `10 books of 473, in 3 ms`
+/// `12 books of 473, in 3 ms`; on a later page `books 11 to 20 of more than 200`.
 fn count_line(response: &SearchResponse) -> String {
-    let found = text::count(response.hits.len() as u64, "book");
+    let Total { books, is_exact } = response.total;
+    let least = if is_exact { "" } else { "more than " };
+    let found = match response.hits.first() {
+        Some(first) if first.rank > 1 => {
+            let last = first.rank + response.hits.len() - 1;
+            format!("books {} to {last} of {least}{}", first.rank, text::number(books as u64))
+        }
+        _ => format!("{least}{}", text::count(books as u64, "book")),
+    };
     let searched = text::number(response.searched_books as u64);
     let Timings { encode_ms, scan_ms, fetch_ms } = response.timings;
-    format!("{found} of {searched}, {}", text::duration(encode_ms + scan_ms + fetch_ms))
+    format!("{found}, searched among {searched} {}", text::duration(encode_ms + scan_ms + fetch_ms))
 }
 
-/// A longer list, when this one is full and may grow.
-fn more_url(response: &SearchResponse, limit: usize, exact: bool) -> Option<String> {
-    let more = (limit * MORE_FACTOR).min(MAX_LIMIT);
-    let is_full = response.hits.len() == limit && response.searched_books > limit;
-    let url = (is_full && more > limit).then(|| search_url(&response.query, response.mode, more))?;
-    Some(if exact { exact_url(&url) } else { url })
+/// A longer list, as long as it may grow; then the next page.
+fn more(asked: &SearchParameters, response: &SearchResponse) -> Option<More> {
+    let next = response.next.clone()?;
+    let limit = asked.limit.unwrap_or(DEFAULT_LIMIT);
+    Some(if limit < MAX_LIMIT && asked.after.is_none() {
+        let longer = SearchParameters { limit: Some((limit * MORE_FACTOR).min(MAX_LIMIT)), ..asked.clone() };
+        More { url: longer.address("/"), label: "Show more books" }
+    } else {
+        let behind = SearchParameters { after: Some(next), ..asked.clone() };
+        More { url: behind.address("/"), label: "Next page" }
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use libellus_catalogue::Book;
+    use libellus_search::Highlights;
 
     fn hit(rank: usize, book: Book) -> Hit {
         let (found_by, words) = (FoundBy::Semantic, Vec::new());
         let (keyword_score, semantic_score, sentence) = (None, Some(0.5), None);
         let reason = Reason { found_by, is_named: false, keyword_score, semantic_score, words, sentence };
-        Hit { rank, score: 0.5, book, passage: "A passage.".to_owned(), reason }
+        Hit { rank, score: 0.5, book, passage: "A passage.".to_owned(), reason, highlights: Highlights::default() }
     }
 
     fn book(title: &str) -> Book {
@@ -200,7 +229,11 @@ mod tests {
         SearchResponse {
             query: query.to_owned(),
             mode: Mode::Hybrid,
+            total: Total { books: hits.len(), is_exact: true },
             hits,
+            related: Vec::new(),
+            facets: Vec::new(),
+            next: None,
             searched_books: 473,
             query_tokens: None,
             corrections: Vec::new(),
@@ -209,8 +242,12 @@ mod tests {
         }
     }
 
-    fn page(response: &SearchResponse, limit: usize) -> String {
-        let Html(page) = results_page(Chrome::named("Test", "a-model"), response, limit, false).expect("rendered");
+    fn asked(response: &SearchResponse) -> SearchParameters {
+        SearchParameters { query: Some(response.query.clone()), mode: response.mode, ..SearchParameters::default() }
+    }
+
+    fn page(response: &SearchResponse) -> String {
+        let Html(page) = results_page(Chrome::named("Test", "a-model"), &asked(response), response).expect("rendered");
         page
     }
 
@@ -224,7 +261,7 @@ mod tests {
         bad.subjects = vec![evil.to_owned()];
         let mut response = response(evil, vec![hit(1, bad)]);
         response.hits[0].passage = evil.to_owned();
-        let page = page(&response, 1);
+        let page = page(&response);
         assert!(!page.contains("<script") && !page.contains("alert(1)</script>"), "{page}");
         assert!(page.contains("value=\"&#60;script&#62;alert(1)&#60;/script&#62;&#34;&#39;\""), "{page}");
     }
@@ -235,37 +272,61 @@ mod tests {
         bhagavad_gita.authors = vec!["Vyasa".to_owned(), "Another".to_owned()];
         (bhagavad_gita.year, bhagavad_gita.language) = (Some(-200), Some("sa".to_owned()));
         bhagavad_gita.audience = Some("adult".to_owned());
-        let page = page(&response("duty", vec![hit(1, bhagavad_gita)]), 10);
+        let page = page(&response("duty", vec![hit(1, bhagavad_gita)]));
         for part in
             ["href=\"/books/gita\"", "lang=\"sa\"", "Vyasa, Another", "200 BCE", "Sanskrit", "adult", "A passage."]
         {
             assert!(page.contains(part), "`{part}` is missing from:\n{page}");
         }
-        assert!(page.contains("1 book of 473, in 3 ms"), "{page}");
+        assert!(page.contains("1 book, searched among 473 in 3 ms"), "{page}");
         assert!(!page.contains("Show more"), "a list that is not full has no more to show:\n{page}");
     }
 
     #[test]
-    fn a_full_list_can_grow_up_to_the_largest() {
-        let full = |limit: usize| response("sea", (1..=limit).map(|rank| hit(rank, book("x"))).collect());
+    fn a_list_grows_up_to_the_largest_and_then_goes_on() {
+        let mut response = response("sea", vec![hit(1, book("x"))]);
+        let url = |asked: &SearchParameters, response: &SearchResponse| more(asked, response).map(|more| more.url);
+        assert_eq!(url(&asked(&response), &response), None, "there is no more");
+        response.next = Some("00ff".to_owned());
         let cases = [
-            (10, Some("/?q=sea&limit=30")),
-            (30, Some("/?q=sea&limit=90")),
-            (90, Some("/?q=sea&limit=100")),
-            (100, None),
+            ("q=sea", "/?q=sea&limit=30"),
+            ("q=sea&limit=90&language=en&exact=true", "/?q=sea&language=en&limit=100&exact=true"),
+            ("q=sea&limit=100", "/?q=sea&limit=100&after=00ff"),
+            ("q=sea&after=0011", "/?q=sea&after=00ff"),
         ];
-        for (limit, expected) in cases {
-            assert_eq!(more_url(&full(limit), limit, false).as_deref(), expected, "limit {limit}");
-            let exact = expected.map(|url| format!("{url}&exact=true"));
-            assert_eq!(more_url(&full(limit), limit, true), exact, "as it was typed, limit {limit}");
+        for (query_string, expected) in cases {
+            let asked = SearchParameters::parse(Some(query_string)).expect("all in order");
+            assert_eq!(url(&asked, &response).as_deref(), Some(expected), "{query_string}");
         }
+    }
+
+    #[test]
+    fn totals_are_honest() {
+        let mut response = response("sea", vec![hit(11, book("x")), hit(12, book("y"))]);
+        response.total = Total { books: 1200, is_exact: false };
+        assert_eq!(count_line(&response), "books 11 to 12 of more than 1,200, searched among 473 in 3 ms");
+        response.hits[0].rank = 1;
+        assert_eq!(count_line(&response), "more than 1,200 books, searched among 473 in 3 ms");
+    }
+
+    #[test]
+    fn words_found_stand_out_and_related_books_stand_apart() {
+        let mut response = response("gita whales", vec![hit(1, book("Gita"))]);
+        response.hits[0].reason.words = vec![MatchedWord { word: "gita".to_owned(), fields: Field::Title.into() }];
+        response.related = vec![hit(2, book("Kim"))];
+        let shown = page(&response);
+        assert!(shown.contains("<b>Gita</b>"), "{shown}");
+        assert!(shown.contains("Not quite, but related"), "{shown}");
+        response.hits.clear();
+        let shown = page(&response);
+        assert!(shown.contains("Nothing fits well"), "{shown}");
     }
 
     #[test]
     fn finding_nothing_offers_the_other_way() {
         let mut nothing = response("zzyzx", Vec::new());
         nothing.mode = Mode::Keyword;
-        let page = page(&nothing, 10);
+        let page = page(&nothing);
         assert!(page.contains("Nothing found for") && page.contains("<a href=\"/?q=zzyzx\">"), "{page}");
     }
 
@@ -274,8 +335,8 @@ mod tests {
         let mut long = response("long", Vec::new());
         // `TokenCount` belongs to the encoder; the search hands it on.
         long.query_tokens = Some(libellus_encoder::TokenCount { seen: 1200, used: 256 });
-        assert!(page(&long, 10).contains("256 of 1200 word pieces"));
+        assert!(page(&long).contains("256 of 1200 word pieces"));
         long.query_tokens = Some(libellus_encoder::TokenCount { seen: 12, used: 12 });
-        assert!(!page(&long, 10).contains("word pieces"));
+        assert!(!page(&long).contains("word pieces"));
     }
 }

@@ -14,7 +14,8 @@ async fn search_finds_by_meaning_and_names_the_passage() {
     assert_eq!(answer["query"], "man wakes up as an insect");
     assert_eq!(answer["mode"], "hybrid");
     assert_eq!(answer["searched_books"], 5);
-    assert_eq!(answer["hits"].as_array().map(Vec::len), Some(2));
+    let shown = ["hits", "related"].iter().filter_map(|part| answer[part].as_array()).flatten().count();
+    assert_eq!(shown, 2, "{answer}");
     let best = &answer["hits"][0];
     assert_eq!((&best["rank"], &best["book"]["id"]), (&json!(1), &json!("metamorphosis")), "{answer}");
     assert!(best["passage"].as_str().is_some_and(|passage| passage.contains("beetle")), "{best}");
@@ -28,6 +29,41 @@ async fn search_finds_by_words() {
     assert_eq!(ids, ["metamorphosis"]);
     assert_eq!(answer["mode"], "keyword");
     assert!(answer["query_tokens"].is_null(), "{answer}");
+}
+
+#[tokio::test]
+async fn answers_are_narrowed_down_counted_and_read_page_by_page() {
+    let answer = get("/api/search?q=a&limit=1&mode=keyword&facets=language,decade").await;
+    let all = answer.json();
+    let total = all["total"]["books"].as_u64().expect("a total");
+    assert!(total > 1, "{all}");
+    assert_eq!(all["facets"][0]["field"], "language");
+    let link = answer.header("link");
+    let next = link.strip_prefix("<").and_then(|link| link.strip_suffix(">; rel=\"next\"")).expect("a link");
+    assert!(next.contains(all["next"].as_str().expect("a cursor")), "{link}");
+    let second = get(next).await.json();
+    assert_eq!(second["hits"][0]["rank"], 2);
+    assert_ne!(second["hits"][0]["book"]["id"], all["hits"][0]["book"]["id"]);
+
+    let value = all["facets"][0]["values"][0]["value"].as_str().expect("a language");
+    let narrowed = get(&format!("/api/search?q=a&language={value}")).await.json();
+    let shown = ["hits", "related"].iter().filter_map(|part| narrowed[part].as_array()).flatten();
+    let mut languages = shown.map(|hit| hit["book"]["language"].as_str().unwrap_or_default());
+    assert!(languages.all(|language| language.split('-').next() == Some(value)), "{narrowed}");
+    let counts = get("/api/facets?facets=decade&language=none").await.json();
+    assert_eq!(counts, json!([{"field": "decade", "values": []}]));
+}
+
+#[tokio::test]
+async fn books_have_books_like_them_and_beginnings_have_endings() {
+    let similar = get("/api/books/metamorphosis/similar?limit=2").await.json();
+    assert_eq!(similar, get("/api/similar?id=metamorphosis&limit=2").await.json());
+    let hits = similar["hits"].as_array().expect("hits");
+    assert!(hits.len() == 2 && hits.iter().all(|hit| hit["book"]["id"] != "metamorphosis"), "{similar}");
+    let suggestions = get("/api/suggest?q=kaf").await.json();
+    assert_eq!(suggestions["authors"], json!([{"text": "Franz Kafka", "books": 1}]));
+    let nothing = json!({"titles": [], "authors": [], "subjects": [], "series": []});
+    assert_eq!(get("/api/suggest").await.json(), nothing);
 }
 
 #[tokio::test]

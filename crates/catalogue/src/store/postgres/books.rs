@@ -36,7 +36,7 @@ pub(super) async fn put(client: &Client, books: &[CutBook]) -> Answer<(WriteOutc
     let mut outcome = WriteOutcome::default();
     let mut pending: Vec<Pending<'_>> = Vec::with_capacity(books.len());
     let mut places: HashMap<&str, usize> = HashMap::with_capacity(books.len());
-    for CutBook { book, passages } in books {
+    for CutBook { book, passages, .. } in books {
         let row = storable(book);
         let written = match places.get(book.id.as_str()).and_then(|&place| pending.get_mut(place)) {
             Some(earlier) => {
@@ -199,6 +199,13 @@ pub(super) async fn by_id(client: &Client, id: &str) -> Answer<Option<BookRow>> 
     let sql = format!("SELECT {COLUMNS} FROM libellus.books WHERE id = $1");
     let parameters: &[Parameter<'_>] = &[(&id, Type::TEXT)];
     client.query_typed_opt(&sql, parameters).await?.map(|row| from_row(&row, 0)).transpose()
+}
+
+pub(super) async fn rowid_of(client: &Client, id: &str) -> Answer<Option<i64>> {
+    let id = storable_text(id);
+    let parameters: &[Parameter<'_>] = &[(&id, Type::TEXT)];
+    let row = client.query_typed_opt("SELECT book_rowid FROM libellus.books WHERE id = $1", parameters).await?;
+    Ok(row.map(|row| row.try_get(0)).transpose()?)
 }
 
 pub(super) async fn by_rowid(client: &Client, rowids: &[i64]) -> Answer<HashMap<i64, BookRow>> {

@@ -278,6 +278,10 @@ impl Store for PostgresStore {
         row.map(|row| self.book_from(row)).transpose()
     }
 
+    fn rowid_of(&self, id: &str) -> Result<Option<i64>, Error> {
+        self.read("reading a book", async |client| books::rowid_of(client, id).await)
+    }
+
     fn books_by_rowid(&self, rowids: &[i64]) -> Result<Vec<Option<Book>>, Error> {
         let mut rows = self.read("reading books", async |client| books::by_rowid(client, rowids).await)?;
         rowids.iter().map(|rowid| rows.remove(rowid).map(|row| self.book_from(row)).transpose()).collect()

@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 pub(super) fn put(transaction: &Transaction<'_>, books: &[CutBook]) -> rusqlite::Result<(WriteOutcome, Changed)> {
     let mut outcome = WriteOutcome::default();
     let mut changed = false;
-    for CutBook { book, passages } in books {
+    for CutBook { book, passages, .. } in books {
         let (rowid, written) = put_book(transaction, book)?;
         outcome.count(written);
         // The passages of an unchanged book change too, if the model does.
@@ -29,6 +29,11 @@ pub(super) fn delete(transaction: &Transaction<'_>, ids: &[&str]) -> rusqlite::R
 pub(super) fn by_id(connection: &Connection, id: &str) -> rusqlite::Result<Option<Book>> {
     let sql = format!("SELECT {BOOK_COLUMNS} FROM books WHERE id = ?1");
     connection.prepare_cached(&sql)?.query_row([id], |row| into_book(from_row(row, 0)?)).optional()
+}
+
+pub(super) fn rowid_of(connection: &Connection, id: &str) -> rusqlite::Result<Option<i64>> {
+    let sql = "SELECT book_rowid FROM books WHERE id = ?1";
+    connection.prepare_cached(sql)?.query_row([id], |row| row.get(0)).optional()
 }
 
 pub(super) fn by_rowid(connection: &Connection, rowids: &[i64]) -> rusqlite::Result<Vec<Option<Book>>> {

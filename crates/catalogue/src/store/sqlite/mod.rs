@@ -211,6 +211,10 @@ impl Store for SqliteStore {
         self.read("reading a book", |connection| books::by_id(connection, id))
     }
 
+    fn rowid_of(&self, id: &str) -> Result<Option<i64>, Error> {
+        self.read("reading a book", |connection| books::rowid_of(connection, id))
+    }
+
     fn books_by_rowid(&self, rowids: &[i64]) -> Result<Vec<Option<Book>>, Error> {
         self.read("reading books", |connection| books::by_rowid(connection, rowids))
     }

@@ -1,0 +1,189 @@
+//! The part of a page of results by which they are narrowed down.
+
+use super::{language, text};
+use crate::parameters::SearchParameters;
+use libellus_search::{FACETS, FacetCounts, Sort};
+use std::collections::BTreeSet;
+
+/// So many values of a field are offered, beside those that are chosen.
+const OFFERED: usize = 8;
+
+/// The form that narrows an answer down.
+pub(super) struct Narrowing {
+    /// What the form sends along: names and values.
+    pub(super) kept: Vec<(String, String)>,
+    pub(super) fields: Vec<FieldView>,
+    pub(super) year_from: String,
+    pub(super) year_to: String,
+    pub(super) orders: Vec<OrderView>,
+    /// How many conditions hold, in words; empty if none.
+    pub(super) chosen: String,
+    /// The same search without them.
+    pub(super) clear_url: String,
+}
+
+/// A field.
+pub(super) struct FieldView {
+    pub(super) label: String,
+    /// Of the parameter.
+    pub(super) name: String,
+    pub(super) values: Vec<ValueView>,
+}
+
+/// A value that can be chosen.
+pub(super) struct ValueView {
+    pub(super) value: String,
+    pub(super) label: String,
+    pub(super) books: String,
+    pub(super) is_chosen: bool,
+}
+
+/// An order that can be chosen.
+pub(super) struct OrderView {
+    pub(super) value: &'static str,
+    pub(super) label: &'static str,
+    pub(super) is_chosen: bool,
+}
+
+impl Narrowing {
+    /// Of what was asked, and what the answer has in common.
+    pub(super) fn new(asked: &SearchParameters, counts: &[FacetCounts]) -> Self {
+        let plain =
+            SearchParameters { filter: Default::default(), after: None, sort: Sort::default(), ..asked.clone() };
+        let mut kept = vec![("q".to_owned(), asked.query.clone().unwrap_or_default())];
+        if asked.mode != Default::default() {
+            kept.push(("mode".to_owned(), asked.mode.to_string()));
+        }
+        kept.extend(asked.exact.then(|| ("exact".to_owned(), true.to_string())));
+        // Ages come by a link or a setting, there is no field for them.
+        let ages = SearchParameters { filter: asked.filter.clone(), ..SearchParameters::default() };
+        kept.extend(ages.kept().into_iter().filter(|(name, _)| name.ends_with("age") && name != "language"));
+        kept.extend(plain.kept());
+        let year = |year: Option<i32>| year.map(|year| year.to_string()).unwrap_or_default();
+        let filter = &asked.filter;
+        let n_chosen = filter.any_of.values().map(Vec::len).sum::<usize>()
+            + usize::from(filter.year_from.is_some() || filter.year_to.is_some())
+            + usize::from(filter.age.is_some());
+        Self {
+            kept,
+            fields: counts
+                .iter()
+                .map(|counts| FieldView::new(asked, counts))
+                .filter(|field| field.is_of_use())
+                .collect(),
+            year_from: year(filter.year_from),
+            year_to: year(filter.year_to),
+            orders: orders(asked.sort),
+            chosen: if n_chosen > 0 { text::count(n_chosen as u64, "condition") } else { String::new() },
+            clear_url: plain.address("/"),
+        }
+    }
+}
+
+impl FieldView {
+    fn new(asked: &SearchParameters, counts: &FacetCounts) -> Self {
+        let FacetCounts { field, values } = counts;
+        let chosen = asked.filter.any_of.get(field).map(Vec::as_slice).unwrap_or_default();
+        let is_chosen = |value: &str| chosen.iter().any(|chosen| chosen.eq_ignore_ascii_case(value));
+        let mut views: Vec<ValueView> = Vec::new();
+        for (nth, count) in values.iter().enumerate() {
+            let is_chosen = is_chosen(&count.value);
+            if nth < OFFERED || is_chosen {
+                views.push(ValueView::new(field, &count.value, count.books, is_chosen));
+            }
+        }
+        // What was chosen and no book has any more must be there to be given up.
+        let counted: BTreeSet<String> = values.iter().map(|count| count.value.to_ascii_lowercase()).collect();
+        let gone = chosen.iter().filter(|value| !counted.contains(&value.to_ascii_lowercase()));
+        views.extend(gone.map(|value| ValueView::new(field, value, 0, true)));
+        let name = if FACETS.contains(&field.as_str()) { field.clone() } else { format!("filter.{field}") };
+        Self { label: label(field), name, values: views }
+    }
+
+    /// Whether there is something to choose, or to give up.
+    fn is_of_use(&self) -> bool {
+        self.values.len() > 1 || self.values.iter().any(|value| value.is_chosen)
+    }
+}
+
+impl ValueView {
+    fn new(field: &str, value: &str, books: usize, is_chosen: bool) -> Self {
+        let label = match field {
+            "language" => language::name(value).to_owned(),
+            "decade" => match value.strip_prefix('-') {
+                Some(years) => format!("{years}s BCE"),
+                None => format!("{value}s"),
+            },
+            _ => value.to_owned(),
+        };
+        Self { value: value.to_owned(), label, books: text::number(books as u64), is_chosen }
+    }
+}
+
+/// A field's name with a capital.
+fn label(field: &str) -> String {
+    let mut chars = field.chars();
+    chars.next().into_iter().flat_map(char::to_uppercase).chain(chars).collect()
+}
+
+fn orders(chosen: Sort) -> Vec<OrderView> {
+    let label = |sort| match sort {
+        Sort::Relevance => "best match",
+        Sort::Newest => "newest",
+        Sort::Oldest => "oldest",
+        Sort::Title => "title",
+    };
+    let view = |sort: Sort| OrderView { value: sort.as_str(), label: label(sort), is_chosen: sort == chosen };
+    Sort::ALL.into_iter().map(view).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use libellus_search::ValueCount;
+
+    fn counts(field: &str, values: &[(&str, usize)]) -> FacetCounts {
+        let count = |(value, books): &(&str, usize)| ValueCount { value: (*value).to_owned(), books: *books };
+        FacetCounts { field: field.to_owned(), values: values.iter().map(count).collect() }
+    }
+
+    #[test]
+    fn what_is_chosen_stays_and_can_be_given_up() {
+        let asked =
+            SearchParameters::parse(Some("q=sea&language=te&language=EN&mode=keyword&age=9&year_to=1900&sort=title"))
+                .expect("all in order");
+        let answer = [
+            counts("language", &[("en", 1200), ("de", 3)]),
+            counts("format", &[("print", 5)]),
+            counts("shelf", &[("A", 2), ("B", 1)]),
+            counts("decade", &[("1810", 1), ("-10", 1)]),
+        ];
+        let narrowing = Narrowing::new(&asked, &answer);
+        let shown: Vec<(String, String)> = narrowing
+            .fields
+            .iter()
+            .map(|field| {
+                let value = |value: &ValueView| {
+                    let mark = if value.is_chosen { "*" } else { "" };
+                    format!("{mark}{} {}", value.label, value.books)
+                };
+                (
+                    format!("{} {}", field.label, field.name),
+                    field.values.iter().map(value).collect::<Vec<_>>().join(", "),
+                )
+            })
+            .collect();
+        let expected = [
+            ("Language language", "*English 1,200, German 3, *Telugu 0"),
+            ("Shelf filter.shelf", "A 2, B 1"),
+            ("Decade decade", "1810s 1, 10s BCE 1"),
+        ];
+        assert_eq!(shown, expected.map(|(field, values)| (field.to_owned(), values.to_owned())));
+        assert_eq!((narrowing.year_from.as_str(), narrowing.year_to.as_str()), ("", "1900"));
+        assert_eq!(narrowing.chosen, "4 conditions");
+        assert_eq!(narrowing.clear_url, "/?q=sea&mode=keyword");
+        let kept: Vec<String> = narrowing.kept.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        assert_eq!(kept, ["q=sea", "mode=keyword", "age=9"]);
+        assert!(narrowing.orders.iter().any(|order| order.value == "title" && order.is_chosen));
+    }
+}

@@ -1,0 +1,47 @@
+//! A text in which some stretches stand out.
+
+use std::ops::Range;
+
+/// A stretch of a text.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Piece {
+    pub(super) text: String,
+    pub(super) stands_out: bool,
+}
+
+/// Cuts a text at ranges of bytes, which ascend, so that what lies in them stands out.
+pub(super) fn pieces(text: &str, ranges: &[Range<usize>]) -> Vec<Piece> {
+    let mut pieces = Vec::with_capacity(2 * ranges.len() + 1);
+    let mut push = |range: Range<usize>, stands_out| {
+        // A range that is none of this text's would be a fault; the text is then shown plain.
+        let text = text.get(range).unwrap_or_default().to_owned();
+        pieces.extend((!text.is_empty()).then_some(Piece { text, stands_out }));
+    };
+    let mut done = 0;
+    for range in ranges {
+        push(done..range.start, false);
+        push(range.clone(), true);
+        done = range.end;
+    }
+    push(done..text.len(), false);
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_of_the_text_is_lost() {
+        let shown = |text: &str, ranges: &[Range<usize>]| {
+            pieces(text, ranges)
+                .iter()
+                .map(|piece| if piece.stands_out { format!("[{}]", piece.text) } else { piece.text.clone() })
+                .collect::<String>()
+        };
+        assert_eq!(shown("a whale, a ship", &[2..7, 11..15]), "a [whale], a [ship]");
+        assert_eq!(shown("whale", &[0..5]), "[whale]");
+        assert_eq!(shown("whale", &[]), "whale");
+        assert_eq!(shown("", &[]), "");
+    }
+}
