@@ -52,8 +52,8 @@ impl Arch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Edition {
     Standard,
-    /// With the smaller pack inside, and without PostgreSQL, AWS Lambda, chores and the sample: the smallest possible
-    /// deployment.
+    /// With the smaller pack inside, and without PostgreSQL, AWS Lambda, chores, `footprint` and the sample: the
+    /// smallest possible deployment.
     Lite,
 }
 

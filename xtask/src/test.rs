@@ -85,6 +85,17 @@ fn fetch_model() -> Result<(), Failure> {
 /// What reads the formats that books are exported in.
 const CITATION_TOOLS: &[&str] = &["pymarc==5.4.0", "rispy==0.10.0", "bibtexparser==2.1.0", "citeproc-py==0.11.1"];
 
+/// What Python itself says of packages and their requirements, and packages of each kind to say it of: with an entry
+/// point, with compiled modules and libraries beside them, and a genuine part of CUDA in a shared directory.
+const PYTHON_PACKAGES: &[&str] = &[
+    "packaging==26.4",
+    "six==1.17.0",
+    "PyYAML==6.0.4",
+    "numpy==2.4.6",
+    "requests==2.34.2",
+    "nvidia-nvtx-cu12==12.8.90",
+];
+
 /// With the original weights, database servers and other programs' readers at hand, the tests that need them run too.
 fn test() -> Result<(), Failure> {
     let servers = databases::variables()?;
@@ -92,6 +103,7 @@ fn test() -> Result<(), Failure> {
         cargo(&["test", "--workspace"])
             .env("LIBELLUS_TEST_MODEL_DIR", model::fetch()?)
             .env("LIBELLUS_TEST_CITATION_TOOLS", tools::python_packages(CITATION_TOOLS)?)
+            .env("LIBELLUS_TEST_PYTHON_PACKAGES", tools::python_packages(PYTHON_PACKAGES)?)
             .envs(servers),
     )
 }

@@ -4,6 +4,8 @@
 use crate::commands::adopt;
 #[cfg(feature = "chores")]
 use crate::commands::check;
+#[cfg(feature = "footprint")]
+use crate::commands::footprint;
 #[cfg(feature = "lambda")]
 use crate::commands::lambda;
 #[cfg(feature = "chores")]
@@ -23,6 +25,7 @@ Exit codes:
   0    done
   1    failed; for `import`: loaded, but some records were rejected
   2    wrong usage; for `import`: nothing usable
+  3    for `footprint`: nothing of the target could be read
   130  stopped by Ctrl-C or SIGTERM; what was finished is kept
 
 Environment:
@@ -90,6 +93,9 @@ enum Command {
     /// Change the model of a catalogue while it is being searched
     #[cfg(feature = "chores")]
     Migrate(migrate::Args),
+    /// Show what a build is made of, and why each part is there
+    #[cfg(feature = "footprint")]
+    Footprint(footprint::Args),
     /// Turn texts into vectors
     Embed(embed::Args),
     /// Look at models, fetch them, and pack them
@@ -135,6 +141,8 @@ impl Cli {
             Command::Restore(args) => snapshot::restore(&args),
             #[cfg(feature = "chores")]
             Command::Migrate(args) => migrate::run(&args),
+            #[cfg(feature = "footprint")]
+            Command::Footprint(args) => footprint::run(&args),
             Command::Embed(args) => embed::run(&args),
             Command::Model(args) => model::run(&args),
             Command::Eval(args) => eval::run(&args),

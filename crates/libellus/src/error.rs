@@ -265,6 +265,10 @@ pub enum Error {
     #[cfg(feature = "chores")]
     #[error(transparent)]
     Hub(#[from] libellus_hub::Error),
+    /// Measuring a build.
+    #[cfg(feature = "footprint")]
+    #[error(transparent)]
+    Footprint(#[from] libellus_footprint::Error),
     /// AWS Lambda.
     #[cfg(feature = "lambda")]
     #[error(transparent)]
@@ -355,7 +359,7 @@ impl Error {
         }
     }
 
-    /// 2 for what was typed or given wrongly, 1 for what failed.
+    /// 2 for what was typed or given wrongly, 3 for a build of which nothing can be read, 1 for what failed.
     fn exit_code(&self) -> u8 {
         use libellus_catalogue::Error as Catalogue;
         use libellus_search::Error as Search;
@@ -405,6 +409,10 @@ impl Error {
                 | libellus_hub::Error::Occupied { .. } => 2,
                 _ => 1,
             },
+            #[cfg(feature = "footprint")]
+            Error::Footprint(error) if error.is_about_reading() => 3,
+            #[cfg(feature = "footprint")]
+            Error::Footprint(_) => 2,
             #[cfg(feature = "lambda")]
             Error::Lambda(libellus_server::LambdaError::NotInLambda { .. }) => 2,
             error if error.is_about_the_input() => 2,

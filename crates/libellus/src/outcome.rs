@@ -16,6 +16,9 @@ pub enum Outcome {
     /// A check found something wrong or missing; it was said what.
     #[cfg(feature = "chores")]
     Faulty,
+    /// A budget was not kept, or a check failed; it was said which.
+    #[cfg(feature = "footprint")]
+    OverBudget,
     /// Stopped by Ctrl-C or SIGTERM; what was finished is kept.
     Interrupted,
 }
@@ -27,6 +30,8 @@ impl From<Outcome> for ExitCode {
             Outcome::WithRejects | Outcome::NotEmbedded => 1,
             #[cfg(feature = "chores")]
             Outcome::Faulty => 1,
+            #[cfg(feature = "footprint")]
+            Outcome::OverBudget => 1,
             Outcome::NothingUsable => 2,
             Outcome::Interrupted => crate::interrupt::EXIT_CODE,
         })

@@ -9,6 +9,8 @@ pub mod config;
 pub mod embed;
 pub mod eval;
 pub mod export;
+#[cfg(feature = "footprint")]
+pub mod footprint;
 pub mod health;
 pub mod import;
 pub mod import_embeddings;

@@ -6,8 +6,19 @@ use crate::support::Sandbox;
 fn every_command_has_help_with_an_example() {
     let sandbox = Sandbox::new();
     for command in [
-        "serve", "health", "search", "import", "export", "backfill", "check", "embed", "migrate", "model", "eval",
+        "serve",
+        "health",
+        "search",
+        "import",
+        "export",
+        "backfill",
+        "check",
+        "embed",
+        "migrate",
+        "model",
+        "eval",
         "adopt",
+        "footprint",
     ] {
         let help = sandbox.run(&[command, "--help"]).expect_code(0).stdout;
         assert!(help.contains(&format!("  libellus {command}")), "{help}");

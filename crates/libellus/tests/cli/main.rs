@@ -11,6 +11,8 @@ mod documents;
 mod embed;
 #[cfg(feature = "chores")]
 mod export_books;
+#[cfg(feature = "footprint")]
+mod footprint;
 mod health;
 mod help;
 #[cfg(feature = "chores")]

@@ -1,0 +1,106 @@
+//! From a target to its report: what it is, what is in it, how large that is.
+
+use crate::error::Error;
+use crate::files::{Files, Folder};
+use crate::meters::Meters;
+use crate::python::environment::{self, Packages};
+use crate::report::why::{self, Why};
+use crate::report::{self, Kind, Part, Report, SCHEMA};
+use crate::tree::{Problem, ROOT, Tree};
+use std::fs;
+use std::path::Path;
+
+/// What is known of a target beyond its files.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// The machine and the Python that it is for.
+    pub target: environment::Target,
+}
+
+/// A target that was read, for questions about it.
+pub struct Measured {
+    /// Its files.
+    pub tree: Tree,
+    /// What is installed in it.
+    pub packages: Option<Packages>,
+    /// What is told of it.
+    pub report: Report,
+}
+
+/// Reads a target.
+///
+/// # Errors
+/// If nothing of it can be read, or if it is nothing that is known here.
+pub fn measure(path: &Path, options: &Options) -> Result<Measured, Error> {
+    let unreadable = |source| Error::Unreadable { path: path.to_owned(), source };
+    let metadata = fs::metadata(path).map_err(unreadable)?;
+    if !metadata.is_dir() {
+        let reason = "it is neither a directory nor a file that is known".to_owned();
+        return Err(Error::UnknownTarget { path: path.to_owned(), reason });
+    }
+    let tree = Tree::of_directory(path).map_err(unreadable)?;
+    Ok(measure_folder(path, tree, options))
+}
+
+fn measure_folder(path: &Path, tree: Tree, options: &Options) -> Measured {
+    let files = Folder(path.to_owned());
+    let mut problems = tree.problems.clone();
+    let packages = read_packages(&tree, &files, options, &mut problems);
+    let environment = packages.as_ref().map(|packages| &packages.environment);
+    let target = report::Target {
+        path: path.display().to_string(),
+        kind: if packages.is_some() { Kind::PythonEnvironment } else { Kind::Folder },
+        platform: environment.map(|environment| environment.platform.to_string()),
+        python: environment.map(|environment| environment.python.to_string()),
+    };
+    let meters = Meters { content: Some(tree.content()), disk: Some(tree.disk()), ..Meters::default() };
+    problems.sort();
+    let report = Report {
+        schema: SCHEMA,
+        target,
+        meters,
+        files: tree.file_count(),
+        packages: packages.as_ref().map(report::package_rows).unwrap_or_default(),
+        unowned: packages.as_ref().map_or(0, |packages| packages.unowned),
+        parts: parts(&tree),
+        problems,
+    };
+    Measured { tree, packages, report }
+}
+
+fn read_packages(tree: &Tree, files: &dyn Files, options: &Options, problems: &mut Vec<Problem>) -> Option<Packages> {
+    Packages::read(tree, files, options.target, problems)
+}
+
+/// What there is at the first level, largest first.
+fn parts(tree: &Tree) -> Vec<Part> {
+    let mut counted = vec![false; tree.inode_count()];
+    let mut parts: Vec<Part> = Vec::new();
+    for child in tree.children(ROOT) {
+        let (mut content, mut files) = (0, 0);
+        for id in tree.below(child).into_iter().filter(|id| tree.is_file(*id)) {
+            if !std::mem::replace(&mut counted[tree.inode_id(id) as usize], true) {
+                content += tree.inode(id).size;
+                files += 1;
+            }
+        }
+        let slash = if tree.is_directory(child) { "/" } else { "" };
+        parts.push(Part { path: format!("{}{slash}", tree.name(child)), content, files });
+    }
+    parts.sort_by(|a, b| b.content.cmp(&a.content).then_with(|| a.path.cmp(&b.path)));
+    parts
+}
+
+impl Measured {
+    /// Why a package is there.
+    ///
+    /// # Errors
+    /// If it is not installed.
+    pub fn why(&self, package: &str) -> Result<Why, Error> {
+        let target = &self.report.target.path;
+        match &self.packages {
+            Some(packages) => why::why(packages, package, target),
+            None => Err(Error::NoSuchPackage { package: package.to_owned(), target: target.clone(), near: None }),
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! What is told of a target: one value, of which the terminal, JSON and the other forms are made.
+//!
+//! Everything in it is sorted, and nothing depends on the time or the machine, so the same target gives the same bytes.
+
+pub mod bars;
+pub mod terminal;
+pub mod why;
+
+use crate::meters::Meters;
+use crate::python::environment::Packages;
+use crate::tree::Problem;
+use serde::Serialize;
+
+/// The name of the form in JSON. It gets another number when a field changes its meaning.
+pub const SCHEMA: &str = "libellus.footprint/1";
+
+/// Everything about a target.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// [`SCHEMA`].
+    pub schema: &'static str,
+    /// What was measured.
+    pub target: Target,
+    /// The four sizes.
+    pub meters: Meters,
+    /// Regular files, each inode once.
+    pub files: u64,
+    /// Installed packages, by name.
+    pub packages: Vec<PackageRow>,
+    /// Bytes of content that belong to no package.
+    pub unowned: u64,
+    /// What the target is made of at its first level, largest first.
+    pub parts: Vec<Part>,
+    /// What could not be read; the rest was measured.
+    pub problems: Vec<Problem>,
+}
+
+/// What was measured.
+#[derive(Clone, Debug, Serialize)]
+pub struct Target {
+    /// As it was given.
+    pub path: String,
+    /// What it was taken for.
+    pub kind: Kind,
+    /// What it is for, e.g. `linux/amd64`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub platform: Option<String>,
+    /// The version of Python that it is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub python: Option<String>,
+}
+
+/// What a target can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A virtual environment, or a directory of packages.
+    PythonEnvironment,
+    /// Any other directory.
+    Folder,
+}
+
+impl Kind {
+    /// What people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::PythonEnvironment => "Python environment",
+            Kind::Folder => "folder",
+        }
+    }
+}
+
+/// An installed package.
+#[derive(Clone, Debug, Serialize)]
+pub struct PackageRow {
+    /// In its one form.
+    pub name: String,
+    /// As it is installed.
+    pub version: String,
+    /// Bytes of its own files.
+    pub content: u64,
+    /// Bytes on disk of the same.
+    pub disk: u64,
+    /// How many those are.
+    pub files: u64,
+    /// Bytes that would leave with it.
+    pub retained: u64,
+    /// Whether it was asked for by name.
+    pub direct: bool,
+    /// Where it really is, if it is editable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub editable: Option<String>,
+    /// What it needs on this platform.
+    pub requires: Vec<String>,
+    /// What it needs and is not installed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
+    /// Why it is there.
+    pub required_by: Vec<Reason>,
+}
+
+/// Who needs a package.
+#[derive(Clone, Debug, Serialize)]
+pub struct Reason {
+    /// Who.
+    pub name: String,
+    /// How that is written.
+    pub requirement: String,
+}
+
+/// A part of the target.
+#[derive(Clone, Debug, Serialize)]
+pub struct Part {
+    /// Its path; a directory ends in `/`.
+    pub path: String,
+    /// Bytes of its regular files. A file with names in several parts counts for the first.
+    pub content: u64,
+    /// How many those are.
+    pub files: u64,
+}
+
+/// The rows of a report for these packages.
+pub(crate) fn package_rows(packages: &Packages) -> Vec<PackageRow> {
+    let name = |index: &usize| packages.all[*index].name.clone();
+    let rows = packages.all.iter().map(|package| PackageRow {
+        name: package.name.clone(),
+        version: package.version.clone(),
+        content: package.content,
+        disk: package.disk,
+        files: package.files,
+        retained: package.retained,
+        direct: package.direct,
+        editable: package.editable.clone(),
+        requires: package.requires.iter().map(name).collect(),
+        missing: package.missing.clone(),
+        required_by: package
+            .required_by
+            .iter()
+            .map(|(by, requirement)| Reason { name: name(by), requirement: requirement.clone() })
+            .collect(),
+    });
+    rows.collect()
+}

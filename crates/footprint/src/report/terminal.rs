@@ -1,0 +1,272 @@
+//! A report for people: 80 columns, the largest first, and nothing that scrolls away what matters.
+
+use super::bars::{bar, counted, fit};
+use super::{PackageRow, Report};
+use crate::budget::Budget;
+use crate::meters::{Meter, Meters};
+use crate::size::Units;
+use std::fmt::Write as _;
+
+/// How a report is shown.
+#[derive(Clone, Copy, Debug)]
+pub struct View {
+    /// MB or MiB.
+    pub units: Units,
+    /// How many rows of a table.
+    pub rows: usize,
+}
+
+impl Default for View {
+    fn default() -> Self {
+        Self { units: Units::Decimal, rows: 20 }
+    }
+}
+
+/// Widths of the columns: together with two spaces between them, 80.
+const NAME: usize = 27;
+const SIZE: usize = 8;
+const WHY: usize = 19;
+const BAR: usize = 10;
+
+/// The report in lines of at most 80 characters, except for paths that are longer.
+pub fn show(report: &Report, view: View) -> String {
+    let mut text = head(report, view);
+    if !report.packages.is_empty() {
+        text.push('\n');
+        packages(&mut text, report, view);
+    }
+    if report.packages.is_empty() && !report.parts.is_empty() {
+        text.push('\n');
+        parts(&mut text, report, view);
+    }
+    problems(&mut text, report, view);
+    text
+}
+
+fn head(report: &Report, view: View) -> String {
+    let target = &report.target;
+    let mut first = format!("{}: {}", target.path, target.kind.name());
+    if let Some(platform) = &target.platform {
+        let _ = write!(first, " for {platform}");
+    }
+    if let Some(python) = &target.python {
+        let _ = write!(first, ", Python {python}");
+    }
+    let mut counts = Vec::new();
+    if !report.packages.is_empty() {
+        counts.push(counted(report.packages.len() as u64, "package"));
+    }
+    counts.push(counted(report.files, "file"));
+    format!("{first}, {}\n{}\n", counts.join(", "), meters(&report.meters, view))
+}
+
+/// The four, unknown ones as such.
+pub(super) fn meters(meters: &Meters, view: View) -> String {
+    let shown = Meter::ALL.map(|meter| {
+        let value = meters.get(meter).map_or_else(|| "unknown".to_owned(), |bytes| view.units.show(bytes));
+        format!("{} {value}", meter.name())
+    });
+    shown.join("   ")
+}
+
+fn packages(text: &mut String, report: &Report, view: View) {
+    let whole = report.meters.content.unwrap_or_default();
+    let _ = writeln!(
+        text,
+        "{}  {:>SIZE$}  {:>SIZE$}  {}  SHARE",
+        fit("PACKAGE", NAME),
+        "SELF",
+        "RETAINED",
+        fit("WHY", WHY)
+    );
+    let mut rows = grouped(&report.packages);
+    rows.sort_by(|a, b| b.retained.cmp(&a.retained).then(b.content.cmp(&a.content)).then(a.name.cmp(&b.name)));
+    let mut line = |name: &str, content: u64, retained: u64, why: &str| {
+        let columns = format!(
+            "{}  {:>SIZE$}  {:>SIZE$}  {}  {}",
+            fit(name, NAME),
+            view.units.show(content),
+            view.units.show(retained),
+            fit(why, WHY),
+            bar(retained, whole, BAR)
+        );
+        text.push_str(columns.trim_end());
+        text.push('\n');
+    };
+    for row in rows.iter().take(view.rows) {
+        line(&row.name, row.content, row.retained, &row.why);
+    }
+    if rows.len() > view.rows {
+        let rest: u64 = rows[view.rows..].iter().map(|row| row.content).sum();
+        line(&format!("… {} more", rows.len() - view.rows), rest, rest, "");
+    }
+    if report.unowned > 0 {
+        line("(of no package)", report.unowned, report.unowned, "");
+    }
+    text.push_str("\nSELF is a package's own files, RETAINED what would leave with it.\n");
+}
+
+/// A row of the table.
+struct Row {
+    name: String,
+    content: u64,
+    retained: u64,
+    why: String,
+}
+
+/// Families of at least this many packages, `nvidia-*`, make one row.
+const FAMILY: usize = 4;
+
+fn grouped(packages: &[PackageRow]) -> Vec<Row> {
+    let family = |package: &PackageRow| {
+        let prefix = package.name.split_once('-').map(|(prefix, _)| prefix.to_owned())?;
+        (!package.direct).then_some(prefix)
+    };
+    let mut rows: Vec<Row> = Vec::new();
+    let mut rest = packages;
+    // Packages come sorted by name, so families stand together but for the directly asked for among them.
+    while let Some(first) = rest.first() {
+        let prefix = family(first);
+        let same = |package: &&PackageRow| prefix.is_some() && family(package) == prefix;
+        let count = rest.iter().take_while(same).count();
+        if count < FAMILY {
+            rows.push(Row {
+                name: format!("{} {}", first.name, first.version),
+                content: first.content,
+                retained: first.retained,
+                why: why(first),
+            });
+            rest = &rest[1..];
+            continue;
+        }
+        let (members, others) = rest.split_at(count);
+        let content = members.iter().map(|package| package.content).sum();
+        let mut needing: Vec<&str> =
+            members.iter().flat_map(|package| &package.required_by).map(|by| by.name.as_str()).collect();
+        needing.retain(|name| members.iter().all(|member| member.name != *name));
+        needing.sort_unstable();
+        needing.dedup();
+        rows.push(Row {
+            name: format!("{}-* ({count})", prefix.unwrap_or_default()),
+            content,
+            // What else only one of them brings is left out: here each is counted once.
+            retained: content,
+            why: needing.join(", "),
+        });
+        rest = others;
+    }
+    rows
+}
+
+fn why(package: &PackageRow) -> String {
+    let mut names: Vec<&str> = package.required_by.iter().map(|by| by.name.as_str()).collect();
+    names.dedup();
+    match (package.direct, names.is_empty()) {
+        (true, true) => "asked for".to_owned(),
+        (true, false) => format!("asked for; {}", names.join(", ")),
+        (false, true) => "nothing needs it".to_owned(),
+        (false, false) => names.join(", "),
+    }
+}
+
+fn parts(text: &mut String, report: &Report, view: View) {
+    let whole = report.meters.content.unwrap_or_default();
+    let wide = NAME + WHY + 2;
+    let _ = writeln!(text, "{}  {:>SIZE$}  {:>SIZE$}  SHARE", fit("PART", wide), "FILES", "CONTENT");
+    for part in report.parts.iter().take(view.rows) {
+        let columns = format!(
+            "{}  {:>SIZE$}  {:>SIZE$}  {}",
+            fit(&part.path, wide),
+            part.files,
+            view.units.show(part.content),
+            bar(part.content, whole, BAR)
+        );
+        let _ = writeln!(text, "{}", columns.trim_end());
+    }
+    if report.parts.len() > view.rows {
+        let _ = writeln!(text, "… {} more", report.parts.len() - view.rows);
+    }
+}
+
+fn problems(text: &mut String, report: &Report, view: View) {
+    if report.problems.is_empty() {
+        return;
+    }
+    text.push_str("\nNot read, or not as it should be; the rest is measured:\n");
+    for problem in report.problems.iter().take(view.rows) {
+        let _ = writeln!(text, "  {}: {}", if problem.path.is_empty() { "." } else { &problem.path }, problem.reason);
+    }
+    if report.problems.len() > view.rows {
+        let _ = writeln!(text, "  … {} more", report.problems.len() - view.rows);
+    }
+}
+
+/// How the budgets were kept, one line each.
+pub fn show_budgets(report: &Report, budgets: &[Budget], view: View) -> String {
+    let mut text = String::new();
+    for budget in budgets {
+        let name = format!("budget {} of {}", view.units.show(budget.bytes), budget.meter.name());
+        let _ = match report.meters.get(budget.meter) {
+            None => writeln!(text, "{name}: FAIL, as it is unknown"),
+            Some(bytes) if bytes > budget.bytes => {
+                writeln!(text, "{name}: FAIL, over by {}", view.units.show(bytes - budget.bytes))
+            }
+            Some(bytes) => writeln!(text, "{name}: ok, {} left", view.units.show(budget.bytes - bytes)),
+        };
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{Kind, Reason, SCHEMA, Target};
+
+    fn package(name: &str, content: u64, retained: u64, by: &[&str]) -> PackageRow {
+        let required_by =
+            by.iter().map(|name| Reason { name: (*name).to_owned(), requirement: "x".to_owned() }).collect();
+        PackageRow {
+            name: name.to_owned(),
+            version: "1.2.3".to_owned(),
+            content,
+            disk: content,
+            files: 1,
+            retained,
+            direct: by.is_empty(),
+            editable: None,
+            requires: vec![],
+            missing: vec![],
+            required_by,
+        }
+    }
+
+    #[test]
+    fn lines_fit_eighty_columns_and_families_make_one_row() {
+        let nvidia = (0..5).map(|n| package(&format!("nvidia-part{n}"), 640_000_000, 640_000_000, &["torch"]));
+        let mut packages = vec![package("a-package-with-a-very-long-name-indeed", 5, 5, &["torch"])];
+        packages.extend(nvidia);
+        packages.push(package("sentence-transformers", 2_000_000, 5_592_000_005, &[]));
+        packages.push(package("torch", 1_210_000_000, 5_590_000_000, &["sentence-transformers"]));
+        let report = Report {
+            schema: SCHEMA,
+            target: Target { path: ".venv".into(), kind: Kind::PythonEnvironment, platform: None, python: None },
+            meters: Meters { content: Some(6_000_000_000), ..Meters::default() },
+            files: 38_810,
+            packages,
+            unowned: 3,
+            parts: vec![],
+            problems: vec![],
+        };
+        let text = show(&report, View { rows: 3, ..View::default() });
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        assert!(text.contains("nvidia-* (5)") && text.contains("3.20 GB"), "{text}");
+        assert!(text.contains("… 1 more") && text.contains("38,810 files"), "{text}");
+        assert!(text.contains("stored unknown"), "{text}");
+        let budgets = [Budget { meter: Meter::Content, bytes: 50_000_000 }, Budget { meter: Meter::Disk, bytes: 1 }];
+        let shown = show_budgets(&report, &budgets, View::default());
+        assert_eq!(
+            shown,
+            "budget 50 MB of content: FAIL, over by 5.95 GB\nbudget 1 B of disk: FAIL, as it is unknown\n"
+        );
+    }
+}
