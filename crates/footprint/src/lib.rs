@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 pub mod budget;
+pub mod checks;
 pub mod dockerfile;
 mod error;
 pub mod files;
@@ -20,9 +21,11 @@ pub mod graph;
 pub mod ignore;
 mod measure;
 pub mod meters;
+pub mod project;
 pub mod python;
 pub mod report;
 pub mod size;
+pub mod toml_file;
 pub mod tree;
 
 pub use error::Error;

@@ -1,8 +1,10 @@
 //! From a target to its report: what it is, what is in it, how large that is.
 
+use crate::checks::{self, Gpu};
 use crate::error::Error;
 use crate::files::{Files, Folder};
 use crate::meters::Meters;
+use crate::project::{Project, Said};
 use crate::python::environment::{self, Packages};
 use crate::report::why::{self, Why};
 use crate::report::{self, Kind, Part, Report, SCHEMA};
@@ -11,10 +13,14 @@ use std::fs;
 use std::path::Path;
 
 /// What is known of a target beyond its files.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// The machine and the Python that it is for.
     pub target: environment::Target,
+    /// Whether that machine has a GPU.
+    pub gpu: Gpu,
+    /// Which Dockerfile is built with which context.
+    pub said: Said,
 }
 
 /// A target that was read, for questions about it.
@@ -23,6 +29,8 @@ pub struct Measured {
     pub tree: Tree,
     /// What is installed in it.
     pub packages: Option<Packages>,
+    /// Its Dockerfiles and files of requirements.
+    pub project: Option<Project>,
     /// What is told of it.
     pub report: Report,
 }
@@ -46,10 +54,16 @@ fn measure_folder(path: &Path, tree: Tree, options: &Options) -> Measured {
     let files = Folder(path.to_owned());
     let mut problems = tree.problems.clone();
     let packages = read_packages(&tree, &files, options, &mut problems);
+    let project = Project::read(&tree, &files, &options.said, &mut problems);
+    let (findings, accepted) = checks::run(&tree, project.as_ref(), packages.as_ref(), options.gpu);
     let environment = packages.as_ref().map(|packages| &packages.environment);
     let target = report::Target {
         path: path.display().to_string(),
-        kind: if packages.is_some() { Kind::PythonEnvironment } else { Kind::Folder },
+        kind: match (&project, &packages) {
+            (Some(_), _) => Kind::Project,
+            (None, Some(_)) => Kind::PythonEnvironment,
+            (None, None) => Kind::Folder,
+        },
         platform: environment.map(|environment| environment.platform.to_string()),
         python: environment.map(|environment| environment.python.to_string()),
     };
@@ -63,9 +77,11 @@ fn measure_folder(path: &Path, tree: Tree, options: &Options) -> Measured {
         packages: packages.as_ref().map(report::package_rows).unwrap_or_default(),
         unowned: packages.as_ref().map_or(0, |packages| packages.unowned),
         parts: parts(&tree),
+        findings,
+        accepted,
         problems,
     };
-    Measured { tree, packages, report }
+    Measured { tree, packages, project, report }
 }
 
 fn read_packages(tree: &Tree, files: &dyn Files, options: &Options, problems: &mut Vec<Problem>) -> Option<Packages> {

@@ -12,4 +12,5 @@ pub mod name;
 pub mod ownership;
 pub mod platform;
 pub mod requirement;
+pub mod requirements_txt;
 pub mod version;

@@ -3,9 +3,11 @@
 //! Everything in it is sorted, and nothing depends on the time or the machine, so the same target gives the same bytes.
 
 pub mod bars;
+pub mod sarif;
 pub mod terminal;
 pub mod why;
 
+use crate::checks::{Finding, Severity};
 use crate::meters::Meters;
 use crate::python::environment::Packages;
 use crate::tree::Problem;
@@ -31,8 +33,19 @@ pub struct Report {
     pub unowned: u64,
     /// What the target is made of at its first level, largest first.
     pub parts: Vec<Part>,
+    /// What checks found, the gravest first.
+    pub findings: Vec<Finding>,
+    /// How many findings were accepted by a comment.
+    pub accepted: usize,
     /// What could not be read; the rest was measured.
     pub problems: Vec<Problem>,
+}
+
+impl Report {
+    /// Whether a finding is an error: the exit code says so.
+    pub fn has_errors(&self) -> bool {
+        self.findings.iter().any(|finding| finding.severity == Severity::Error)
+    }
 }
 
 /// What was measured.
@@ -56,6 +69,8 @@ pub struct Target {
 pub enum Kind {
     /// A virtual environment, or a directory of packages.
     PythonEnvironment,
+    /// A folder with a Dockerfile or a file of requirements.
+    Project,
     /// Any other directory.
     Folder,
 }
@@ -65,6 +80,7 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Kind::PythonEnvironment => "Python environment",
+            Kind::Project => "project",
             Kind::Folder => "folder",
         }
     }

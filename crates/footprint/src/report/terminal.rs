@@ -3,6 +3,7 @@
 use super::bars::{bar, counted, fit};
 use super::{PackageRow, Report};
 use crate::budget::Budget;
+use crate::checks::{Saving, Severity, wrap};
 use crate::meters::{Meter, Meters};
 use crate::size::Units;
 use std::fmt::Write as _;
@@ -39,6 +40,7 @@ pub fn show(report: &Report, view: View) -> String {
         text.push('\n');
         parts(&mut text, report, view);
     }
+    findings(&mut text, report, view);
     problems(&mut text, report, view);
     text
 }
@@ -188,6 +190,57 @@ fn parts(text: &mut String, report: &Report, view: View) {
     }
 }
 
+fn findings(text: &mut String, report: &Report, view: View) {
+    if !report.findings.is_empty() {
+        text.push('\n');
+    }
+    for finding in &report.findings {
+        let mut first = format!("{:<7} {} ", finding.severity.name(), finding.id);
+        if !finding.file.is_empty() {
+            let _ = write!(first, "{} ", finding.place());
+        }
+        let saving = finding.saving.map(|saving| format!(" [{}]", show_saving(saving, view))).unwrap_or_default();
+        let _ = writeln!(text, "{}", wrap_after(&format!("{first} {}{saving}", finding.message)));
+        for evidence in &finding.evidence {
+            let _ = writeln!(text, "{}", wrap(evidence, WIDTH, "          "));
+        }
+        if let Some(suggestion) = &finding.suggestion {
+            let _ = writeln!(text, "{}", wrap(&format!("→ {suggestion}"), WIDTH, "          "));
+        }
+    }
+    if !report.findings.is_empty() {
+        let count = |severity| report.findings.iter().filter(|finding| finding.severity == severity).count() as u64;
+        let _ = write!(
+            text,
+            "\n{}, {}, {}",
+            counted(count(Severity::Error), "error"),
+            counted(count(Severity::Warning), "warning"),
+            counted(count(Severity::Note), "note")
+        );
+        if report.accepted > 0 {
+            let _ = write!(text, ", {} accepted", report.accepted);
+        }
+        text.push_str("; `libellus footprint explain ID` says more.\n");
+    }
+}
+
+/// Columns of a terminal.
+const WIDTH: usize = 80;
+
+/// The first line as far as it goes, and what follows indented.
+fn wrap_after(line: &str) -> String {
+    wrap(line, WIDTH, "        ").trim_start().to_owned()
+}
+
+/// A saving with how it is known.
+pub fn show_saving(saving: Saving, view: View) -> String {
+    let bytes = view.units.show(saving.bytes);
+    match saving.up_to {
+        Some(to) => format!("{bytes} to {}, {}", view.units.show(to), saving.evidence.name()),
+        None => format!("{bytes}, {}", saving.evidence.name()),
+    }
+}
+
 fn problems(text: &mut String, report: &Report, view: View) {
     if report.problems.is_empty() {
         return;
@@ -255,6 +308,8 @@ mod tests {
             packages,
             unowned: 3,
             parts: vec![],
+            findings: vec![],
+            accepted: 0,
             problems: vec![],
         };
         let text = show(&report, View { rows: 3, ..View::default() });

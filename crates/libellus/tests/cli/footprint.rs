@@ -93,3 +93,41 @@ fn what_cannot_be_read_is_named_and_the_rest_measured() {
         assert!(shown.contains(part), "`{part}` is not in {shown}");
     }
 }
+
+/// A project with a mistake in its ignore file and one in its Dockerfile.
+fn project(sandbox: &Sandbox) {
+    fs::create_dir_all(sandbox.path("shop/app/__pycache__")).expect("made");
+    sandbox.file("shop/Dockerfile", "FROM python:3.12-slim\nCOPY . .\nCMD [\"python\", \"-m\", \"app\"]\n");
+    sandbox.file("shop/.dockerignore", "__pycache__/\n");
+    sandbox.file("shop/app/__init__.py", "");
+    sandbox.file("shop/app/__pycache__/__init__.cpython-312.pyc", "bytecode");
+}
+
+#[test]
+fn mistakes_have_lines_pages_and_comments_that_accept_them() {
+    let sandbox = Sandbox::new();
+    project(&sandbox);
+    let shown = sandbox.run(&["footprint", "shop"]).expect_code(1).stdout;
+    for part in
+        ["error   F102 .dockerignore:1", "error   F114 Dockerfile:3", "→ `**/__pycache__`", "2 errors, 0 warnings"]
+    {
+        assert!(shown.contains(part), "`{part}` is not in {shown}");
+    }
+    assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+    let sarif = sandbox.run(&["footprint", "shop", "--sarif"]).expect_code(1).json();
+    let results = sarif["runs"][0]["results"].as_array().expect("a list");
+    assert_eq!(results.len(), 2, "{sarif}");
+    assert_eq!(results[0]["locations"][0]["physicalLocation"]["region"]["startLine"], 1);
+    let rules = sarif["runs"][0]["tool"]["driver"]["rules"].as_array().expect("a list");
+    assert_eq!(rules[results[0]["ruleIndex"].as_u64().expect("a number") as usize]["id"], "F102");
+
+    let page = sandbox.run(&["footprint", "explain", "f102"]).expect_code(0).stdout;
+    assert!(page.contains("ignore=F102") && page.contains("What to do"), "{page}");
+    assert!(sandbox.run(&["footprint", "explain"]).expect_code(0).stdout.lines().count() > 25);
+    sandbox.run(&["footprint", "explain", "F999"]).expect_error(2, &["no such check"]);
+
+    sandbox.file("shop/.dockerignore", "# footprint: ignore=F102 nothing nested yet\n__pycache__/\n");
+    sandbox.file("shop/Dockerfile", "FROM python:3.12-slim\nCOPY . .\nUSER 1000\nCMD [\"python\", \"-m\", \"app\"]\n");
+    let report = sandbox.run(&["footprint", "shop", "--json"]).expect_code(0).json();
+    assert_eq!((&report["accepted"], report["findings"].as_array().map(Vec::len)), (&1.into(), Some(0)), "{report}");
+}

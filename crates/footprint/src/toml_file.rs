@@ -1,0 +1,98 @@
+//! TOML with the lines of its values: a finding has to point at one.
+
+use toml::de::{DeTable, DeValue};
+
+/// A file that was read.
+pub struct TomlFile<'t> {
+    text: &'t str,
+    root: DeValue<'t>,
+}
+
+/// A value in it.
+#[derive(Clone, Copy)]
+pub struct Value<'f> {
+    value: &'f DeValue<'f>,
+    /// Its line, from 1.
+    pub line: u32,
+    text: &'f str,
+}
+
+impl<'t> TomlFile<'t> {
+    /// Reads a file. The error says what is wrong with it, and where.
+    ///
+    /// # Errors
+    /// If it is no TOML.
+    pub fn parse(text: &'t str) -> Result<Self, String> {
+        let table = DeTable::parse(text).map_err(|error| {
+            let line = error.span().map_or(0, |span| line_of(text, span.start));
+            format!("line {line}: {}", error.message())
+        })?;
+        Ok(Self { text, root: DeValue::Table(table.into_inner()) })
+    }
+
+    /// The value at a path of names.
+    pub fn get(&self, path: &[&str]) -> Option<Value<'_>> {
+        let root = Value { value: &self.root, line: 1, text: self.text };
+        path.iter().try_fold(root, |value, name| value.get(name))
+    }
+
+    /// The texts of a list at a path, each with its line; none if there is no list.
+    pub fn texts(&self, path: &[&str]) -> Vec<(String, u32)> {
+        let items = self.get(path).map(|value| value.items()).unwrap_or_default();
+        items.into_iter().filter_map(|item| Some((item.text()?.to_owned(), item.line))).collect()
+    }
+}
+
+impl<'f> Value<'f> {
+    fn wrap(self, spanned: &'f toml::Spanned<DeValue<'f>>) -> Value<'f> {
+        Value { value: spanned.get_ref(), line: line_of(self.text, spanned.span().start), text: self.text }
+    }
+
+    /// The value of this name in a table.
+    pub fn get(self, name: &str) -> Option<Value<'f>> {
+        self.value.get(name).map(|value| self.wrap(value))
+    }
+
+    /// A text.
+    pub fn text(self) -> Option<&'f str> {
+        self.value.as_str()
+    }
+
+    /// A whole number that is not negative.
+    pub fn number(self) -> Option<u64> {
+        let integer = self.value.as_integer()?;
+        u64::from_str_radix(integer.as_str(), integer.radix()).ok()
+    }
+
+    /// What is in a list.
+    pub fn items(self) -> Vec<Value<'f>> {
+        self.value.as_array().map(|array| array.iter().map(|item| self.wrap(item)).collect()).unwrap_or_default()
+    }
+
+    /// What is in a table, by name.
+    pub fn entries(self) -> Vec<(String, Value<'f>)> {
+        let Some(table) = self.value.as_table() else { return Vec::new() };
+        let mut entries: Vec<(String, Value<'f>)> =
+            table.iter().map(|(name, value)| (name.get_ref().to_string(), self.wrap(value))).collect();
+        entries.sort_by(|a, b| a.0.cmp(&b.0));
+        entries
+    }
+}
+
+fn line_of(text: &str, place: usize) -> u32 {
+    text.as_bytes()[..place.min(text.len())].iter().filter(|byte| **byte == b'\n').count() as u32 + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_have_lines() {
+        let file = TomlFile::parse("[a]\nb = [\n  'x',\n  'y',\n]\nn = 5\n").expect("good");
+        assert_eq!(file.texts(&["a", "b"]), [("x".to_owned(), 3), ("y".to_owned(), 4)]);
+        assert_eq!(file.get(&["a", "n"]).and_then(Value::number), Some(5));
+        assert!(file.get(&["a", "b", "c"]).is_none());
+        assert!(TomlFile::parse("a = 1\nb =\n").is_err_and(|error| error.starts_with("line 2: ")));
+    }
+}
