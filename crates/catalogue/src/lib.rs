@@ -30,7 +30,7 @@ pub use snapshot::{SnapshotCounts, check_snapshot, restore_snapshot, write_snaps
 #[cfg(feature = "postgres")]
 pub use store::PostgresAddress;
 pub use store::{
-    Access, Catalogue, Claim, EmbeddedPassage, FailedPassage, Failure, MAX_ATTEMPTS, MigrationProblem, ModelSpace,
-    NewEmbedding, PendingPassage, PlacedEmbedding, PlacedPassage, QueueCounts, RoleChange, SpaceRoles, Statistics,
-    WriteOutcome, unless_failed,
+    Access, Catalogue, CatalogueState, Claim, EmbeddedPassage, FailedPassage, Failure, MAX_ATTEMPTS, MigrationProblem,
+    ModelSpace, NewEmbedding, PendingPassage, PlacedEmbedding, PlacedPassage, QueueCounts, RoleChange, SpaceRoles,
+    Statistics, WriteOutcome, unless_failed,
 };

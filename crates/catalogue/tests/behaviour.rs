@@ -8,9 +8,9 @@ use libellus_catalogue::adopt::Agreement;
 use libellus_catalogue::check::{Expected, check, repair};
 use libellus_catalogue::import::ImportOptions;
 use libellus_catalogue::{
-    Access, Catalogue, Claim, Error, Failure, Location, MAX_ATTEMPTS, MigrationProblem, ModelSpace, NewEmbedding,
-    PassageCutter, PendingPassage, QueueCounts, RoleChange, SnapshotCounts, SpaceRoles, WriteOutcome, restore_snapshot,
-    write_snapshot,
+    Access, Book, Catalogue, CatalogueState, Claim, EmbeddedPassage, Error, Failure, Location, MAX_ATTEMPTS,
+    MigrationProblem, ModelSpace, NewEmbedding, PassageCutter, PendingPassage, QueueCounts, RoleChange, SnapshotCounts,
+    SpaceRoles, WriteOutcome, restore_snapshot, write_snapshot,
 };
 use sha2::{Digest, Sha256};
 use std::cell::Cell;
@@ -33,6 +33,8 @@ const CASES: &[Case] = &[
     ("vectors come back to the last bit", vectors_come_back_to_the_last_bit),
     ("many embeddings at once are stored as few are", many_embeddings_at_once_are_stored_as_few_are),
     ("deleting a book deletes what hangs on it", deleting_a_book_deletes_what_hangs_on_it),
+    ("what has changed since is known", what_has_changed_since_is_known),
+    ("a catalogue put back from a copy is another", a_catalogue_put_back_from_a_copy_is_another),
     ("an id that comes twice in a batch", of_an_id_that_comes_twice_in_a_batch_the_last_stays),
     ("odd texts come back", odd_texts_come_back),
     ("a file is imported and updated", a_file_is_imported_and_updated),
@@ -347,6 +349,102 @@ fn deleting_a_book_deletes_what_hangs_on_it(fresh: Fresh<'_>) {
     let statistics = catalogue.statistics("s").expect("counts");
     assert_eq!((statistics.books, statistics.passages, statistics.embedded), (1, 1, 0));
     assert_eq!(catalogue.delete_books(&["b"]).expect("deletes"), 0);
+}
+
+fn what_has_changed_since_is_known(fresh: Fresh<'_>) {
+    let catalogue = open(&fresh());
+    let (cutter, all) = (&Words, usize::MAX);
+    let many: Vec<Book> = (0..20).map(|n| book(&format!("{n:02}"), "Text.")).collect();
+    catalogue.put_books(&many, cutter).expect("writes");
+    let rowids = catalogue.book_rowids().expect("reads");
+    let mut walked = Vec::new();
+    let mut walk = |rowid, _| {
+        walked.push(rowid);
+        ControlFlow::Continue(())
+    };
+    catalogue.each_book(&mut walk).expect("reads");
+    assert_eq!((rowids.len(), &rowids), (20, &walked));
+    let state = Cell::new(catalogue.state().expect("reads"));
+    let changed = |what: &str, expected: &[usize]| {
+        let expected: Vec<i64> = expected.iter().map(|&at| rowids[at]).collect();
+        let changed = catalogue.books_changed_since(&state.get(), all).expect("reads").expect("known");
+        assert_eq!(changed, expected, "{what}");
+        if !expected.is_empty() {
+            assert_eq!(catalogue.books_changed_since(&state.get(), expected.len() - 1).expect("reads"), None, "{what}");
+        }
+        state.set(catalogue.state().expect("reads"));
+        assert_eq!(state.get().revision, catalogue.revision().expect("reads"), "{what}");
+    };
+    changed("nothing", &[]);
+    assert_eq!(embed_pending(&catalogue, "s"), 20);
+    changed("all embeddings", &(0..20).collect::<Vec<_>>());
+    catalogue.put_books(&many[3..7], cutter).expect("writes");
+    changed("written as it was", &[]);
+    catalogue.put_books(&[book("04", "Another text."), book("03", "Text."), book("05", "")], cutter).expect("writes");
+    changed("two texts", &[4, 5]);
+    let one = [Book { year: Some(1815), ..book("07", "Text.") }];
+    catalogue.put_books(&one, cutter).expect("writes");
+    changed("a record without its passages", &[7]);
+    let pending = catalogue.pending_passages("s", 0, 10).expect("reads");
+    assert_eq!(pending.len(), 2);
+    let vectors = pending.iter().map(|passage| NewEmbedding {
+        passage_id: passage.passage_id,
+        text_hash: passage.text_hash,
+        vector: &[0.5, 0.5],
+    });
+    let vectors: Vec<NewEmbedding<'_>> = vectors.collect();
+    catalogue.put_embeddings("s", "int8", &vectors[..1]).expect("stores");
+    changed("an embedding", &[4]);
+    // The vector is another, though the text is not.
+    catalogue.put_embeddings("s", "f32", &[NewEmbedding { vector: &[0.6, 0.8], ..vectors[0] }]).expect("stores");
+    changed("an embedding that was there", &[4]);
+    let mut seen = Vec::new();
+    let mut visit = |passage: EmbeddedPassage<'_>| {
+        seen.push((passage.book_rowid, passage.ordinal, passage.vector.to_vec()));
+        ControlFlow::Continue(())
+    };
+    catalogue.embeddings_of("s", &rowids[4..6], &mut visit).expect("reads");
+    assert_eq!(seen, [(rowids[4], 0, vec![0.6, 0.8])], "of the other there is none that is fresh");
+    catalogue.delete_books(&["10", "19"]).expect("deletes");
+    changed("two are gone", &[10, 19]);
+    let from = state.get();
+    catalogue.put_books(&[book("20", "New.")], cutter).expect("writes");
+    let new = *catalogue.book_rowids().expect("reads").last().expect("there are some");
+    assert_eq!(catalogue.books_changed_since(&from, all).expect("reads"), Some(vec![new]));
+    restore(&catalogue, &snapshot_of(&catalogue)).expect("restores");
+    let restored = catalogue.book_rowids().expect("reads");
+    let changed = catalogue.books_changed_since(&from, all).expect("reads").expect("known");
+    assert!(restored.iter().all(|rowid| changed.contains(rowid)), "all that was put in");
+    assert!(rowids.iter().enumerate().all(|(at, rowid)| at == 10 || at == 19 || changed.contains(rowid)), "all before");
+
+    let unknown = [
+        CatalogueState { mark: (from.mark.0, from.mark.1 - 1), ..from },
+        CatalogueState { mark: (from.mark.0, 0), ..from },
+        CatalogueState { mark: (from.mark.0, new), ..from },
+        CatalogueState::default(),
+    ];
+    for state in unknown {
+        assert_eq!(catalogue.books_changed_since(&state, all).expect("reads"), None, "{state:?}");
+    }
+    // What is too old is forgotten, and not for ever in the way.
+    for n in 0..1_100 {
+        catalogue.put_books(&[book("00", &n.to_string())], cutter).expect("writes");
+    }
+    assert_eq!(catalogue.books_changed_since(&from, all).expect("reads"), None);
+    let state = catalogue.state().expect("reads");
+    assert_eq!(catalogue.books_changed_since(&state, all).expect("reads"), Some(Vec::new()));
+}
+
+fn a_catalogue_put_back_from_a_copy_is_another(fresh: Fresh<'_>) {
+    // Two that come to the same revision, each in its way, as a copy of a file and the file would.
+    let (one, other) = (open(&fresh()), open(&fresh()));
+    for catalogue in [&one, &other] {
+        catalogue.put_books(&[book("a", "Text.")], &Words).expect("writes");
+    }
+    let (state, others) = (one.state().expect("reads"), other.state().expect("reads"));
+    assert_eq!(state.revision, others.revision);
+    assert_eq!(other.books_changed_since(&state, 10).expect("reads"), None);
+    assert_eq!(other.books_changed_since(&others, 10).expect("reads"), Some(Vec::new()));
 }
 
 fn a_reader_reads_on_while_a_writer_writes(fresh: Fresh<'_>) {

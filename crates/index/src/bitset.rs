@@ -78,8 +78,14 @@ impl GroupSet {
 
     /// The groups, ascending.
     pub fn iter(&self) -> impl Iterator<Item = u32> {
-        self.words.iter().enumerate().flat_map(|(at, &word)| {
-            let mut rest = word;
+        self.iter_from(0)
+    }
+
+    /// The groups from `first` on, ascending.
+    pub fn iter_from(&self, first: u32) -> impl Iterator<Item = u32> {
+        let (begin, bit) = place(first);
+        self.words.iter().enumerate().skip(begin).flat_map(move |(at, &word)| {
+            let mut rest = if at == begin { word & !(bit - 1) } else { word };
             std::iter::from_fn(move || {
                 let bit = (rest != 0).then(|| rest.trailing_zeros())?;
                 rest &= rest - 1;
@@ -180,6 +186,7 @@ mod tests {
                 set
             };
             same(&left, a.clone())?;
+            prop_assert!(left.iter_from(n).eq(a.range(n..).copied()), "from {}", n);
             same(&combined(GroupSet::intersect), &a & &b)?;
             same(&combined(GroupSet::unite), &a | &b)?;
             same(&combined(GroupSet::subtract), &a - &b)?;

@@ -24,4 +24,4 @@ pub use keyword::{
     Correction, Field, Fields, KeywordDocument, KeywordHit, KeywordIndex, KeywordIndexBuilder, KeywordMatch,
     KeywordQuery, KnownBy, KnownItem, Naming, QueryOptions,
 };
-pub use vector::{GroupHit, VectorIndex, VectorIndexFile};
+pub use vector::{GroupHit, Moved, VectorIndex, VectorIndexFile};

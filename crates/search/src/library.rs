@@ -141,11 +141,15 @@ impl Library {
     /// than to fail its readers; [`Library::readiness`] says that it should be replaced.
     pub(crate) fn embeddings(&self) -> Result<Arc<Embeddings>, Error> {
         let revision = self.catalogue.revision()?;
-        let embeddings = self.embeddings.get(revision, || match (self.serving(), self.embeddings.at_hand()) {
-            (Err(Error::OtherSpace { .. }), Some(before)) => Embeddings::load(&self.catalogue, &before.encoder),
-            (serving, _) => Embeddings::load(&self.catalogue, serving?),
+        let embeddings = self.embeddings.get(revision, || {
+            let before = self.embeddings.at_hand();
+            let encoder = match (self.serving(), &before) {
+                (Err(Error::OtherSpace { .. }), Some(before)) => Arc::clone(&before.encoder),
+                (serving, _) => Arc::clone(serving?),
+            };
+            Embeddings::now(&self.catalogue, &encoder, before.as_deref())
         })?;
-        if embeddings.index.is_empty() {
+        if embeddings.embedded_books == 0 {
             self.check_embedded(&embeddings.encoder)?;
         }
         Ok(embeddings)

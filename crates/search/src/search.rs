@@ -81,7 +81,7 @@ impl Library {
         let searched_books = match (&scope, &question.lexical, &question.semantic) {
             (Some(scope), _, _) => scope.groups.len(),
             (None, Some(lexical), _) => lexical.words.books.len(),
-            (None, None, semantic) => semantic.as_ref().map_or(0, |semantic| semantic.embeddings.books.len()),
+            (None, None, semantic) => semantic.as_ref().map_or(0, |semantic| semantic.embeddings.embedded_books),
         };
         Ok(SearchResponse {
             query: query.to_owned(),

@@ -1,15 +1,21 @@
 //! The indexes of one moment, each made in one pass over the catalogue and then left unchanged.
 //!
 //! There are two, made apart from one another: a search by meaning must start fast and needs vectors only, a search
-//! by words needs every record but no vector.
+//! by words needs every record but no vector. The vectors' is not made anew for a later moment: it is copied, with all
+//! that is large shared, and the books that have changed since are read again.
 
 use crate::Error;
 use crate::facets::BookFacets;
 use crate::floor::floor_of;
-use libellus_catalogue::{Book, Catalogue, ExtraField, isbn, unless_failed};
+use libellus_catalogue::{Book, Catalogue, CatalogueState, EmbeddedPassage, ExtraField, isbn, unless_failed};
 use libellus_encoder::Encoder;
-use libellus_index::{KeywordDocument, KeywordIndex, KeywordIndexBuilder, VectorIndex};
+use libellus_index::{KeywordDocument, KeywordIndex, KeywordIndexBuilder, Moved, VectorIndex};
+use std::ops::ControlFlow;
 use std::sync::Arc;
+
+/// If one in so many books has changed, and more than so many, all are read again.
+const READ_AGAIN_PART: usize = 4;
+const MOST_READ_AGAIN: usize = 1_000;
 
 /// Every fresh embedding of one space, with the model whose space it is: questions are compared with them only after
 /// that very model has made vectors of them.
@@ -18,10 +24,14 @@ pub(crate) struct Embeddings {
     pub encoder: Arc<Encoder>,
     /// One group for each book, one row for each passage.
     pub index: VectorIndex,
-    /// The book (row id) of each group.
+    /// The book (row id) of each group, ascending; one that has no embedding, and perhaps is gone, is no book less.
     pub books: Vec<i64>,
     /// The place among its book's passages of each row.
     pub ordinals: Vec<u32>,
+    /// How many books have embeddings.
+    pub embedded_books: usize,
+    /// What of the catalogue is in it, and perhaps more.
+    state: CatalogueState,
 }
 
 /// The words of every book.
@@ -35,28 +45,108 @@ pub(crate) struct Words {
 }
 
 impl Embeddings {
+    /// The embeddings of a model's space as of now, given those of before.
+    pub fn now(catalogue: &Catalogue, encoder: &Arc<Encoder>, before: Option<&Self>) -> Result<Self, Error> {
+        let before = before.filter(|before| Arc::ptr_eq(&before.encoder, encoder));
+        let refreshed = before.map(|before| before.refreshed(catalogue)).transpose()?.flatten();
+        refreshed.map_or_else(|| Self::load(catalogue, encoder), Ok)
+    }
+
     /// Reads the embeddings of a model's space.
     pub fn load(catalogue: &Catalogue, encoder: &Arc<Encoder>) -> Result<Self, Error> {
+        // Before anything else is read, so that what changes meanwhile is read again next time.
+        let state = catalogue.state()?;
         let (space, dim) = (encoder.info().fingerprint.space.as_str(), encoder.info().dim);
         let rows = catalogue.statistics(space)?.embedded as usize;
-        let mut index = VectorIndex::with_capacity(dim, rows);
-        let (mut books, mut ordinals) = (Vec::new(), Vec::with_capacity(rows));
-        let mut outcome = Ok(());
-        let mut unit = Vec::with_capacity(dim);
-        catalogue.each_embedding(space, &mut |passage| {
-            if books.last() != Some(&passage.book_rowid) {
-                books.push(passage.book_rowid);
+        let index = VectorIndex::with_capacity(dim, rows);
+        // All books have a group, those without embeddings too: they get them later, and equal scores keep their order.
+        let books = catalogue.book_rowids()?;
+        let ordinals = Vec::with_capacity(rows);
+        let mut embeddings = Self { encoder: Arc::clone(encoder), index, books, ordinals, embedded_books: 0, state };
+        let mut push = Push::to(&mut embeddings);
+        catalogue.each_embedding(space, &mut |passage| push.passage(&passage))?;
+        push.outcome?;
+        embeddings.index.seal(encoder.threads())?;
+        Ok(embeddings)
+    }
+
+    /// The embeddings of the same space as of now, by reading what has changed since; `None` if they have to be loaded.
+    fn refreshed(&self, catalogue: &Catalogue) -> Result<Option<Self>, Error> {
+        let state = catalogue.state()?;
+        let most = MOST_READ_AGAIN.max(self.books.len() / READ_AGAIN_PART);
+        let Some(changed) = catalogue.books_changed_since(&self.state, most)? else { return Ok(None) };
+        let Self { encoder, index, books, ordinals, embedded_books, .. } = self;
+        let mut embeddings = Self {
+            encoder: Arc::clone(encoder),
+            index: index.clone(),
+            books: books.clone(),
+            ordinals: ordinals.clone(),
+            embedded_books: *embedded_books,
+            state,
+        };
+        if changed.is_empty() {
+            return Ok(Some(embeddings));
+        }
+        for &book in &changed {
+            match embeddings.books.binary_search(&book) {
+                Ok(group) => embeddings.embedded_books -= usize::from(embeddings.index.remove(group as u32)),
+                Err(end) if end == embeddings.books.len() => embeddings.books.push(book),
+                // Books are numbered as they come; someone else has put this one in between.
+                Err(_) => return Ok(None),
             }
-            ordinals.push(passage.ordinal);
-            unit.clear();
-            unit.extend_from_slice(passage.vector);
-            normalize(&mut unit);
-            outcome = index.push(last_group(&books), &unit);
-            unless_failed(&outcome)
-        })?;
-        outcome?;
-        index.seal(encoder.threads())?;
-        Ok(Self { encoder: Arc::clone(encoder), index, books, ordinals })
+        }
+        let mut push = Push::to(&mut embeddings);
+        let space = &encoder.info().fingerprint.space;
+        catalogue.embeddings_of(space, &changed, &mut |passage| push.passage(&passage))?;
+        push.outcome?;
+        if let Some(Moved { first, from }) = embeddings.index.settle(encoder.threads())? {
+            let moved: Vec<u32> = from.iter().map(|&row| embeddings.ordinals[row as usize]).collect();
+            embeddings.ordinals.truncate(first);
+            embeddings.ordinals.extend(moved);
+        }
+        Ok(Some(embeddings))
+    }
+}
+
+/// Puts passages into an index, book by book, as a walk over them goes on.
+struct Push<'a> {
+    to: &'a mut Embeddings,
+    /// The place of the last book among all.
+    at: usize,
+    /// Whether that one has been pushed.
+    begun: bool,
+    unit: Vec<f32>,
+    outcome: Result<(), libellus_index::Error>,
+}
+
+impl<'a> Push<'a> {
+    fn to(to: &'a mut Embeddings) -> Self {
+        Self { to, at: 0, begun: false, unit: Vec::new(), outcome: Ok(()) }
+    }
+
+    fn passage(&mut self, passage: &EmbeddedPassage<'_>) -> ControlFlow<()> {
+        let Embeddings { index, books, ordinals, embedded_books, .. } = &mut *self.to;
+        let book = passage.book_rowid;
+        if !self.begun || books[self.at] != book {
+            match books[self.at..].binary_search(&book) {
+                Ok(ahead) => self.at += ahead,
+                // Added since the books were listed.
+                Err(ahead) if self.at + ahead == books.len() => {
+                    self.at = books.len();
+                    books.push(book);
+                }
+                // It has changed since, so it will be read again.
+                Err(_) => return ControlFlow::Continue(()),
+            }
+            self.begun = true;
+            *embedded_books += 1;
+        }
+        self.unit.clear();
+        self.unit.extend_from_slice(passage.vector);
+        normalize(&mut self.unit);
+        self.outcome = index.push(self.at as u32, &self.unit);
+        ordinals.push(passage.ordinal);
+        unless_failed(&self.outcome)
     }
 }
 
@@ -135,6 +225,88 @@ pub(crate) fn normalize(vector: &mut [f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use libellus_catalogue::{NewEmbedding, PassageCutter};
+
+    /// Few words to a passage, so that books have several.
+    struct FewWords;
+
+    impl PassageCutter for FewWords {
+        fn count_tokens(&self, text: &str) -> usize {
+            text.split_whitespace().count()
+        }
+
+        fn max_tokens(&self) -> usize {
+            8
+        }
+    }
+
+    struct Random(u64);
+
+    impl Random {
+        fn below(&mut self, n: u64) -> u64 {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (self.0 >> 33) % n
+        }
+    }
+
+    /// Books come, change and go, and embeddings a few at a time, in any order; what has followed gives the answers of
+    /// what is made anew, in all its parts.
+    #[test]
+    fn what_follows_a_catalogue_is_what_is_made_of_it_anew() {
+        let encoder = Arc::new(Encoder::builtin());
+        let (space, dim) = (encoder.info().fingerprint.space.clone(), encoder.info().dim);
+        // Few vectors, so that many scores are equal.
+        let vector = |n: u64| (0..dim).map(|i| ((n + 1) as f32 * (i + 1) as f32).sin()).collect::<Vec<f32>>();
+        let found = |embeddings: &Embeddings, n: u64| {
+            let hits = embeddings.index.search(&vector(n), 15).expect("a good query");
+            let named = |hit: libellus_index::GroupHit| {
+                (embeddings.books[hit.group as usize], embeddings.ordinals[hit.row as usize], hit.score.to_bits())
+            };
+            hits.into_iter().map(named).collect::<Vec<_>>()
+        };
+        let (mut followed, mut loaded) = (0, 0);
+        for seed in 0..8 {
+            let mut random = Random(seed);
+            let catalogue = Catalogue::in_memory().expect("opens");
+            let mut following: Option<Arc<Embeddings>> = None;
+            for _ in 0..25 {
+                for _ in 0..random.below(4) {
+                    let id = random.below(60).to_string();
+                    if random.below(4) == 0 {
+                        catalogue.delete_books(&[&id]).expect("deletes");
+                        continue;
+                    }
+                    let sentences = (0..random.below(5)).map(|_| format!("One two three {}.", random.below(9)));
+                    let description = Some(sentences.collect::<Vec<_>>().join(" "));
+                    let book = Book { id, title: "A".to_owned(), description, ..Book::default() };
+                    catalogue.put_books(&[book], &FewWords).expect("writes");
+                }
+                let pending = catalogue.pending_passages(&space, 0, 1_000).expect("reads");
+                let some = pending.iter().filter(|_| random.below(3) > 0).collect::<Vec<_>>();
+                let vectors: Vec<Vec<f32>> = some.iter().map(|_| vector(random.below(7))).collect();
+                let embeddings = some.iter().zip(&vectors).map(|(passage, vector)| NewEmbedding {
+                    passage_id: passage.passage_id,
+                    text_hash: passage.text_hash,
+                    vector,
+                });
+                catalogue.put_embeddings(&space, "f32", &embeddings.collect::<Vec<_>>()).expect("stores");
+                let before = following.take();
+                let refreshed = before.map(|before| before.refreshed(&catalogue).expect("reads"));
+                followed += u32::from(matches!(refreshed, Some(Some(_))));
+                let anew = Embeddings::load(&catalogue, &encoder).expect("loads");
+                let current = refreshed.flatten().unwrap_or_else(|| {
+                    loaded += 1;
+                    Embeddings::load(&catalogue, &encoder).expect("loads")
+                });
+                for n in 0..3 {
+                    assert_eq!(found(&current, n), found(&anew, n), "seed {seed}");
+                }
+                assert_eq!(current.embedded_books, anew.embedded_books, "seed {seed}");
+                following = Some(Arc::new(current));
+            }
+        }
+        assert!(followed > 150 && loaded < 20, "followed {followed} times, loaded {loaded} times");
+    }
 
     #[test]
     fn vectors_are_scaled_to_length_one() {

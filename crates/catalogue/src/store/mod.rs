@@ -10,6 +10,7 @@
 //! A store keeps the promises of [`Catalogue`], whose methods say what each does. Whatever the store, every write is
 //! one transaction, and raises the *revision* if something changed that a search could show.
 
+mod changes;
 mod claim;
 mod dump;
 #[cfg(feature = "postgres")]
@@ -21,6 +22,7 @@ mod sqlite;
 #[cfg(feature = "postgres")]
 pub use postgres::{Adopted, Adoption, CopyStep, Counts, Following, ForeignTables, PostgresAddress, Undone};
 
+pub use changes::CatalogueState;
 pub use claim::{Claim, FailedPassage, Failure, MAX_ATTEMPTS, QueueCounts};
 pub use role::{MigrationProblem, ModelSpace, RoleChange, SpaceRoles};
 
@@ -166,6 +168,8 @@ trait Store: fmt::Debug + Send + Sync {
     fn location(&self) -> &str;
     fn set_busy_timeout(&self, timeout: Duration) -> Result<(), Error>;
     fn revision(&self) -> Result<i64, Error>;
+    fn state(&self) -> Result<CatalogueState, Error>;
+    fn books_changed_since(&self, state: &CatalogueState, most: usize) -> Result<Option<Vec<i64>>, Error>;
     fn statistics(&self, space: &str) -> Result<Statistics, Error>;
     fn settle(&self) -> Result<(), Error>;
 
@@ -177,6 +181,13 @@ trait Store: fmt::Debug + Send + Sync {
     fn passage_text(&self, book_rowid: i64, ordinal: u32) -> Result<Option<String>, Error>;
     fn each_book(&self, visit: &mut dyn FnMut(i64, Book) -> ControlFlow<()>) -> Result<(), Error>;
 
+    fn book_rowids(&self) -> Result<Vec<i64>, Error>;
+    fn embeddings_of(
+        &self,
+        space: &str,
+        book_rowids: &[i64],
+        visit: &mut dyn FnMut(EmbeddedPassage<'_>) -> ControlFlow<()>,
+    ) -> Result<(), Error>;
     fn each_embedding(
         &self,
         space: &str,
@@ -309,6 +320,28 @@ impl Catalogue {
         self.store.revision()
     }
 
+    /// What to remember for [`Catalogue::books_changed_since`]. What is read of the catalogue afterwards is of this state
+    /// or a later one.
+    ///
+    /// # Errors
+    /// As [`Catalogue::revision`].
+    pub fn state(&self) -> Result<CatalogueState, Error> {
+        self.store.state()
+    }
+
+    /// The row ids of the books of which something has changed since a state: the record, its passages, or their
+    /// embeddings in any space. They ascend; those of books that are gone are among them, and some may be of books that
+    /// are as they were.
+    ///
+    /// `None` if more than `most` changed, or that is not known: if the state is more than a thousand changes old, or not
+    /// one that this catalogue has been in.
+    ///
+    /// # Errors
+    /// As [`Catalogue::revision`].
+    pub fn books_changed_since(&self, state: &CatalogueState, most: usize) -> Result<Option<Vec<i64>>, Error> {
+        self.store.books_changed_since(state, most)
+    }
+
     /// Counts, with `embedded` for `space`.
     ///
     /// # Errors
@@ -402,6 +435,27 @@ impl Catalogue {
         visit: &mut dyn FnMut(EmbeddedPassage<'_>) -> ControlFlow<()>,
     ) -> Result<(), Error> {
         self.store.each_embedding(space, visit)
+    }
+
+    /// The row ids of all books, ascending.
+    ///
+    /// # Errors
+    /// As [`Catalogue::each_embedding`].
+    pub fn book_rowids(&self) -> Result<Vec<i64>, Error> {
+        self.store.book_rowids()
+    }
+
+    /// As [`Catalogue::each_embedding`], of some books only, whose row ids ascend.
+    ///
+    /// # Errors
+    /// As [`Catalogue::revision`].
+    pub fn embeddings_of(
+        &self,
+        space: &str,
+        book_rowids: &[i64],
+        visit: &mut dyn FnMut(EmbeddedPassage<'_>) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        self.store.embeddings_of(space, book_rowids, visit)
     }
 
     /// Up to `limit` passages after `after` (a passage id, 0 to begin) without a fresh embedding in `space`.

@@ -6,7 +6,8 @@
 //!
 //! An index grows in *segments*: rows are pushed to the last one, compared one by one, until [`VectorIndex::seal`] makes
 //! codes of them. What is sealed never changes. A copy of an index shares it, so a writer changes a copy and readers go on
-//! with theirs: nobody waits.
+//! with theirs: nobody waits. Segments that are small beside what came after them are joined by [`VectorIndex::settle`], so
+//! there are never many, and a row is moved few times.
 
 mod basis;
 mod best;
@@ -15,8 +16,10 @@ mod file;
 mod group;
 mod rows;
 mod scan;
+mod settle;
 
 pub use file::VectorIndexFile;
+pub use settle::Moved;
 
 use crate::{Error, GroupSet};
 use codes::Codes;
@@ -95,13 +98,6 @@ impl VectorIndex {
     /// Whether there is no row.
     pub fn is_empty(&self) -> bool {
         self.groups.is_empty()
-    }
-
-    /// Whether so many rows were removed, replaced or added since that an index made anew would be faster.
-    pub fn is_worn(&self) -> bool {
-        let first = self.segments.first().map_or(0, |segment| segment.len);
-        let later = self.len() - first;
-        self.segments.len() > 16 || self.dead.len() + later > LEAST_CODED + first / 4
     }
 
     /// Adds a row to `group`, which is the group of the last row or a greater one; after [`VectorIndex::seal`], any
@@ -380,7 +376,16 @@ mod tests {
                     rows.iter().for_each(|row| index.push(group, row).expect("a good row"));
                     truth.insert(group, rows);
                 }
-                index.seal_from(if random.next().is_multiple_of(2) { 1 } else { 1_000 }, 1).expect("in memory");
+                let least = if random.next().is_multiple_of(2) { 1 } else { 30 };
+                let rows_before: Vec<Vec<f32>> = (0..index.len()).map(|row| vector(&index, row)).collect();
+                if random.next().is_multiple_of(3) {
+                    index.seal_from(least, 1).expect("in memory");
+                } else if let Some(moved) = index.settle_from(least, 1).expect("in memory") {
+                    prop_assert_eq!(index.len(), moved.first + moved.from.len());
+                    for (row, &from) in (moved.first..).zip(&moved.from) {
+                        prop_assert_eq!(&vector(&index, row), &rows_before[from as usize]);
+                    }
+                }
                 let mut anew = VectorIndex::with_capacity(dim, 0);
                 for (&group, rows) in &truth {
                     rows.iter().for_each(|row| anew.push(group, row).expect("a good row"));
@@ -394,6 +399,24 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn an_index_that_grows_bit_by_bit_has_few_segments_and_moves_a_row_few_times() {
+        let (dim, rounds) = (4, 3_000);
+        let mut random = Random(5);
+        let mut index = VectorIndex::with_capacity(dim, 0);
+        let (mut most, mut moved) = (0, 0);
+        for round in 0..rounds {
+            // Every other one is a group that was there.
+            let group = if round % 2 == 0 { round } else { (random.next() % (u64::from(round) + 1)) as u32 };
+            index.push(group, &random.row(dim, 5)).expect("a good row");
+            moved += index.settle_from(16, 1).expect("in memory").map_or(0, |moved| moved.from.len());
+            most = most.max(index.segments.len());
+        }
+        assert!(most <= 12, "{most} segments");
+        assert!(moved <= 40 * rounds as usize, "{moved} rows moved");
+        assert!(index.dead.len() <= 16 + index.len() / 4, "{} of {} rows are dead", index.dead.len(), index.len());
     }
 
     fn same(found: &[GroupHit], expected: &[GroupHit]) -> Result<(), TestCaseError> {

@@ -16,7 +16,13 @@ pub(super) const EACH: &str = "SELECT p.book_rowid, p.ordinal, e.vector::real[] 
                                JOIN libellus.embeddings e ON e.passage_id = p.passage_id AND e.space = $1 \
                                AND e.text_hash = p.text_hash ORDER BY p.book_rowid, p.ordinal";
 
-/// The same, with what tells another catalogue what it belongs to.
+/// The same of some books.
+pub(super) const OF: &str = "SELECT p.book_rowid, p.ordinal, e.vector::real[] FROM libellus.passages p \
+                             JOIN libellus.embeddings e ON e.passage_id = p.passage_id AND e.space = $1 \
+                             AND e.text_hash = p.text_hash WHERE p.book_rowid = ANY($2) \
+                             ORDER BY p.book_rowid, p.ordinal";
+
+/// The same of all, with what tells another catalogue what it belongs to.
 pub(super) const EACH_PLACED: &str = "SELECT b.id, p.ordinal, p.text_hash, e.precision, e.vector::real[] \
                                       FROM libellus.passages p JOIN libellus.books b USING (book_rowid) \
                                       JOIN libellus.embeddings e ON e.passage_id = p.passage_id AND e.space = $1 \

@@ -13,6 +13,7 @@
 mod address;
 mod adopt;
 mod books;
+mod changes;
 mod claims;
 mod copy;
 mod dump;
@@ -30,9 +31,9 @@ pub use adopt::{Adopted, Adoption, CopyStep, Counts, Following, ForeignTables, U
 use super::dump::{NextRow, TakeRow};
 use super::row::{BookRow, CutBook};
 use super::{
-    Access, Claim, DatabaseFinding, EmbeddedPassage, FailedPassage, MigrationProblem, NewEmbedding, PendingPassage,
-    PlacedEmbedding, PlacedPassage, QueueCounts, RoleChange, SpaceRoles, Statistics, Store, UnlessUnknown,
-    WriteOutcome,
+    Access, CatalogueState, Claim, DatabaseFinding, EmbeddedPassage, FailedPassage, MigrationProblem, NewEmbedding,
+    PendingPassage, PlacedEmbedding, PlacedPassage, QueueCounts, RoleChange, SpaceRoles, Statistics, Store,
+    UnlessUnknown, WriteOutcome,
 };
 use crate::adopt::{ChangesTaken, StoredPrecision};
 use crate::{Book, Error, PassageCutter};
@@ -149,6 +150,22 @@ impl PostgresStore {
         Ok(())
     }
 
+    /// Reads book, place and vector of what a statement finds.
+    fn walk_embeddings(
+        &self,
+        sql: &str,
+        parameters: &[Parameter<'_>],
+        visit: &mut dyn FnMut(EmbeddedPassage<'_>) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        let action = "reading embeddings";
+        self.walk(action, sql, parameters, &mut |row| {
+            let read = || Ok((row.try_get(0)?, row.try_get::<_, i32>(1)?, row.try_get::<_, Vec<f32>>(2)?));
+            let (book_rowid, ordinal, vector) =
+                read().map_err(|source: tokio_postgres::Error| self.named(action)(source.into()))?;
+            Ok(visit(EmbeddedPassage { book_rowid, ordinal: ordinal.cast_unsigned(), vector: &vector }))
+        })
+    }
+
     /// Begins a long transaction on a connection of its own.
     fn begin_apart(&self, action: &'static str, mode: &str) -> Result<Client, Error> {
         let client = self.pool.connect_apart().map_err(self.named(action))?;
@@ -256,6 +273,14 @@ impl Store for PostgresStore {
         })
     }
 
+    fn state(&self) -> Result<CatalogueState, Error> {
+        self.read("reading the revision", changes::state)
+    }
+
+    fn books_changed_since(&self, state: &CatalogueState, most: usize) -> Result<Option<Vec<i64>>, Error> {
+        self.read("reading what has changed", async |client| changes::since(client, state, most).await)
+    }
+
     fn statistics(&self, space: &str) -> Result<Statistics, Error> {
         self.read("counting", async |client| embeddings::statistics(client, space).await)
     }
@@ -301,18 +326,31 @@ impl Store for PostgresStore {
         })
     }
 
+    fn book_rowids(&self) -> Result<Vec<i64>, Error> {
+        let (action, mut rowids) = ("reading books", Vec::new());
+        self.walk(action, "SELECT book_rowid FROM libellus.books ORDER BY book_rowid", &[], &mut |row| {
+            let rowid = row.try_get(0).map_err(|source: tokio_postgres::Error| self.named(action)(source.into()))?;
+            rowids.push(rowid);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(rowids)
+    }
+
+    fn embeddings_of(
+        &self,
+        space: &str,
+        book_rowids: &[i64],
+        visit: &mut dyn FnMut(EmbeddedPassage<'_>) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        self.walk_embeddings(embeddings::OF, &[(&space, Type::TEXT), (&book_rowids, Type::INT8_ARRAY)], visit)
+    }
+
     fn each_embedding(
         &self,
         space: &str,
         visit: &mut dyn FnMut(EmbeddedPassage<'_>) -> ControlFlow<()>,
     ) -> Result<(), Error> {
-        let action = "reading embeddings";
-        self.walk(action, embeddings::EACH, &[(&space, Type::TEXT)], &mut |row| {
-            let read = || Ok((row.try_get(0)?, row.try_get::<_, i32>(1)?, row.try_get::<_, Vec<f32>>(2)?));
-            let (book_rowid, ordinal, vector) =
-                read().map_err(|source: tokio_postgres::Error| self.named(action)(source.into()))?;
-            Ok(visit(EmbeddedPassage { book_rowid, ordinal: ordinal.cast_unsigned(), vector: &vector }))
-        })
+        self.walk_embeddings(embeddings::EACH, &[(&space, Type::TEXT)], visit)
     }
 
     fn pending_passages(&self, space: &str, after: i64, limit: usize) -> Result<Vec<PendingPassage>, Error> {

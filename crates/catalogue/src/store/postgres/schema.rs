@@ -26,6 +26,8 @@ const MIGRATION_LOCK: i64 = 0x6c69_6265_6c6c_7573;
 ///    see `adopt/`. The changes have no constraint but their number, so that whoever notes one waits for nobody.
 /// 4. What spaces are for: rows of `meta` called by the role; see `store/role.rs`. Not a table of its own, which roles
 ///    that may only read could not read.
+/// 5. Which books changed at which revision: see `changes.rs`. Triggers see to it, for whatever way a change comes. What
+///    they call works with our rights, as do the functions for those who may only read: no grant has to be given anew.
 const MIGRATIONS: &[&str] = &[
     "
 CREATE TABLE libellus.meta (
@@ -107,7 +109,73 @@ CREATE TABLE libellus.agreements (
     "
 ALTER TABLE libellus.meta ADD COLUMN space text, ADD COLUMN model text;
 ",
+    "
+CREATE TABLE libellus.changed_books (
+    revision bigint NOT NULL,
+    book_rowid bigint NOT NULL,
+    PRIMARY KEY (revision, book_rowid)
+);
+INSERT INTO libellus.changed_books
+    SELECT value, -1 - floor(random() * 9e15)::bigint FROM libellus.meta WHERE key = 'revision';
+CREATE FUNCTION libellus.record_changed_books() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp AS $libellus$
+DECLARE
+    next bigint := value + 1 FROM libellus.meta WHERE key = 'revision';
+BEGIN
+    IF TG_TABLE_NAME = 'embeddings' THEN
+        INSERT INTO libellus.changed_books
+            SELECT DISTINCT next, p.book_rowid FROM changed_rows JOIN libellus.passages p USING (passage_id)
+            ON CONFLICT DO NOTHING;
+    ELSE
+        INSERT INTO libellus.changed_books SELECT DISTINCT next, c.book_rowid FROM changed_rows c
+            ON CONFLICT DO NOTHING;
+    END IF;
+    IF FOUND AND NOT EXISTS (SELECT FROM libellus.changed_books WHERE revision = next AND book_rowid < 0) THEN
+        INSERT INTO libellus.changed_books VALUES (next, -1 - floor(random() * 9e15)::bigint);
+        DELETE FROM libellus.changed_books WHERE revision < next - 1000 AND next % 50 = 0;
+    END IF;
+    RETURN NULL;
+END $libellus$;
+CREATE FUNCTION libellus.state(OUT revision bigint, OUT mark_revision bigint, OUT mark bigint)
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $libellus$
+    SELECT m.value, c.revision, c.book_rowid FROM libellus.meta m LEFT JOIN LATERAL (
+        SELECT * FROM libellus.changed_books b WHERE b.revision <= m.value AND b.book_rowid < 0
+        ORDER BY b.revision DESC LIMIT 1
+    ) c ON true WHERE m.key = 'revision'
+$libellus$;
+CREATE FUNCTION libellus.changed_since(revision bigint, mark_revision bigint, mark bigint, most bigint)
+    RETURNS SETOF bigint
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $libellus$
+    SELECT NULL::bigint
+        WHERE NOT EXISTS (SELECT FROM libellus.changed_books b WHERE b.revision = $2 AND b.book_rowid = $3 AND b.book_rowid < 0)
+    UNION ALL
+    (SELECT DISTINCT b.book_rowid FROM libellus.changed_books b WHERE b.revision > $1 AND b.book_rowid > 0
+        ORDER BY b.book_rowid LIMIT $4)
+$libellus$;
+CREATE TRIGGER record_insert AFTER INSERT ON libellus.books
+    REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION libellus.record_changed_books();
+CREATE TRIGGER record_update AFTER UPDATE ON libellus.books
+    REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION libellus.record_changed_books();
+CREATE TRIGGER record_delete AFTER DELETE ON libellus.books
+    REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION libellus.record_changed_books();
+CREATE TRIGGER record_insert AFTER INSERT ON libellus.passages
+    REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION libellus.record_changed_books();
+CREATE TRIGGER record_update AFTER UPDATE ON libellus.passages
+    REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION libellus.record_changed_books();
+CREATE TRIGGER record_delete AFTER DELETE ON libellus.passages
+    REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION libellus.record_changed_books();
+CREATE TRIGGER record_insert AFTER INSERT ON libellus.embeddings
+    REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION libellus.record_changed_books();
+CREATE TRIGGER record_update AFTER UPDATE ON libellus.embeddings
+    REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION libellus.record_changed_books();
+CREATE TRIGGER record_delete AFTER DELETE ON libellus.embeddings
+    REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION libellus.record_changed_books();
+",
 ];
+
+/// What the migrations made besides tables, to be dropped after those.
+pub(super) const DROP_FUNCTIONS: &str = "DROP FUNCTION IF EXISTS libellus.record_changed_books(), libellus.state(), \
+                                         libellus.changed_since(bigint, bigint, bigint, bigint)";
 
 /// What this program made besides the tables, for an administrator may have: keys in `libellus.meta`.
 pub(super) const MADE_SCHEMA: &str = "made schema";

@@ -65,6 +65,12 @@ pub(super) fn each(
     Ok(())
 }
 
+/// The row ids of all books, by the smallest index that holds them.
+pub(super) fn rowids(connection: &Connection) -> rusqlite::Result<Vec<i64>> {
+    let mut select = connection.prepare("SELECT book_rowid FROM books ORDER BY +book_rowid")?;
+    select.query_map([], |row| row.get(0))?.collect()
+}
+
 /// Adds the book, or updates the one with its id; returns its row id.
 fn put_book(transaction: &Transaction<'_>, book: &BookRow) -> rusqlite::Result<(i64, Written)> {
     match stored(transaction, &book.id)? {

@@ -7,7 +7,7 @@ use super::{
     Changed, EmbeddedPassage, NewEmbedding, PendingPassage, PlacedEmbedding, PlacedPassage, UnlessUnknown, roles,
 };
 use crate::adopt::StoredPrecision;
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, Rows, Transaction, params};
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
@@ -26,18 +26,47 @@ pub(super) fn each(
          JOIN embeddings e ON e.passage_id = p.passage_id AND e.space = ?1 AND e.text_hash = p.text_hash \
          ORDER BY p.book_rowid, p.ordinal",
     )?;
-    let mut rows = select.query([space])?;
+    Ok(visit_rows(select.query([space])?, visit)?.break_value().flatten())
+}
+
+/// The same of some books.
+pub(super) fn of(
+    connection: &Connection,
+    space: &str,
+    book_rowids: &[i64],
+    visit: &mut dyn FnMut(EmbeddedPassage<'_>) -> ControlFlow<()>,
+) -> rusqlite::Result<Option<String>> {
+    // One moment for all of them.
+    let transaction = connection.unchecked_transaction()?;
+    let mut select = transaction.prepare(
+        "SELECT p.book_rowid, p.ordinal, e.vector FROM passages p \
+         JOIN embeddings e ON e.passage_id = p.passage_id AND e.space = ?1 AND e.text_hash = p.text_hash \
+         WHERE p.book_rowid = ?2 ORDER BY p.ordinal",
+    )?;
+    for rowid in book_rowids {
+        if let ControlFlow::Break(damaged) = visit_rows(select.query(params![space, rowid])?, visit)? {
+            return Ok(damaged);
+        }
+    }
+    Ok(None)
+}
+
+/// Breaks off when `visit` does, or with what is wrong with a vector.
+fn visit_rows(
+    mut rows: Rows<'_>,
+    visit: &mut dyn FnMut(EmbeddedPassage<'_>) -> ControlFlow<()>,
+) -> rusqlite::Result<ControlFlow<Option<String>>> {
     let mut vector = Vec::new();
     while let Some(row) = rows.next()? {
         let (book_rowid, ordinal) = (row.get(0)?, row.get(1)?);
         if !read_vector(row.get_ref(2)?.as_blob()?, &mut vector) {
-            return Ok(Some(damage(ordinal, &format!("book {book_rowid}"))));
+            return Ok(ControlFlow::Break(Some(damage(ordinal, &format!("book {book_rowid}")))));
         }
         if visit(EmbeddedPassage { book_rowid, ordinal, vector: &vector }).is_break() {
-            break;
+            return Ok(ControlFlow::Break(None));
         }
     }
-    Ok(None)
+    Ok(ControlFlow::Continue(()))
 }
 
 /// The numbers of a stored vector; `false` if its bytes are not whole numbers.

@@ -4,6 +4,7 @@
 //! - `schema.rs`: the tables and their versions;
 //! - `books.rs`: books and the passages cut from them;
 //! - `embeddings.rs`: vectors, and which passages still need one;
+//! - `changes.rs`: which books changed, and when;
 //! - `dump.rs`: everything out and in again, and what is wrong with the file;
 //! - `claims.rs`: which passages a worker has in hand, and which failed;
 //! - `roles.rs`: which space is searched.
@@ -14,6 +15,7 @@
 //! empty.
 
 mod books;
+mod changes;
 mod claims;
 mod dump;
 mod embeddings;
@@ -24,9 +26,9 @@ mod schema;
 use super::dump::{NextRow, TakeRow};
 use super::row::{BOOK_COLUMNS, BookRow, CutBook, PassageRow, Written};
 use super::{
-    Access, Claim, DatabaseFinding, EmbeddedPassage, FailedPassage, Failure, MigrationProblem, NewEmbedding,
-    PendingPassage, PlacedEmbedding, PlacedPassage, QueueCounts, RoleChange, SpaceRoles, Statistics, Store,
-    UnlessUnknown, WriteOutcome,
+    Access, CatalogueState, Claim, DatabaseFinding, EmbeddedPassage, FailedPassage, Failure, MigrationProblem,
+    NewEmbedding, PendingPassage, PlacedEmbedding, PlacedPassage, QueueCounts, RoleChange, SpaceRoles, Statistics,
+    Store, UnlessUnknown, WriteOutcome,
 };
 use crate::adopt::StoredPrecision;
 use crate::{Book, Error, PassageCutter};
@@ -142,7 +144,7 @@ impl SqliteStore {
                 Err(error) => return Ok(Err(error)),
             };
             if changed == Changed::Yes {
-                transaction.prepare_cached("UPDATE meta SET value = value + 1 WHERE key = 'revision'")?.execute([])?;
+                changes::raise_revision(&transaction)?;
             }
             transaction.commit()?;
             Ok(Ok(value))
@@ -164,6 +166,14 @@ impl Store for SqliteStore {
         self.read("reading the revision", |connection| {
             connection.prepare_cached("SELECT value FROM meta WHERE key = 'revision'")?.query_row([], |row| row.get(0))
         })
+    }
+
+    fn state(&self) -> Result<CatalogueState, Error> {
+        self.read("reading the revision", changes::state)
+    }
+
+    fn books_changed_since(&self, state: &CatalogueState, most: usize) -> Result<Option<Vec<i64>>, Error> {
+        self.read("reading what has changed", |connection| changes::since(connection, state, most))
     }
 
     fn statistics(&self, space: &str) -> Result<Statistics, Error> {
@@ -225,6 +235,24 @@ impl Store for SqliteStore {
 
     fn each_book(&self, visit: &mut dyn FnMut(i64, Book) -> ControlFlow<()>) -> Result<(), Error> {
         self.walk("reading books", |connection| books::each(connection, visit))
+    }
+
+    fn book_rowids(&self) -> Result<Vec<i64>, Error> {
+        let mut rowids = Vec::new();
+        self.walk("reading books", |connection| {
+            rowids = books::rowids(connection)?;
+            Ok(())
+        })?;
+        Ok(rowids)
+    }
+
+    fn embeddings_of(
+        &self,
+        space: &str,
+        book_rowids: &[i64],
+        visit: &mut dyn FnMut(EmbeddedPassage<'_>) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        self.walk_vectors(|connection| embeddings::of(connection, space, book_rowids, visit))
     }
 
     fn each_embedding(

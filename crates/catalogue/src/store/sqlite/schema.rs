@@ -21,6 +21,7 @@ pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 /// 2. Which passages a worker has in hand, and which could not be embedded: see `claims.rs`.
 /// 3. What spaces are for: rows of `meta` called by the role; see `store/role.rs`.
 /// 4. What was measured of embeddings that another program made: as in PostgreSQL, where they come from by snapshots.
+/// 5. Which books changed at which revision: see `changes.rs`.
 const MIGRATIONS: &[&str] = &[
     "
 CREATE TABLE meta (
@@ -88,6 +89,41 @@ CREATE TABLE agreements (
     measured TEXT NOT NULL,
     PRIMARY KEY (space, precision)
 ) WITHOUT ROWID;
+",
+    "
+CREATE TABLE changed_books (
+    revision INTEGER NOT NULL,
+    book_rowid INTEGER NOT NULL,
+    PRIMARY KEY (revision, book_rowid)
+) WITHOUT ROWID;
+INSERT INTO changed_books SELECT value, -1 - abs(random() / 2) FROM meta WHERE key = 'revision';
+CREATE TRIGGER books_insert AFTER INSERT ON books BEGIN
+    INSERT INTO changed_books SELECT value + 1, NEW.book_rowid FROM meta WHERE key = 'revision' ON CONFLICT DO NOTHING;
+END;
+CREATE TRIGGER books_update AFTER UPDATE ON books BEGIN
+    INSERT INTO changed_books SELECT value + 1, NEW.book_rowid FROM meta WHERE key = 'revision' ON CONFLICT DO NOTHING;
+END;
+CREATE TRIGGER books_delete AFTER DELETE ON books BEGIN
+    INSERT INTO changed_books SELECT value + 1, OLD.book_rowid FROM meta WHERE key = 'revision' ON CONFLICT DO NOTHING;
+END;
+CREATE TRIGGER passages_insert AFTER INSERT ON passages BEGIN
+    INSERT INTO changed_books SELECT value + 1, NEW.book_rowid FROM meta WHERE key = 'revision' ON CONFLICT DO NOTHING;
+END;
+CREATE TRIGGER passages_update AFTER UPDATE ON passages BEGIN
+    INSERT INTO changed_books SELECT value + 1, NEW.book_rowid FROM meta WHERE key = 'revision' ON CONFLICT DO NOTHING;
+END;
+CREATE TRIGGER passages_delete AFTER DELETE ON passages BEGIN
+    INSERT INTO changed_books SELECT value + 1, OLD.book_rowid FROM meta WHERE key = 'revision' ON CONFLICT DO NOTHING;
+END;
+CREATE TRIGGER embeddings_insert AFTER INSERT ON embeddings BEGIN
+    INSERT INTO changed_books SELECT value + 1, book_rowid FROM meta, passages WHERE key = 'revision' AND passage_id = NEW.passage_id ON CONFLICT DO NOTHING;
+END;
+CREATE TRIGGER embeddings_update AFTER UPDATE ON embeddings BEGIN
+    INSERT INTO changed_books SELECT value + 1, book_rowid FROM meta, passages WHERE key = 'revision' AND passage_id = NEW.passage_id ON CONFLICT DO NOTHING;
+END;
+CREATE TRIGGER embeddings_delete AFTER DELETE ON embeddings BEGIN
+    INSERT INTO changed_books SELECT value + 1, book_rowid FROM meta, passages WHERE key = 'revision' AND passage_id = OLD.passage_id ON CONFLICT DO NOTHING;
+END;
 ",
 ];
 

@@ -110,7 +110,7 @@ impl Adoption {
 pub(super) async fn following(client: &Client) -> Answer<Following> {
     let sql = "SELECT (SELECT count(*) FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid \
                JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
-               WHERE n.nspname = 'libellus' AND NOT t.tgisinternal), (SELECT count(*) FROM libellus.changes)";
+               WHERE n.nspname = 'libellus' AND NOT t.tgisinternal AND p.proname LIKE 'note%'), (SELECT count(*) FROM libellus.changes)";
     let row = client.query_typed_one(sql, &[]).await?;
     let count = |at| row.try_get(at).map(i64::cast_unsigned);
     Ok(Following { triggers: count(0)?, waiting: count(1)? })

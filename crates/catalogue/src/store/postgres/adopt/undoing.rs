@@ -4,7 +4,7 @@
 //! table, while dropping the triggers by name would take the table's owner.
 
 use super::super::pool::{Answer, Parameter};
-use super::super::schema::{HAS_COPIES, MADE_EXTENSION, MADE_SCHEMA, is_noted};
+use super::super::schema::{DROP_FUNCTIONS, HAS_COPIES, MADE_EXTENSION, MADE_SCHEMA, is_noted};
 use super::Adoption;
 use crate::Error;
 use crate::adopt::quoted;
@@ -66,7 +66,8 @@ async fn stop_following(client: &Client) -> Answer<Undone> {
     let sql = "SELECT count(t.oid), (SELECT count(*) FROM libellus.changes), (SELECT count(*) FROM libellus.books), \
                (SELECT count(*) FROM libellus.embeddings) \
                FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid \
-               JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = 'libellus'";
+               JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
+               WHERE n.nspname = 'libellus' AND p.proname LIKE 'note%'";
     let row = client.query_typed_one(sql, &[]).await?;
     let count = |at| row.try_get(at).map(i64::cast_unsigned);
     let undone = Undone {
@@ -110,6 +111,7 @@ async fn drop_all(client: &Client, undone: Undone) -> Answer<Undone> {
     let made_extension = is_noted(client, MADE_EXTENSION).await?;
     // Not with all that hangs on them: a view that someone else made over our tables is not ours to drop.
     client.batch_execute(&format!("DROP TABLE {}", our_tables(client).await?.join(", "))).await?;
+    client.batch_execute(DROP_FUNCTIONS).await?;
     let mut undone = Undone { dropped: true, schema_left: !made_schema, ..undone };
     if made_schema {
         client.batch_execute("DROP SCHEMA libellus").await?;
