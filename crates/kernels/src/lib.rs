@@ -34,8 +34,8 @@ mod testing;
 
 pub use attention::{attention, attention_bytes, attention_i16};
 pub use codes::{
-    BLOCK, BlockBounds, BoundWeights, CodeErrors, CodeQuery, MAX_WIDTH, QUERY_LIMIT, WIDTH_STEP, code_products,
-    encode_row, scan_codes,
+    BLOCK, BlockBounds, BoundWeights, CoarsePlane, CodeErrors, CodeQuery, MAX_WIDTH, QUERY_LIMIT, WIDTH_STEP,
+    code_products, encode_row, scan_codes,
 };
 pub use dot::dot_f32;
 pub use isa::Isa;

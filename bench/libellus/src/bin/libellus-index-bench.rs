@@ -1,11 +1,11 @@
 //! The vector index in one process, for `bench/index`: builds it, then answers all queries for each line `go`.
 //!
 //! ```text
-//! libellus-index-bench WORK ROWS
+//! libellus-index-bench WORK ROWS [memory]
 //! ```
 //!
-//! `WORK` holds `vectors.f32` and `queries.f32`, rows of 384 floats end to end; one row is one group. Prints lines of JSON
-//! as `bench/index/engine.py` does.
+//! `WORK` holds `vectors.f32` and `queries.f32`, rows of 384 floats end to end; one row is one group. The vectors stay in a
+//! file, or with `memory` in memory. Prints lines of JSON as `bench/index/engine.py` does.
 #![forbid(unsafe_code)]
 
 use libellus_index::{GroupSet, VectorIndex, VectorIndexFile};
@@ -23,38 +23,35 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 
 fn main() -> Outcome<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [work, rows] = &arguments[..] else { return Err("wants a directory and a number of rows".into()) };
-    let (work, rows): (&Path, usize) = (work.as_ref(), rows.parse()?);
+    let (work, rows, in_memory) = match &arguments[..] {
+        [work, rows] => (Path::new(work), rows.parse()?, false),
+        [work, rows, memory] if memory == "memory" => (Path::new(work), rows.parse()?, true),
+        _ => return Err("wants a directory, a number of rows, and perhaps `memory`".into()),
+    };
     let queries = read(&mut BufReader::new(File::open(work.join("queries.f32"))?), usize::MAX)?;
-    let mut vectors = BufReader::with_capacity(1 << 20, File::open(work.join("vectors.f32"))?);
-
-    // What reading the file takes is not the index's.
+    let threads = std::thread::available_parallelism()?.get();
     let path = work.join(format!("libellus-{rows}.index"));
-    let began = Instant::now();
-    let mut index = VectorIndexFile::create(&path, DIM)?;
-    let mut building = began.elapsed().as_secs_f64();
-    let mut group = 0;
-    while (group as usize) < rows {
-        let some = read(&mut vectors, (rows - group as usize).min(4096))?;
-        if some.is_empty() {
-            return Err("too few vectors".into());
-        }
-        let began = Instant::now();
-        for vector in some.chunks_exact(DIM) {
-            index.push(group, vector)?;
-            group += 1;
-        }
-        building += began.elapsed().as_secs_f64();
-    }
-    let began = Instant::now();
-    drop(index.finish("bench", &[], std::thread::available_parallelism()?.get())?);
-    building += began.elapsed().as_secs_f64();
-    let began = Instant::now();
-    let (index, _) = VectorIndex::open(&path, "bench")?;
-    let opening = began.elapsed().as_secs_f64();
+    // To replace a file of before would be waiting for the disk.
+    let _ = fs::remove_file(&path);
+
+    let (mut building, mut opening) = (0.0, 0.0);
+    let index = if in_memory {
+        let mut index = VectorIndex::with_capacity(DIM, rows);
+        push_all(work, rows, &mut building, |group, vector| index.push(group, vector))?;
+        timed(&mut building, || index.seal(threads))?;
+        index
+    } else {
+        let mut file = VectorIndexFile::create(&path, DIM)?;
+        push_all(work, rows, &mut building, |group, vector| file.push(group, vector))?;
+        drop(timed(&mut building, || file.finish("bench", &[], threads))?);
+        timed(&mut opening, || VectorIndex::open(&path, "bench"))?.0
+    };
     println!(
         "{}",
-        serde_json::json!({"engine": "libellus", "build": building, "open": opening, "memory": resident_bytes()?})
+        serde_json::json!({
+            "engine": "libellus", "in_memory": in_memory, "build": building, "open": opening, "bytes": index.bytes(),
+            "memory": resident_bytes()?,
+        })
     );
 
     // One in a hundred, all over the place.
@@ -67,6 +64,39 @@ fn main() -> Outcome<()> {
         }
     }
     Ok(())
+}
+
+/// Hands over all vectors; what reading their file takes is not the index's.
+fn push_all(
+    work: &Path,
+    rows: usize,
+    seconds: &mut f64,
+    mut push: impl FnMut(u32, &[f32]) -> Result<(), libellus_index::Error>,
+) -> Outcome<()> {
+    let mut vectors = BufReader::with_capacity(1 << 20, File::open(work.join("vectors.f32"))?);
+    let mut group = 0;
+    while (group as usize) < rows {
+        let some = read(&mut vectors, (rows - group as usize).min(4096))?;
+        if some.is_empty() {
+            return Err("too few vectors".into());
+        }
+        timed(seconds, || {
+            for vector in some.chunks_exact(DIM) {
+                push(group, vector)?;
+                group += 1;
+            }
+            Ok::<_, libellus_index::Error>(())
+        })?;
+    }
+    Ok(())
+}
+
+/// Does something, and adds the time that it took.
+fn timed<T>(seconds: &mut f64, work: impl FnOnce() -> T) -> T {
+    let began = Instant::now();
+    let done = work();
+    *seconds += began.elapsed().as_secs_f64();
+    done
 }
 
 fn answer(

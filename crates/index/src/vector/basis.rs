@@ -85,19 +85,18 @@ impl Basis {
 
 /// `Σ xᵀx` over a sample, divided by its size; `[dim][dim]`.
 fn moments(sample: &[f32], dim: usize) -> Vec<f32> {
-    let (isa, rows) = (Isa::best(), sample.len() / dim);
+    let rows = sample.len() / dim;
     let mut columns = vec![0.0; rows * dim];
     for (row, values) in sample.chunks_exact(dim).enumerate() {
         values.iter().enumerate().for_each(|(i, &value)| columns[i * rows + row] = value);
     }
-    let column = |i: usize| &columns[i * rows..][..rows];
     let mut moments = vec![0.0; dim * dim];
-    for i in 0..dim {
-        for j in 0..=i {
-            let moment = dot_f32(isa, column(i), column(j)) / rows.max(1) as f32;
-            (moments[i * dim + j], moments[j * dim + i]) = (moment, moment);
-        }
+    if rows > 0 {
+        let (packed, zeros) = (pack_f32(&columns, rows, dim), vec![0.0; dim]);
+        let layer = LinearF32 { packed: &packed, bias: &zeros, k: rows };
+        layer.apply(Isa::best(), &Crew::ALONE, &columns, Activation::None, &mut moments);
     }
+    moments.iter_mut().for_each(|moment| *moment /= rows.max(1) as f32);
     moments
 }
 

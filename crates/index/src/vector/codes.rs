@@ -24,8 +24,8 @@ use super::basis::{Basis, SAMPLE};
 use super::rows::Rows;
 use crate::Error;
 use libellus_kernels::{
-    BLOCK, BlockBounds, BoundWeights, CodeQuery, Isa, MAX_WIDTH, QUERY_LIMIT, code_products, dot_f32, encode_row,
-    scan_codes,
+    BLOCK, BlockBounds, BoundWeights, CoarsePlane, CodeQuery, Isa, MAX_WIDTH, QUERY_LIMIT, code_products, dot_f32,
+    encode_row, scan_codes,
 };
 use std::ops::{Range, RangeInclusive};
 
@@ -126,18 +126,11 @@ impl Codes {
         Some(Prepared { query: CodeQuery::new(&integers), step, weights })
     }
 
-    /// The coarse products and bounds of a run of blocks.
-    pub fn scan(
-        &self,
-        prepared: &Prepared,
-        blocks: Range<usize>,
-        products: &mut [[i32; BLOCK]],
-        bounds: &mut [[f32; BLOCK]],
-    ) {
-        let bytes = self.basis.width() / 2 * BLOCK;
-        let codes = &self.coarse[blocks.start * bytes..blocks.end * bytes];
+    /// The coarse products and bounds of the first of some blocks, as many as there is room for; the others come next.
+    pub fn scan(&self, prepared: &Prepared, which: &[u32], products: &mut [[i32; BLOCK]], bounds: &mut [[f32; BLOCK]]) {
         let (query, weights) = (&prepared.query, prepared.weights);
-        scan_codes(Isa::best(), query, weights, codes, &self.blocks[blocks], products, bounds);
+        let plane = CoarsePlane { codes: &self.coarse, blocks: &self.blocks };
+        scan_codes(Isa::best(), query, weights, plane, which, products, bounds);
     }
 
     /// The bounds of some rows by both halves of their codes, given their coarse products.
@@ -294,7 +287,8 @@ mod tests {
             let Some(prepared) = codes.prepare(query) else { continue };
             let blocks = codes.blocks.len();
             let (mut products, mut bounds) = (vec![[0; BLOCK]; blocks], vec![[0.0; BLOCK]; blocks]);
-            codes.scan(&prepared, 0..blocks, &mut products, &mut bounds);
+            let all: Vec<u32> = (0..blocks as u32).collect();
+            codes.scan(&prepared, &all, &mut products, &mut bounds);
             for (row, vector) in vectors.chunks_exact(dim).enumerate() {
                 let score = dot_f32(Isa::best(), query, vector);
                 let (product, coarse) = (products[row / BLOCK][row % BLOCK], bounds[row / BLOCK][row % BLOCK]);

@@ -28,7 +28,7 @@ use std::sync::Arc;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"libellVI");
 /// Raised whenever a file of before cannot be read any more.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 /// Numbers in the header.
 const HEADER: usize = 10;
 const HEADER_BYTES: u64 = (HEADER * size_of::<u64>()) as u64;
@@ -138,7 +138,7 @@ impl VectorIndexFile {
             out.seek(SeekFrom::Start(0))?;
             out.write_all(&header)?;
             out.flush()?;
-            out.get_ref().sync_data()?;
+            // Not forced to the disk: what a failure of power leaves of it is found to be damaged, and made anew.
             fs::rename(&self.unfinished, &self.path)
         };
         finish(&mut self.out).map_err(failed(&self.path))?;
@@ -289,14 +289,20 @@ fn header(numbers: [u64; 4], key: &str, tail_sum: u64) -> [u8; HEADER_BYTES as u
 }
 
 /// A sum of bytes in which every eight of them, at their place, count: each step can be undone, so no single change leaves
-/// it as it was.
+/// it as it was. Four sums side by side, as a step waits for the one before.
 fn sum(before: u64, bytes: &[u8]) -> u64 {
     let step = |sum: u64, word: u64| (sum ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
     let (words, rest) = bytes.as_chunks();
+    let (words, rest_of_words) = words.as_chunks::<4>();
+    let mut sums = [before, 1, 2, 3];
+    for words in words {
+        sums.iter_mut().zip(words).for_each(|(sum, word)| *sum = step(*sum, u64::from_le_bytes(*word)));
+    }
     let mut last = [0; SUM_BYTES];
     last[..rest.len()].copy_from_slice(rest);
-    let sum = words.iter().fold(before, |sum, word| step(sum, u64::from_le_bytes(*word)));
-    step(step(sum, u64::from_le_bytes(last)), bytes.len() as u64)
+    let rest = rest_of_words.iter().chain([&last]).map(|word| u64::from_le_bytes(*word));
+    let [first, others @ ..] = sums;
+    others.into_iter().chain(rest).chain([bytes.len() as u64]).fold(first, step)
 }
 
 #[cfg(unix)]
@@ -321,11 +327,18 @@ fn failed(path: &Path) -> impl Fn(io::Error) -> Error {
 }
 
 fn put_floats(bytes: &mut Vec<u8>, floats: &[f32]) {
-    floats.iter().for_each(|float| bytes.extend_from_slice(&float.to_le_bytes()));
+    put(bytes, floats, |float| float.to_le_bytes());
 }
 
 fn put_halves(bytes: &mut Vec<u8>, halves: &[u16]) {
-    halves.iter().for_each(|half| bytes.extend_from_slice(&half.to_le_bytes()));
+    put(bytes, halves, |half| half.to_le_bytes());
+}
+
+/// As one run, as most processors have them.
+fn put<T: Copy, const N: usize>(bytes: &mut Vec<u8>, numbers: &[T], number: impl Fn(T) -> [u8; N]) {
+    let end = bytes.len();
+    bytes.resize(end + numbers.len() * N, 0);
+    bytes[end..].as_chunks_mut().0.iter_mut().zip(numbers).for_each(|(to, &from)| *to = number(from));
 }
 
 fn floats(bytes: &[u8]) -> Vec<f32> {

@@ -194,10 +194,12 @@ fn check(dim: usize, vector: &[f32]) -> Result<(), Error> {
     if vector.len() != dim {
         return Err(Error::WrongDimension { expected: dim, found: vector.len() });
     }
-    match vector.iter().position(|value| !value.is_finite()) {
-        Some(component) => Err(Error::NotFinite { component, value: vector[component] }),
-        None => Ok(()),
+    // All of them at once, which is quicker than to look for the first.
+    if vector.iter().fold(true, |finite, value| finite & value.is_finite()) {
+        return Ok(());
     }
+    let found = vector.iter().enumerate().find(|(_, value)| !value.is_finite());
+    found.map_or(Ok(()), |(component, &value)| Err(Error::NotFinite { component, value }))
 }
 
 /// Whether a row of `group` may come after one of `last`, and after so many others.
@@ -339,7 +341,7 @@ mod tests {
             let mut index = VectorIndex::with_capacity(dim, rows);
             let mut group = 0;
             for _ in 0..rows {
-                group += u32::from(!random.next().is_multiple_of(3));
+                group += [0, 1, 1, 4][random.next() as usize % 4];
                 let row = random.row(dim, kind);
                 index.push(group, &row).expect("a good row");
             }

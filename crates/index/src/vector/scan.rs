@@ -9,8 +9,12 @@ use std::ops::Range;
 
 /// Blocks that are scanned at a time; what is known of them stays in the first-level cache.
 const CHUNK: usize = 32;
+/// Blocks behind those, which are asked for in memory.
+const AHEAD: usize = 2;
 /// Rows that are read at a time where all of them are compared.
 const READ: usize = 256;
+/// So few rows that a filter leaves are compared one by one rather than looked for among their neighbours.
+const ROWS_READ: usize = 64;
 /// Candidates after which it is worth while to look how good the best of them are.
 const FIRST_LOOK: usize = 256;
 /// If more than one row in so many remains, comparing all of them in a row is faster.
@@ -48,59 +52,62 @@ impl<'a> Search<'a> {
         let coded = |segment: &&Segment| segment.codes.is_some();
         let segments = &self.index.segments;
         for segment in segments.iter().filter(|segment| !coded(segment)).chain(segments.iter().filter(coded)) {
-            let codes = segment.codes.as_deref().filter(|_| self.k < segment.len / WORTH_CHOOSING);
+            let runs = self.runs(segment);
+            let rows: usize = runs.iter().map(Range::len).sum();
+            let is_few = self.k >= rows / WORTH_CHOOSING || self.within.is_some() && rows <= ROWS_READ;
+            let codes = segment.codes.as_deref().filter(|_| !is_few);
             match codes.and_then(|codes| Some((codes, codes.prepare(self.query)?))) {
-                Some((codes, prepared)) => self.choose(segment, codes, &prepared)?,
-                None => self.compare_all(segment)?,
+                Some((codes, prepared)) => self.choose(segment, &runs, codes, &prepared)?,
+                None => self.compare_all(segment, &runs)?,
             }
         }
         Ok(self.best.into_sorted())
     }
 
-    /// Whether a row of the index may be found.
-    fn admits(&self, row: usize) -> bool {
-        let group = self.index.groups[row];
-        !self.index.dead.contains(row as u32) && self.within.is_none_or(|within| within.contains(group))
+    /// Whether a row of a segment is there, and was not removed or replaced.
+    fn is_alive(&self, segment: &Segment, row: usize) -> bool {
+        !self.index.dead.contains((segment.first + row) as u32)
     }
 
-    /// The runs of rows of a segment that a filter leaves something of, in whole blocks.
+    /// The runs of rows of a segment that a filter leaves.
     fn runs(&self, segment: &Segment) -> Vec<Range<usize>> {
-        let blocks = segment.len.div_ceil(BLOCK);
-        let Some(within) = self.within else { return std::iter::once(0..blocks).collect() };
+        let Some(within) = self.within else { return std::iter::once(0..segment.len).collect() };
         let groups = &self.index.groups[segment.rows_of_index()];
         let mut runs: Vec<Range<usize>> = Vec::new();
-        let mut row = 0;
-        for group in within.iter() {
-            row += first_from(&groups[row..], group);
-            let first = row;
-            while groups.get(row) == Some(&group) {
-                row += 1;
-            }
-            if row == groups.len() && first == row {
-                break;
-            }
-            if first == row {
+        // No group before row `at` is `least` or greater, and none from there on is smaller.
+        let (mut at, mut least) = (0, groups.first().copied().unwrap_or_default());
+        for group in within.iter_from(least) {
+            if group < least {
                 continue;
             }
-            let touched = first / BLOCK..row.div_ceil(BLOCK);
-            match runs.last_mut() {
-                Some(last) if touched.start <= last.end => last.end = last.end.max(touched.end),
-                _ => runs.push(touched),
+            let first = at + first_from(&groups[at..], least, group);
+            at = first;
+            while groups.get(at) == Some(&group) {
+                at += 1;
+            }
+            match (runs.last_mut(), groups.get(at)) {
+                (_, None) if first == at => break,
+                // Where the group is missing, the next one is known.
+                (_, Some(&next)) if first == at => least = next,
+                (Some(last), _) if last.end == first => (last.end, least) = (at, group.saturating_add(1)),
+                _ => {
+                    runs.push(first..at);
+                    least = group.saturating_add(1);
+                }
             }
         }
         runs
     }
 
-    /// Compares every row.
-    fn compare_all(&mut self, segment: &Segment) -> Result<(), Error> {
+    /// Compares every row of some runs.
+    fn compare_all(&mut self, segment: &Segment, runs: &[Range<usize>]) -> Result<(), Error> {
         let (dim, mut read, mut scored) = (self.index.dim, Vec::new(), Vec::new());
-        for run in self.runs(segment) {
-            let rows = run.start * BLOCK..(run.end * BLOCK).min(segment.len);
+        for rows in runs {
             for first in rows.clone().step_by(READ) {
                 let range = first..(first + READ).min(rows.end);
                 segment.rows.read(dim, range.clone(), &mut read)?;
                 for (row, vector) in range.zip(read.chunks_exact(dim)) {
-                    if self.admits(segment.first + row) {
+                    if self.is_alive(segment, row) {
                         scored.push((segment.first + row, dot_f32(Isa::best(), self.query, vector)));
                     }
                 }
@@ -117,33 +124,50 @@ impl<'a> Search<'a> {
     }
 
     /// Compares the rows that their bounds do not rule out.
-    fn choose(&mut self, segment: &Segment, codes: &Codes, prepared: &Prepared) -> Result<(), Error> {
+    fn choose(
+        &mut self,
+        segment: &Segment,
+        runs: &[Range<usize>],
+        codes: &Codes,
+        prepared: &Prepared,
+    ) -> Result<(), Error> {
         let (mut candidates, mut scored): (Vec<Candidate>, Vec<(usize, f32)>) = (Vec::new(), Vec::new());
         let (mut products, mut bounds) = ([[0; BLOCK]; CHUNK], [[0.0; BLOCK]; CHUNK]);
         let mut threshold = self.best.threshold();
+        let usual = self.k + self.k / 2 + 8;
         let mut look_at = FIRST_LOOK.max(4 * self.k);
-        for run in self.runs(segment) {
-            for first in run.clone().step_by(CHUNK) {
-                let count = CHUNK.min(run.end - first);
-                codes.scan(prepared, first..first + count, &mut products[..count], &mut bounds[..count]);
-                for (block, (products, bounds)) in products.iter().zip(&bounds).take(count).enumerate() {
-                    if bounds.iter().all(|&bound| rules_out(bound, threshold)) {
-                        continue;
-                    }
-                    for (place, (&product, &bound)) in products.iter().zip(bounds).enumerate() {
-                        let row = (first + block) * BLOCK + place;
-                        if !rules_out(bound, threshold) && row < segment.len && self.admits(segment.first + row) {
-                            candidates.push(Candidate { row: row as u32, product, bound });
-                        }
-                    }
+        let (mut blocks, mut scanned) = (Blocks::of(runs), 0);
+        let (mut which, mut masks): (Vec<u32>, Vec<u16>) = blocks.by_ref().take(CHUNK + AHEAD).unzip();
+        while !which.is_empty() {
+            let count = which.len().min(CHUNK);
+            codes.scan(prepared, &which, &mut products[..count], &mut bounds[..count]);
+            for (i, (products, bounds)) in products.iter().zip(&bounds).take(count).enumerate() {
+                if bounds.iter().all(|&bound| rules_out(bound, threshold)) {
+                    continue;
                 }
-                if candidates.len() >= look_at {
-                    threshold = self.look(segment, &mut candidates, &mut scored, threshold)?;
-                    look_at = (2 * candidates.len()).max(look_at);
+                let mut mask = masks[i];
+                while mask != 0 {
+                    let place = mask.trailing_zeros() as usize;
+                    mask &= mask - 1;
+                    let row = which[i] as usize * BLOCK + place;
+                    if !rules_out(bounds[place], threshold) && self.is_alive(segment, row) {
+                        candidates.push(Candidate { row: row as u32, product: products[place], bound: bounds[place] });
+                    }
                 }
             }
+            if candidates.len() >= look_at {
+                threshold = self.look(segment, usual, &mut candidates, &mut scored, threshold)?;
+                look_at = (2 * candidates.len()).max(look_at);
+            }
+            scanned += count * BLOCK;
+            which.drain(..count);
+            masks.drain(..count);
+            blocks.by_ref().take(CHUNK).for_each(|(block, mask)| {
+                which.push(block);
+                masks.push(mask);
+            });
         }
-        threshold = self.look(segment, &mut candidates, &mut scored, threshold)?;
+        threshold = self.look(segment, usual, &mut candidates, &mut scored, threshold)?;
         let (rows, products): (Vec<u32>, Vec<i32>) =
             candidates.iter().map(|candidate| (candidate.row, candidate.product)).unzip();
         for (candidate, bound) in candidates.iter_mut().zip(codes.refine(prepared, &rows, &products)) {
@@ -152,13 +176,22 @@ impl<'a> Search<'a> {
             }
         }
         candidates.retain(|candidate| !rules_out(candidate.bound, threshold));
-        threshold = self.look(segment, &mut candidates, &mut scored, threshold)?;
-        if candidates.len() > segment.len / WORTH_CHOOSING {
-            return self.compare_all(segment);
+        if candidates.len() > scanned / WORTH_CHOOSING {
+            threshold = self.look(segment, usual, &mut candidates, &mut scored, threshold)?;
         }
-        for candidate in candidates {
-            if !rules_out(candidate.bound, threshold) {
-                scored.push((segment.first + candidate.row as usize, self.score(segment, candidate.row)?));
+        if candidates.len() > scanned / WORTH_CHOOSING {
+            return self.compare_all(segment, runs);
+        }
+        // The best first, a few at a time, until those that are left are ruled out.
+        let mut wanted = usual;
+        while !candidates.is_empty() {
+            let before = candidates.len();
+            threshold = self.look(segment, wanted, &mut candidates, &mut scored, threshold)?;
+            wanted *= 2;
+            if candidates.len() == before {
+                for candidate in candidates.drain(..) {
+                    scored.push((segment.first + candidate.row as usize, self.score(segment, candidate.row)?));
+                }
             }
         }
         scored.sort_unstable_by_key(|&(row, _)| row);
@@ -166,16 +199,16 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    /// Scores the candidates that look best, so as to rule out others: gives the score of the `k`th group of them, or
+    /// Scores so many candidates, those that look best, if there are more, so as to rule out others: gives the score of the `k`th group of them, or
     /// the threshold there was.
     fn look(
         &mut self,
         segment: &Segment,
+        wanted: usize,
         candidates: &mut Vec<Candidate>,
         scored: &mut Vec<(usize, f32)>,
         threshold: f32,
     ) -> Result<f32, Error> {
-        let wanted = self.k + self.k / 2 + 8;
         if candidates.len() <= wanted {
             return Ok(threshold);
         }
@@ -233,12 +266,52 @@ fn rules_out(bound: f32, threshold: f32) -> bool {
     bound < threshold
 }
 
-/// How many of the leading ones of ascending `groups` lie before `group`; fast if few do.
-fn first_from(groups: &[u32], group: u32) -> usize {
-    let mut step = 1;
-    while step < groups.len() && groups[step] < group {
-        step *= 2;
+/// The blocks that runs of rows lie in, ascending, each with a bit for each of its rows that does.
+struct Blocks<'a> {
+    runs: &'a [Range<usize>],
+    /// All rows before this one have been.
+    row: usize,
+}
+
+impl<'a> Blocks<'a> {
+    fn of(runs: &'a [Range<usize>]) -> Self {
+        Self { runs, row: 0 }
     }
-    let (start, end) = (step / 2, groups.len().min(step + 1));
+}
+
+impl Iterator for Blocks<'_> {
+    type Item = (u32, u16);
+
+    fn next(&mut self) -> Option<(u32, u16)> {
+        let block = self.runs.first()?.start.max(self.row) / BLOCK;
+        let (first, end) = (block * BLOCK, (block + 1) * BLOCK);
+        let mut mask = 0_u16;
+        while let Some(run) = self.runs.first().filter(|run| run.start < end) {
+            let places = run.start.max(first) - first..run.end.min(end) - first;
+            mask |= u16::MAX >> (BLOCK - places.len()) << places.start;
+            if run.end > end {
+                break;
+            }
+            self.runs = &self.runs[1..];
+        }
+        self.row = end;
+        Some((block as u32, mask))
+    }
+}
+
+/// How many of the leading ones of ascending `groups`, of which none is below `least`, lie before `group`; fast if few do,
+/// or if there are no gaps and each has one row: then nothing has to be waited for.
+fn first_from(groups: &[u32], least: u32, group: u32) -> usize {
+    let guess = (group - least) as usize;
+    let from = match guess.checked_sub(1) {
+        None => return 0,
+        Some(before) if groups.get(before).is_some_and(|&before| before < group) => guess,
+        Some(_) => 0,
+    };
+    let mut step = 0;
+    while groups.get(from + step).is_some_and(|&other| other < group) {
+        step = 2 * step + 1;
+    }
+    let (start, end) = (from + step / 2, groups.len().min(from + step));
     start + groups[start..end].partition_point(|&other| other < group)
 }

@@ -68,6 +68,15 @@ pub struct BlockBounds {
     pub norms: [[u16; BLOCK]; 3],
 }
 
+/// Blocks of rows, as they are scanned.
+#[derive(Clone, Copy, Debug)]
+pub struct CoarsePlane<'a> {
+    /// Their codes, `[R/16][M/8][16][4]`.
+    pub codes: &'a [u8],
+    /// What is known of each block.
+    pub blocks: &'a [BlockBounds],
+}
+
 /// What products and norms are multiplied by.
 #[derive(Clone, Copy, Debug)]
 pub struct BoundWeights {
@@ -107,7 +116,8 @@ impl CodeQuery {
     }
 }
 
-/// Scans blocks of the coarse plane. For each row, with `h` its codes,
+/// Scans some blocks of the coarse plane, the first of `which` as far as there is room for what is found of them; the others
+/// are asked for in memory. For each row, with `h` its codes,
 ///
 /// ```text
 /// products = Σ (2 · h[i] - 15) · q[i]                                         exact
@@ -115,19 +125,19 @@ impl CodeQuery {
 /// ```
 ///
 /// # Panics
-/// If the lengths do not fit.
+/// If the lengths do not fit, or there is no such block.
 pub fn scan_codes(
     isa: Isa,
     query: &CodeQuery,
     weights: BoundWeights,
-    codes: &[u8],
-    blocks: &[BlockBounds],
+    plane: CoarsePlane<'_>,
+    which: &[u32],
     products: &mut [[i32; BLOCK]],
     bounds: &mut [[f32; BLOCK]],
 ) {
-    let fits = codes.len() == blocks.len() * BLOCK * query.width() / 2;
-    assert!(fits && products.len() == blocks.len() && bounds.len() == blocks.len(), "scan_codes: lengths do not fit");
-    scan_any(isa, query, weights, codes, blocks, products, bounds);
+    let fits = plane.codes.len() == plane.blocks.len() * BLOCK * query.width() / 2;
+    assert!(fits && products.len() <= which.len() && bounds.len() == products.len(), "scan_codes: lengths do not fit");
+    scan_any(isa, query, weights, plane, which, products, bounds);
 }
 
 /// `Σ h[i] · q[i]` for some rows of the fine plane, exact.
@@ -141,7 +151,7 @@ pub fn code_products(isa: Isa, query: &CodeQuery, codes: &[u8], rows: &[u32], pr
 
 for_every_isa! {
     fn scan_any(
-        query: &CodeQuery, weights: BoundWeights, codes: &[u8], blocks: &[BlockBounds],
+        query: &CodeQuery, weights: BoundWeights, plane: CoarsePlane<'_>, which: &[u32],
         products: &mut [[i32; BLOCK]], bounds: &mut [[f32; BLOCK]],
     ) = scan_generic;
     fn products_any(query: &CodeQuery, codes: &[u8], rows: &[u32], products: &mut [i32]) = products_generic;
@@ -162,17 +172,22 @@ fn scan_generic<L: CodeProducts>(
     proof: L::Proof,
     query: &CodeQuery,
     weights: BoundWeights,
-    codes: &[u8],
-    blocks: &[BlockBounds],
+    plane: CoarsePlane<'_>,
+    which: &[u32],
     products: &mut [[i32; BLOCK]],
     bounds: &mut [[f32; BLOCK]],
 ) {
+    let CoarsePlane { codes, blocks } = plane;
     let (factor, norms) = (L::splat(proof, weights.factor), weights.norms.map(|weight| L::splat(proof, weight)));
     let bytes = query.width() / 2 * BLOCK;
-    let each = codes.as_chunks().0.chunks_exact(query.parts.len().max(1)).enumerate();
-    for ((((i, of_block), block), products), bounds) in each.zip(blocks).zip(products).zip(bounds) {
-        fetch::<L>(codes, (i + BLOCKS_AHEAD) * bytes, bytes);
-        let sums = L::block_products(proof, &query.parts, of_block);
+    for (i, (products, bounds)) in products.iter_mut().zip(bounds).enumerate() {
+        if let Some(&later) = which.get(i + BLOCKS_AHEAD) {
+            fetch::<L>(codes, later as usize * bytes, bytes);
+            blocks.get(later as usize).into_iter().for_each(fetch_bounds::<L>);
+        }
+        let at = which[i] as usize;
+        let (of_block, block) = (&codes[at * bytes..][..bytes], &blocks[at]);
+        let sums = L::block_products(proof, &query.parts, of_block.as_chunks().0);
         *products = sums.map(|sum| 2 * sum - 15 * query.sum);
         let product = L::from_i32(proof, products).mul(factor).mul(L::load(proof, &widen(&block.steps)));
         let [a, b, c] = std::array::from_fn(|j| L::load(proof, &widen(&block.norms[j])).mul(norms[j]));
@@ -212,6 +227,13 @@ fn fetch<L: Lanes>(codes: &[u8], start: usize, len: usize) {
     (0..PARTS).for_each(|part| prefetch::<L, _>(bytes, part, PARTS));
 }
 
+/// Asks for what is known of a block.
+#[inline(always)]
+fn fetch_bounds<L: Lanes>(block: &BlockBounds) {
+    (0..PARTS).for_each(|part| prefetch::<L, _>(&block.steps, part, PARTS));
+    (0..PARTS).for_each(|part| prefetch::<L, _>(block.norms.as_flattened(), part, PARTS));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -240,13 +262,15 @@ mod tests {
                     BlockBounds { steps: halves(), norms: [halves(), halves(), halves()] }
                 })
                 .collect();
-            let scan = |isa| {
+            let scan = |isa, which: &[u32], count| {
                 let (mut products, mut bounds) = (vec![[0; BLOCK]; count], vec![[0.0; BLOCK]; count]);
                 let weights = BoundWeights { factor: 1e-5, norms: [0.5, 2.0, 0.25] };
-                scan_codes(isa, &taken_apart, weights, &codes, &blocks, &mut products, &mut bounds);
+                let plane = CoarsePlane { codes: &codes, blocks: &blocks };
+                scan_codes(isa, &taken_apart, weights, plane, which, &mut products, &mut bounds);
                 (products, bounds)
             };
-            let expected = scan(Isa::Scalar);
+            let all = [0, 1, 2];
+            let expected = scan(Isa::Scalar, &all, count);
             for row in 0..count * BLOCK {
                 let mut sum = 0;
                 for (place, &q) in q.iter().enumerate() {
@@ -259,7 +283,9 @@ mod tests {
                 assert_eq!(i64::from(expected.0[row / BLOCK][row % BLOCK]), sum, "width {width}, row {row}");
             }
             for isa in Isa::available() {
-                assert_eq!(scan(isa), expected, "{isa:?}, width {width}");
+                assert_eq!(scan(isa, &all, count), expected, "{isa:?}, width {width}");
+                let some = (vec![expected.0[2], expected.0[0]], vec![expected.1[2], expected.1[0]]);
+                assert_eq!(scan(isa, &[2, 0, 1], 2), some, "{isa:?}, width {width}");
             }
         }
     }
@@ -295,6 +321,7 @@ mod tests {
         let blocks = [BlockBounds::default()];
         let query = CodeQuery::new(&[1; WIDTH_STEP]);
         let weights = BoundWeights { factor: 1.0, norms: [0.0; 3] };
-        scan_codes(Isa::best(), &query, weights, &[0; 255], &blocks, &mut [[0; BLOCK]], &mut [[0.0; BLOCK]]);
+        let plane = CoarsePlane { codes: &[0; 255], blocks: &blocks };
+        scan_codes(Isa::best(), &query, weights, plane, &[0], &mut [[0; BLOCK]], &mut [[0.0; BLOCK]]);
     }
 }
