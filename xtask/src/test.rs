@@ -99,6 +99,10 @@ const PYTHON_PACKAGES: &[&str] = &[
 /// With the original weights, database servers and other programs' readers at hand, the tests that need them run too.
 fn test() -> Result<(), Failure> {
     let servers = databases::variables()?;
+    // What the reader of images is compared with.
+    for tool in [&tools::SKOPEO, &tools::UMOCI, &tools::BUILDAH] {
+        tools::require(tool)?;
+    }
     run_command(
         cargo(&["test", "--workspace"])
             .env("LIBELLUS_TEST_MODEL_DIR", model::fetch()?)

@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::meters::Meter;
 use crate::report::Report;
-use crate::size;
+use crate::size::{self, Units};
 use std::str::FromStr;
 
 /// A limit.
@@ -32,7 +32,19 @@ impl FromStr for Budget {
 impl Budget {
     /// Whether a report keeps it. What is unknown does not.
     pub fn is_kept(&self, report: &Report) -> bool {
-        report.meters.get(self.meter).is_some_and(|bytes| bytes <= self.bytes)
+        self.judge(report.meters.get(self.meter), Units::Decimal).1
+    }
+
+    /// In a line, and whether it is kept.
+    pub fn judge(&self, bytes: Option<u64>, units: Units) -> (String, bool) {
+        let name = format!("budget {} of {}", units.show(self.bytes), self.meter.name());
+        match bytes {
+            None => (format!("{name}: FAIL, as it is unknown\n"), false),
+            Some(bytes) if bytes > self.bytes => {
+                (format!("{name}: FAIL, over by {}\n", units.show(bytes - self.bytes)), false)
+            }
+            Some(bytes) => (format!("{name}: ok, {} left\n", units.show(self.bytes - bytes)), true),
+        }
     }
 }
 

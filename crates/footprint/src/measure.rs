@@ -2,14 +2,18 @@
 
 use crate::checks::{self, Gpu};
 use crate::error::Error;
-use crate::files::{Files, Folder};
+use crate::files::{Files, Folder, MAX_TEXT_BYTES, read_limited};
+use crate::fix::{self, Edit};
+use crate::image::{self, store::Store};
 use crate::meters::Meters;
+use crate::plan::plan;
 use crate::project::{Project, Said};
 use crate::python::environment::{self, Packages};
 use crate::report::why::{self, Why};
 use crate::report::{self, Kind, Part, Report, SCHEMA};
 use crate::tree::{Problem, ROOT, Tree};
 use std::fs;
+use std::io;
 use std::path::Path;
 
 /// What is known of a target beyond its files.
@@ -42,12 +46,34 @@ pub struct Measured {
 pub fn measure(path: &Path, options: &Options) -> Result<Measured, Error> {
     let unreadable = |source| Error::Unreadable { path: path.to_owned(), source };
     let metadata = fs::metadata(path).map_err(unreadable)?;
+    if let Some(store) = Store::open(path).map_err(unreadable)? {
+        return measure_image(path, &store, options).map_err(unreadable);
+    }
     if !metadata.is_dir() {
-        let reason = "it is neither a directory nor a file that is known".to_owned();
+        let reason = "it is neither a directory nor an archive of an image".to_owned();
         return Err(Error::UnknownTarget { path: path.to_owned(), reason });
     }
     let tree = Tree::of_directory(path).map_err(unreadable)?;
     Ok(measure_folder(path, tree, options))
+}
+
+/// The report of a target in JSON, or one that was saved.
+///
+/// # Errors
+/// As of [`measure`].
+pub fn report_of(path: &Path, options: &Options) -> Result<serde_json::Value, Error> {
+    if path.extension().is_some_and(|ending| ending == "json") && path.is_file() {
+        let unreadable = |source| Error::Unreadable { path: path.to_owned(), source };
+        let file = fs::File::open(path).map_err(unreadable)?;
+        let bytes = read_limited(file, MAX_TEXT_BYTES).map_err(unreadable)?;
+        let value: Option<serde_json::Value> = serde_json::from_slice(&bytes).ok();
+        let reason = format!("it is no report of `--json` ({SCHEMA})");
+        let unknown = || Error::UnknownTarget { path: path.to_owned(), reason };
+        return value.filter(|value| value["schema"] == SCHEMA).ok_or_else(unknown);
+    }
+    let report = measure(path, options)?.report;
+    serde_json::to_value(&report)
+        .map_err(|error| Error::Unreadable { path: path.to_owned(), source: io::Error::other(error) })
 }
 
 fn measure_folder(path: &Path, tree: Tree, options: &Options) -> Measured {
@@ -56,6 +82,7 @@ fn measure_folder(path: &Path, tree: Tree, options: &Options) -> Measured {
     let packages = read_packages(&tree, &files, options, &mut problems);
     let project = Project::read(&tree, &files, &options.said, &mut problems);
     let (findings, accepted) = checks::run(&tree, project.as_ref(), packages.as_ref(), options.gpu);
+    let plan = plan(&tree, packages.as_ref(), &findings);
     let environment = packages.as_ref().map(|packages| &packages.environment);
     let target = report::Target {
         path: path.display().to_string(),
@@ -77,11 +104,50 @@ fn measure_folder(path: &Path, tree: Tree, options: &Options) -> Measured {
         packages: packages.as_ref().map(report::package_rows).unwrap_or_default(),
         unowned: packages.as_ref().map_or(0, |packages| packages.unowned),
         parts: parts(&tree),
+        image: None,
         findings,
+        plan,
         accepted,
         problems,
     };
     Measured { tree, packages, project, report }
+}
+
+fn measure_image(path: &Path, store: &Store, options: &Options) -> io::Result<Measured> {
+    let mut problems = Vec::new();
+    let image = image::read(store, options.target.platform, &mut problems)?;
+    let target = environment::Target { platform: options.target.platform.or(image.platform), ..options.target };
+    let packages = Packages::read(&image.tree, &image.contents, target, &mut problems);
+    let findings = checks::run_on_image(&image, packages.as_ref(), options.gpu);
+    let plan = plan(&image.tree, packages.as_ref(), &findings);
+    problems.extend(image.tree.problems.iter().cloned());
+    problems.sort();
+    let report = Report {
+        schema: SCHEMA,
+        target: report::Target {
+            path: path.display().to_string(),
+            kind: Kind::Image,
+            platform: image.platform.map(|platform| platform.to_string()),
+            python: packages.as_ref().map(|packages| packages.environment.python.to_string()),
+        },
+        meters: Meters {
+            content: Some(image.report.reachable),
+            stored: Some(image.report.stored),
+            download: image.download,
+            // What an engine makes of it depends on the engine.
+            disk: None,
+        },
+        files: image.tree.file_count(),
+        packages: packages.as_ref().map(report::package_rows).unwrap_or_default(),
+        unowned: packages.as_ref().map_or(0, |packages| packages.unowned),
+        parts: parts(&image.tree),
+        image: Some(image.report),
+        findings,
+        accepted: 0,
+        plan,
+        problems,
+    };
+    Ok(Measured { tree: image.tree, packages, project: None, report })
 }
 
 fn read_packages(tree: &Tree, files: &dyn Files, options: &Options, problems: &mut Vec<Problem>) -> Option<Packages> {
@@ -108,6 +174,12 @@ fn parts(tree: &Tree) -> Vec<Part> {
 }
 
 impl Measured {
+    /// What `--fix` would change.
+    pub fn edits(&self) -> Vec<Edit> {
+        let edit = |project: &Project| fix::edits(&self.report.findings, &project.texts);
+        self.project.as_ref().map(edit).unwrap_or_default()
+    }
+
     /// Why a package is there.
     ///
     /// # Errors

@@ -107,6 +107,40 @@ fn every_trap_of_the_guide_is_caught() {
     assert!(found.iter().all(|finding| !format!("{finding:?}").contains("hidden")), "secrets are never shown");
 }
 
+/// Mends what can be mended, and looks again.
+fn mended(root: &Path) -> Vec<Finding> {
+    let measured = look(root);
+    libellus_footprint::fix::write(root, &measured.edits()).expect("written");
+    findings(root)
+}
+
+#[test]
+fn after_fixing_the_guide_none_of_the_fixable_is_left() {
+    let Some(guide) = guide() else { return };
+    let folder = laid_out(&guide);
+    let files =
+        [("backend/app/__init__.py", "x = 1\n"), ("backend/app/__pycache__/a.pyc", "x"), ("backend/app/.env", "A=b")];
+    write(folder.path(), &files);
+    let before = fs::read_to_string(folder.path().join("backend/Dockerfile")).expect("there");
+    let left = mended(folder.path());
+    assert_eq!(ids(&left, true), ["F104", "F106", "F113", "F114", "F115", "F202", "F204", "F401", "F501"]);
+    for id in ["F101", "F102", "F103", "F109", "F402"] {
+        assert!(!ids(&left, false).contains(&id), "{id}: {left:#?}");
+    }
+    assert!(look(folder.path()).edits().is_empty(), "there is nothing left to mend");
+    // Every line is still as it was, comments too, but for the one that was mended and the one that was added.
+    let after = fs::read_to_string(folder.path().join("backend/Dockerfile")).expect("there");
+    let added: Vec<&str> = after.lines().filter(|line| !before.contains(line)).collect();
+    let option = "RUN apt-get update && apt-get install --no-install-recommends -y \\";
+    assert_eq!(added, [option, "ENV HF_HOME=/opt/models"]);
+    assert_eq!(after.lines().count(), before.lines().count() + 1);
+    // What the application reads is still sent.
+    let measured = look(folder.path());
+    let build = &measured.project.as_ref().expect("a project").builds[0];
+    let source = measured.tree.lookup(0, "backend/app/__init__.py").expect("there");
+    assert!(build.sent[source as usize]);
+}
+
 /// A backend that does it right.
 const CLEAN: [(&str, &str); 7] = [
     (

@@ -4,6 +4,7 @@ use super::context::copied;
 use super::facts::{Facts, Step, absolute};
 use super::{Finding, Saving, Severity};
 use crate::dockerfile::shell::Command;
+use crate::fix::Fix;
 use crate::project::{Build, Project};
 
 /// Looks at a build's instructions.
@@ -152,6 +153,20 @@ fn mounts_cache(step: &Step<'_>, target: &str) -> bool {
     step.instruction.flags_named("mount").any(|mount| mount.contains("type=cache") && mount.contains(target))
 }
 
+/// An option behind the word that installs.
+fn option(build: &Build, command: &Command, action: &str, option: &str) -> Option<Fix> {
+    let (from, to) = (format!(" {action} "), format!(" {action} {option} "));
+    // The line may hold the program only, the action being in the next one.
+    Some(Fix::Replace { path: build.path.clone(), line: command.line, from, to })
+}
+
+/// A command at the end of a `RUN` for a shell.
+fn also(build: &Build, step: &Step<'_>, command: &str) -> Option<Fix> {
+    let plain = !step.instruction.json && step.instruction.heredocs.is_empty();
+    let fix = Fix::Also { path: build.path.clone(), line: step.instruction.last_line, command: command.to_owned() };
+    plain.then_some(fix)
+}
+
 fn apt_extras(build: &Build, facts: &Facts<'_>, found: &mut Vec<Finding>) {
     let turned_off =
         facts.runs().any(|(_, command)| command.words.iter().any(|word| word.contains("Install-Recommends")));
@@ -170,7 +185,8 @@ fn apt_extras(build: &Build, facts: &Facts<'_>, found: &mut Vec<Finding>) {
                 let finding =
                     Finding::new("F109", &build.path, command.line, "apt-get installs recommended packages as well")
                         .to(step.instruction.last_line)
-                        .suggest(format!("{} install --no-install-recommends", command.program()));
+                        .suggest(format!("{} install --no-install-recommends", command.program()))
+                        .fixed_by(option(build, command, "install", "--no-install-recommends"));
                 found.push(finding);
             }
         }
@@ -183,6 +199,7 @@ fn apt_extras(build: &Build, facts: &Facts<'_>, found: &mut Vec<Finding>) {
             let finding = Finding::new("F109", &build.path, line, "the lists of apt stay in this layer")
                 .to(step.instruction.last_line)
                 .suggest("end this RUN with `&& rm -rf /var/lib/apt/lists/*`")
+                .fixed_by(also(build, step, "rm -rf /var/lib/apt/lists/*"))
                 .saves(Saving::estimated(18_000_000, 50_000_000));
             found.push(finding);
         }
@@ -240,7 +257,14 @@ fn caches(build: &Build, facts: &Facts<'_>, found: &mut Vec<Finding>) {
                     format!("{} leaves its cache in this layer", command.program()),
                 )
                 .to(step.instruction.last_line)
-                .suggest(remedy);
+                .suggest(remedy)
+                .fixed_by(match command.program() {
+                    "npm" => also(build, step, "npm cache clean --force"),
+                    "yarn" => also(build, step, "yarn cache clean"),
+                    "apk" => option(build, command, "add", "--no-cache"),
+                    _ if pip => option(build, command, "install", "--no-cache-dir"),
+                    _ => None,
+                });
                 found.push(finding);
             }
         }

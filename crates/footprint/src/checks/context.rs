@@ -2,6 +2,7 @@
 
 use super::facts::Facts;
 use super::{Finding, Saving, Severity};
+use crate::fix::Fix;
 use crate::ignore::{Pattern, Rule, Rules};
 use crate::project::context::join;
 use crate::project::sources::has_word;
@@ -133,11 +134,13 @@ fn heavy(tree: &Tree, build: &Build, taken: &Taken, found: &mut Vec<Finding>) {
         inside[id as usize] = true;
         let below: Vec<NodeId> = tree.below(id).into_iter().filter(|id| taken.line(*id).is_some()).collect();
         let bytes = tree.content_of(below);
-        let pattern = if folder { format!("**/{name}") } else { tree.path(id) };
+        let pattern = if folder { format!("**/{name}") } else { relative(&tree.path(id), &build.context) };
         let message = format!("`{}` goes into the image", tree.path(id));
         let finding = Finding::new("F101", &build.path, line, message)
             .because(format!("the context is `{}`, as {} says", shown(&build.context), build.context_by))
             .suggest(format!("add `{pattern}` to `{}`", ignore_path(build)))
+            .about(vec![tree.path(id)])
+            .fixed_by(Some(Fix::Append { path: ignore_path(build), text: pattern }))
             .saves(Saving::measured(bytes));
         found.push(finding);
     }
@@ -219,6 +222,8 @@ fn root_only(tree: &Tree, ignore: &IgnoreFile, facts: &Facts<'_>, taken: &Taken,
         );
         let mut finding = Finding::new("F102", &ignore.path, rule.line, message)
             .suggest(format!("`**/{}`", rule.pattern.text))
+            .about(nested.iter().map(|id| tree.path(*id)).collect())
+            .fixed_by(Some(anywhere(ignore, rule)))
             .saves(Saving::measured(bytes));
         finding.evidence = nested.iter().take(3).map(|id| tree.path(*id)).collect();
         found.push(finding);
@@ -235,10 +240,17 @@ fn root_only(tree: &Tree, ignore: &IgnoreFile, facts: &Facts<'_>, taken: &Taken,
             format!("`{}` matches at the root of the context only; Python makes them in every folder", first.text);
         let mut finding =
             Finding::new("F102", &ignore.path, first.line, message).suggest(format!("`**/{}`", first.pattern.text));
+        finding.fixes = waiting.iter().map(|rule| anywhere(ignore, rule)).collect();
         finding.evidence =
             waiting.iter().skip(1).map(|rule| format!("line {} as well: `{}`", rule.line, rule.text)).collect();
         found.push(finding);
     }
+}
+
+/// The same pattern, at any depth.
+fn anywhere(ignore: &IgnoreFile, rule: &Rule) -> Fix {
+    let to = format!("**/{}", rule.pattern.text);
+    Fix::Replace { path: ignore.path.clone(), line: rule.line, from: rule.text.clone(), to }
 }
 
 /// What is sent of a folder, but for what is in a folder that is listed itself.
@@ -286,7 +298,8 @@ fn secrets(tree: &Tree, build: &Build, taken: &Taken, found: &mut Vec<Finding>) 
         any = true;
         let finding = Finding::new("F103", &build.path, line, format!("`{}` goes into the image", tree.path(id)))
             .because("files of this name hold secrets; what is in it was not looked at")
-            .suggest(format!("add `**/{}` to `{}`", tree.name(id), ignore_path(build)));
+            .suggest(format!("add `**/{}` to `{}`", tree.name(id), ignore_path(build)))
+            .fixed_by(Some(Fix::Append { path: ignore_path(build), text: format!("**/{}", tree.name(id)) }));
         found.push(finding);
     }
     // Whoever wrote the rule means to keep them out, and nothing does.
@@ -300,7 +313,9 @@ fn secrets(tree: &Tree, build: &Build, taken: &Taken, found: &mut Vec<Finding>) 
             build.path,
             shown(&build.context)
         ));
-        found.push(finding.suggest(format!("add `**/{}` to `{}`", rule.pattern.text, ignore_path(build))));
+        let text = format!("**/{}", rule.pattern.text);
+        let finding = finding.suggest(format!("add `{text}` to `{}`", ignore_path(build)));
+        found.push(finding.fixed_by(Some(Fix::Append { path: ignore_path(build), text })));
     }
 }
 

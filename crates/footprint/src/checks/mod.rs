@@ -1,17 +1,20 @@
 //! Checks: what is wrong with a build, where, how one knows, and what it would save.
 //!
 //! `table.rs` lists them all. The others look: `context.rs` at what is sent (F101 to F106), `build.rs` at instructions
-//! (F107 to F115), `packages.rs` at what is installed and asked for (F2xx), `models.rs` at models and the service
-//! (F4xx, F5xx). `suppress.rs` silences what a user accepts.
+//! (F107 to F115), `packages.rs` at what is installed and asked for (F2xx), `image.rs` at images
+//! (F3xx), `models.rs` at models and the service (F4xx, F5xx). `suppress.rs` silences what a user accepts.
 
 pub mod build;
 pub mod context;
 pub mod facts;
+pub mod image;
 pub mod models;
 pub mod packages;
 pub mod suppress;
 pub mod table;
 
+use crate::fix::Fix;
+use crate::image::Image;
 use crate::meters::Evidence;
 use crate::project::Project;
 use crate::python::environment::Packages;
@@ -91,6 +94,12 @@ pub struct Finding {
     /// What to write instead.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suggestion: Option<String>,
+    /// What of the target it is about, where that are files.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<String>,
+    /// What `--fix` would change; nothing where it takes a person to decide.
+    #[serde(skip)]
+    pub fixes: Vec<Fix>,
     /// What it would save, if that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub saving: Option<Saving>,
@@ -109,6 +118,8 @@ impl Finding {
             message: message.into(),
             evidence: Vec::new(),
             suggestion: None,
+            paths: Vec::new(),
+            fixes: Vec::new(),
             saving: None,
         }
     }
@@ -128,6 +139,18 @@ impl Finding {
     /// With what to write instead.
     pub fn suggest(mut self, suggestion: impl Into<String>) -> Self {
         self.suggestion = Some(suggestion.into());
+        self
+    }
+
+    /// With what mends it, if that can be.
+    pub fn fixed_by(mut self, fix: Option<Fix>) -> Self {
+        self.fixes.extend(fix);
+        self
+    }
+
+    /// About these files.
+    pub fn about(mut self, paths: Vec<String>) -> Self {
+        self.paths = paths;
         self
     }
 
@@ -184,6 +207,18 @@ pub fn run(tree: &Tree, project: Option<&Project>, packages: Option<&Packages>, 
     }
     let accepted = all - found.len();
     (found, accepted)
+}
+
+/// Runs the checks that an image answers, and those of what is installed in it.
+pub fn run_on_image(image: &Image, packages: Option<&Packages>, gpu: Gpu) -> Vec<Finding> {
+    let mut found = Vec::new();
+    image::check(image, &mut found);
+    models::check_files(&image.tree, &mut found);
+    if let Some(packages) = packages {
+        packages::check_installed(&image.tree, packages, gpu, &mut found);
+    }
+    found.sort_by(|a, b| a.severity.cmp(&b.severity).then_with(|| a.cmp(b)));
+    found
 }
 
 fn check_project(tree: &Tree, project: &Project, gpu: Gpu, found: &mut Vec<Finding>) {

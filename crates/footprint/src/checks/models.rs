@@ -3,6 +3,7 @@
 use super::build::downloads_model;
 use super::facts::{Facts, Step};
 use super::{Finding, Saving, Severity};
+use crate::fix::Fix;
 use crate::project::{Build, Project};
 use crate::tree::{NodeId, Tree};
 
@@ -93,7 +94,12 @@ fn fetched_twice(build: &Build, facts: &Facts<'_>, downloads: &[(&Step<'_>, u32)
         };
         let finding = Finding::new("F402", &build.path, *line, message)
             .to(step.instruction.last_line)
-            .suggest("ENV HF_HOME=/opt/models before it, readable by the user who runs");
+            .suggest("ENV HF_HOME=/opt/models before it, readable by the user who runs")
+            .fixed_by((!lost).then(|| Fix::Insert {
+                path: build.path.clone(),
+                line: step.instruction.line,
+                text: "ENV HF_HOME=/opt/models".to_owned(),
+            }));
         found.push(finding.as_severe_as(severity));
     }
 }
@@ -255,9 +261,10 @@ pub fn check_files(tree: &Tree, found: &mut Vec<Finding>) {
         }
         // The largest of the weights in floats is the one that is loaded.
         let size = |id: NodeId| tree.inode(id).size;
-        let kept =
-            files.iter().filter(|(_, format)| matches!(*format, "safetensors" | "bin")).map(|(id, _)| size(*id)).max();
-        let all: u64 = tree.content_of(files.iter().map(|(id, _)| *id));
+        let weights = files.iter().filter(|(_, format)| matches!(*format, "safetensors" | "bin"));
+        let kept = weights.map(|(id, _)| *id).max_by_key(|id| size(*id));
+        let spare: Vec<NodeId> = files.iter().map(|(id, _)| *id).filter(|id| Some(*id) != kept).collect();
+        let bytes = tree.content_of(spare.iter().copied());
         let finding = Finding::new(
             "F401",
             tree.path(folder),
@@ -265,7 +272,8 @@ pub fn check_files(tree: &Tree, found: &mut Vec<Finding>) {
             format!("one model in {} formats: {}", formats.len(), formats.join(", ")),
         )
         .suggest("keep the one that is loaded")
-        .saves(Saving::measured(all.saturating_sub(kept.unwrap_or_default())));
+        .about(spare.iter().map(|id| tree.path(*id)).collect())
+        .saves(Saving::measured(bytes));
         found.push(finding);
     }
 }

@@ -3,12 +3,15 @@
 //! Everything in it is sorted, and nothing depends on the time or the machine, so the same target gives the same bytes.
 
 pub mod bars;
+pub mod diff;
 pub mod sarif;
 pub mod terminal;
 pub mod why;
 
 use crate::checks::{Finding, Severity};
+use crate::image::ImageReport;
 use crate::meters::Meters;
+use crate::plan::Step;
 use crate::python::environment::Packages;
 use crate::tree::Problem;
 use serde::Serialize;
@@ -33,8 +36,13 @@ pub struct Report {
     pub unowned: u64,
     /// What the target is made of at its first level, largest first.
     pub parts: Vec<Part>,
+    /// Of an image: its layers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<ImageReport>,
     /// What checks found, the gravest first.
     pub findings: Vec<Finding>,
+    /// What each change saves after the ones before it.
+    pub plan: Vec<Step>,
     /// How many findings were accepted by a comment.
     pub accepted: usize,
     /// What could not be read; the rest was measured.
@@ -71,6 +79,8 @@ pub enum Kind {
     PythonEnvironment,
     /// A folder with a Dockerfile or a file of requirements.
     Project,
+    /// An image, in whatever form it is kept.
+    Image,
     /// Any other directory.
     Folder,
 }
@@ -81,6 +91,7 @@ impl Kind {
         match self {
             Kind::PythonEnvironment => "Python environment",
             Kind::Project => "project",
+            Kind::Image => "image",
             Kind::Folder => "folder",
         }
     }

@@ -4,7 +4,9 @@ use super::bars::{bar, counted, fit};
 use super::{PackageRow, Report};
 use crate::budget::Budget;
 use crate::checks::{Saving, Severity, wrap};
+use crate::image::ImageReport;
 use crate::meters::{Meter, Meters};
+use crate::plan::Effect;
 use crate::size::Units;
 use std::fmt::Write as _;
 
@@ -39,6 +41,9 @@ pub fn show(report: &Report, view: View) -> String {
     if report.packages.is_empty() && !report.parts.is_empty() {
         text.push('\n');
         parts(&mut text, report, view);
+    }
+    if let Some(image) = &report.image {
+        layers(&mut text, image, view);
     }
     findings(&mut text, report, view);
     problems(&mut text, report, view);
@@ -190,6 +195,47 @@ fn parts(text: &mut String, report: &Report, view: View) {
     }
 }
 
+/// Layers from the bottom to the top, and what of them is hidden.
+fn layers(text: &mut String, image: &ImageReport, view: View) {
+    let wide = 32;
+    let _ = writeln!(
+        text,
+        "\n{}  {:>SIZE$}  {:>SIZE$}  {:>SIZE$}  SHARE",
+        fit("LAYER", wide),
+        "STORED",
+        "HIDDEN",
+        "DOWNLOAD"
+    );
+    for (number, layer) in image.layers.iter().enumerate() {
+        let name = format!(
+            "{:>2} {}",
+            number + 1,
+            if layer.instruction.is_empty() { &layer.diff_id } else { &layer.instruction }
+        );
+        let download = layer.download.map_or_else(|| "unknown".to_owned(), |bytes| view.units.show(bytes));
+        let columns = format!(
+            "{}  {:>SIZE$}  {:>SIZE$}  {download:>SIZE$}  {}",
+            fit(&name, wide),
+            view.units.show(layer.stored),
+            view.units.show(layer.hidden),
+            bar(layer.stored, image.stored, BAR)
+        );
+        let _ = writeln!(text, "{}", columns.trim_end());
+    }
+    let shown = |bytes| view.units.show(bytes);
+    let _ = writeln!(
+        text,
+        "stored {} = reachable {} + hidden {}; {} of the reachable is there twice",
+        shown(image.stored),
+        shown(image.reachable),
+        shown(image.unreachable),
+        shown(image.duplicates)
+    );
+    if !image.other_platforms.is_empty() {
+        let _ = writeln!(text, "the index has {} as well", image.other_platforms.join(", "));
+    }
+}
+
 fn findings(text: &mut String, report: &Report, view: View) {
     if !report.findings.is_empty() {
         text.push('\n');
@@ -224,6 +270,42 @@ fn findings(text: &mut String, report: &Report, view: View) {
     }
 }
 
+/// Width of what is done, in the plan.
+const PLANNED: usize = 41;
+
+/// The plan as a table: each line after the ones above it.
+pub fn show_plan(report: &Report, view: View) -> String {
+    if report.plan.is_empty() {
+        return "\nPLAN: there is nothing to save that is known here.\n".to_owned();
+    }
+    let mut text = format!(
+        "\n{}  {:>9}  {:>8}  HOW IT IS KNOWN\n",
+        fit("PLAN (each line after the ones above it)", PLANNED),
+        "SAVES",
+        "LEFT"
+    );
+    for step in &report.plan {
+        let (mark, sign) = match step.effect {
+            Effect::Saved => ("", "-"),
+            Effect::Instead => ("or ", "-"),
+            Effect::Moved => ("or ", ""),
+        };
+        let id = if step.id.is_empty() { String::new() } else { format!("{} ", step.id) };
+        let bytes = format!("{sign}{}", view.units.show(step.bytes));
+        let left = step.left.map_or_else(|| "unknown".to_owned(), |bytes| view.units.show(bytes));
+        let how = match step.effect {
+            Effect::Moved => "moved, not saved",
+            _ => step.evidence.name(),
+        };
+        let name = format!("{mark}{id}{}", step.name);
+        let _ = writeln!(text, "{}  {bytes:>9}  {left:>8}  {how}", fit(&name, PLANNED));
+        if !step.place.is_empty() {
+            let _ = writeln!(text, "{}in {}", " ".repeat(mark.len() + id.len()), step.place);
+        }
+    }
+    text
+}
+
 /// Columns of a terminal.
 const WIDTH: usize = 80;
 
@@ -256,18 +338,7 @@ fn problems(text: &mut String, report: &Report, view: View) {
 
 /// How the budgets were kept, one line each.
 pub fn show_budgets(report: &Report, budgets: &[Budget], view: View) -> String {
-    let mut text = String::new();
-    for budget in budgets {
-        let name = format!("budget {} of {}", view.units.show(budget.bytes), budget.meter.name());
-        let _ = match report.meters.get(budget.meter) {
-            None => writeln!(text, "{name}: FAIL, as it is unknown"),
-            Some(bytes) if bytes > budget.bytes => {
-                writeln!(text, "{name}: FAIL, over by {}", view.units.show(bytes - budget.bytes))
-            }
-            Some(bytes) => writeln!(text, "{name}: ok, {} left", view.units.show(budget.bytes - bytes)),
-        };
-    }
-    text
+    budgets.iter().map(|budget| budget.judge(report.meters.get(budget.meter), view.units).0).collect()
 }
 
 #[cfg(test)]
@@ -308,7 +379,9 @@ mod tests {
             packages,
             unowned: 3,
             parts: vec![],
+            image: None,
             findings: vec![],
+            plan: vec![],
             accepted: 0,
             problems: vec![],
         };

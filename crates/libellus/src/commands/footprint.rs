@@ -9,25 +9,31 @@ use libellus_footprint::checks::{Gpu, table};
 use libellus_footprint::project::Said;
 use libellus_footprint::python::environment::Target;
 use libellus_footprint::python::platform::{Platform, Python};
+use libellus_footprint::report::diff;
 use libellus_footprint::report::sarif::sarif;
 use libellus_footprint::report::terminal::{self, View};
 use libellus_footprint::report::why;
 use libellus_footprint::size::Units;
-use libellus_footprint::{Options, measure};
-use std::path::PathBuf;
+use libellus_footprint::{Measured, Options, fix, measure, report_of};
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
 Examples:
   libellus footprint .                        Dockerfile, .dockerignore and requirements of a project
+  libellus footprint . --fix                  mend what can be mended, after showing it
   libellus footprint .venv                    packages, largest first, and why they are there
   libellus footprint .venv --why torch        who needs it, and what would leave with it
+  libellus footprint .venv --no-gpu --plan    what each change saves after the ones before it
   libellus footprint .venv --budget 500MB     for CI: fails if it is more
   libellus footprint . --sarif > found.sarif  findings, for code hosts to show in their lines
+  libellus footprint image.tar                layers, with what later ones hide
+  libellus footprint diff old.json image.tar  what has changed, as Markdown
   libellus footprint explain F102             what a finding means
 
 Four sizes are told apart: content (bytes of files, each once), stored (in all layers), download
-(compressed), disk (blocks). What is not known is shown as unknown. Nothing is written, and nothing
-is fetched.
+(compressed), disk (blocks). What is not known is shown as unknown. Nothing is fetched, and only --fix
+writes: what it has shown.
 
 Exit codes: 0 all is well, 1 over budget or an error was found, 2 wrong usage, 3 nothing could be
 read.";
@@ -44,6 +50,18 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Action {
+    /// Show what has changed between two targets, as Markdown for a pull request
+    Diff {
+        /// A target, or a report that --json wrote
+        #[arg(value_name = "BEFORE")]
+        before: PathBuf,
+        /// The same
+        #[arg(value_name = "AFTER")]
+        after: PathBuf,
+        /// Fail if the second is larger: `50MB` of content, or e.g. `download=80MB`; may be repeated
+        #[arg(long, value_name = "[METER=]SIZE")]
+        budget: Vec<Budget>,
+    },
     /// Explain a check, or list all
     Explain {
         /// Its number, such as F102
@@ -55,7 +73,8 @@ enum Action {
 /// What is measured, and how it is shown.
 #[derive(Debug, clap::Args)]
 struct MeasureArgs {
-    /// What to measure: a project, a virtual environment, a directory of packages, any directory
+    /// What to measure: a project, a virtual environment, any directory; an image as an OCI layout or archive, or as
+    /// `docker save` writes it
     #[arg(value_name = "TARGET", default_value = ".")]
     target: PathBuf,
     /// The platform that it is for [default: what its wheels were made for, or else linux/amd64]
@@ -79,6 +98,15 @@ struct MeasureArgs {
     /// Explain why a package is there
     #[arg(long, value_name = "PACKAGE")]
     why: Option<String>,
+    /// Show what each change would save after the ones before it
+    #[arg(long)]
+    plan: bool,
+    /// Mend what can be mended in .dockerignore and Dockerfile: show the changes, and ask
+    #[arg(long, conflicts_with_all = ["json", "sarif", "why"])]
+    fix: bool,
+    /// With --fix: do not ask
+    #[arg(long, requires = "fix")]
+    yes: bool,
     /// Fail if it is larger: `50MB` of content, or e.g. `disk=80MB`; may be repeated
     #[arg(long, value_name = "[METER=]SIZE")]
     budget: Vec<Budget>,
@@ -100,22 +128,75 @@ struct MeasureArgs {
 pub fn run(args: &Args) -> Result<Outcome, Error> {
     match &args.action {
         Some(Action::Explain { id: Some(check) }) => output::print(&check.page()).map(|()| Outcome::Done),
+        Some(Action::Diff { before, after, budget }) => run_diff(before, after, budget),
         Some(Action::Explain { id: None }) => output::print(&table::list()).map(|()| Outcome::Done),
         None => run_measure(&args.measure),
     }
+}
+
+/// Shows what would be changed, and changes it if that is wanted.
+fn mend(args: &MeasureArgs, measured: &Measured) -> Result<Outcome, Error> {
+    let edits = measured.edits();
+    if edits.is_empty() {
+        output::print("nothing here can be mended without a person to decide\n")?;
+        return Ok(if measured.report.has_errors() { Outcome::OverBudget } else { Outcome::Done });
+    }
+    output::print(&fix::diff(&edits))?;
+    if !args.yes && !confirmed()? {
+        output::print("nothing was written; `--fix --yes` writes without asking\n")?;
+        return Ok(Outcome::OverBudget);
+    }
+    fix::write(&args.target, &edits)
+        .map_err(|source| Error::Output { name: args.target.display().to_string(), source })?;
+    let written: Vec<&str> = edits.iter().map(|edit| edit.path.as_str()).collect();
+    output::print(&format!("written: {}\n", written.join(", ")))?;
+    let left = measure(&args.target, &args.options())?.report.has_errors();
+    Ok(if left { Outcome::OverBudget } else { Outcome::Done })
+}
+
+/// Asks on a terminal; anywhere else nobody can answer.
+fn confirmed() -> Result<bool, Error> {
+    if !io::stdin().is_terminal() {
+        return Ok(false);
+    }
+    output::print("write these changes? [y/N] ")?;
+    let mut answer = String::new();
+    let read = io::stdin().read_line(&mut answer);
+    read.map_err(|source| Error::Input { name: "standard input".to_owned(), source })?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+/// Compares two targets, and holds the second to its budgets.
+fn run_diff(before: &Path, after: &Path, budgets: &[Budget]) -> Result<Outcome, Error> {
+    let options = Options::default();
+    let (before, after) = (report_of(before, &options)?, report_of(after, &options)?);
+    output::print(&diff::markdown(&before, &after, View::default()))?;
+    let mut kept = true;
+    for budget in budgets {
+        let (line, is_kept) = budget.judge(after["meters"][budget.meter.name()].as_u64(), Units::Decimal);
+        output::print(&format!("\n{line}"))?;
+        kept &= is_kept;
+    }
+    Ok(if kept { Outcome::Done } else { Outcome::OverBudget })
 }
 
 /// Measures, prints, and holds the result to its budgets.
 fn run_measure(args: &MeasureArgs) -> Result<Outcome, Error> {
     let view = View { units: if args.binary { Units::Binary } else { Units::Decimal }, rows: args.rows };
     let measured = measure(&args.target, &args.options())?;
+    if args.fix {
+        return mend(args, &measured);
+    }
     let report = &measured.report;
     match (&args.why, args.json) {
         (Some(package), true) => output::print_json(&measured.why(package)?)?,
         (Some(package), false) => output::print(&why::show(&measured.why(package)?, view))?,
         (None, true) => output::print_json(report)?,
         (None, false) if args.sarif => output::print_json(&sarif(report, env!("CARGO_PKG_VERSION")))?,
-        (None, false) => output::print(&terminal::show(report, view))?,
+        (None, false) => {
+            let plan = if args.plan { terminal::show_plan(report, view) } else { String::new() };
+            output::print(&(terminal::show(report, view) + &plan))?;
+        }
     }
     let budgets = terminal::show_budgets(report, &args.budget, view);
     match args.json || args.sarif {

@@ -108,8 +108,7 @@ fn mistakes_have_lines_pages_and_comments_that_accept_them() {
     let sandbox = Sandbox::new();
     project(&sandbox);
     let shown = sandbox.run(&["footprint", "shop"]).expect_code(1).stdout;
-    for part in
-        ["error   F102 .dockerignore:1", "error   F114 Dockerfile:3", "→ `**/__pycache__`", "2 errors, 0 warnings"]
+    for part in ["error F102 .dockerignore:1", "error F114 Dockerfile:3", "→ `**/__pycache__`", "2 errors, 0 warnings"]
     {
         assert!(shown.contains(part), "`{part}` is not in {shown}");
     }
@@ -130,4 +129,42 @@ fn mistakes_have_lines_pages_and_comments_that_accept_them() {
     sandbox.file("shop/Dockerfile", "FROM python:3.12-slim\nCOPY . .\nUSER 1000\nCMD [\"python\", \"-m\", \"app\"]\n");
     let report = sandbox.run(&["footprint", "shop", "--json"]).expect_code(0).json();
     assert_eq!((&report["accepted"], report["findings"].as_array().map(Vec::len)), (&1.into(), Some(0)), "{report}");
+}
+
+#[test]
+fn the_plan_and_the_difference_are_shown() {
+    let sandbox = Sandbox::new();
+    environment(&sandbox);
+    fs::write(sandbox.path("venv/lib/python3.12/site-packages/torch.pyi"), [b'#'; 5000]).expect("written");
+    let plan = sandbox.run(&["footprint", "venv", "--no-gpu", "--plan"]).expect_code(0).stdout;
+    assert!(plan.contains("F201 CPU-only torch") && plan.contains("computed"), "{plan}");
+    assert!(plan.lines().all(|line| line.chars().count() <= 80), "{plan}");
+
+    let before = sandbox.run(&["footprint", "venv", "--json"]).expect_code(0).stdout;
+    sandbox.file("before.json", before);
+    install(&sandbox.path("venv/lib/python3.12/site-packages"), "numpy", &[], 70_000);
+    let shown = sandbox.run(&["footprint", "diff", "before.json", "venv"]).expect_code(0).stdout;
+    assert!(shown.contains("| content |") && shown.contains("| `numpy` | – | 70 kB | +70 kB |"), "{shown}");
+    let over = sandbox.run(&["footprint", "diff", "before.json", "venv", "--budget", "1kB"]).expect_code(1).stdout;
+    assert!(over.contains("FAIL, over by"), "{over}");
+    sandbox.file("other.json", "{}");
+    sandbox.run(&["footprint", "diff", "other.json", "venv"]).expect_error(3, &["no report of `--json`"]);
+}
+
+#[test]
+fn what_can_be_mended_is_shown_first_and_written_only_when_told() {
+    let sandbox = Sandbox::new();
+    project(&sandbox);
+    let shown = sandbox.run(&["footprint", "shop", "--fix"]).expect_code(1).stdout;
+    for part in ["--- a/.dockerignore", "-__pycache__/", "+**/__pycache__", "nothing was written"] {
+        assert!(shown.contains(part), "`{part}` is not in {shown}");
+    }
+    assert_eq!(fs::read_to_string(sandbox.path("shop/.dockerignore")).expect("there"), "__pycache__/\n");
+    // Who runs it as root still has to decide something.
+    sandbox.run(&["footprint", "shop", "--fix", "--yes"]).expect_code(1);
+    assert_eq!(fs::read_to_string(sandbox.path("shop/.dockerignore")).expect("there"), "**/__pycache__\n");
+    let left = sandbox.run(&["footprint", "shop", "--json"]).json();
+    assert_eq!(left["findings"][0]["id"], "F114", "{left}");
+    let again = sandbox.run(&["footprint", "shop", "--fix", "--yes"]).expect_code(1).stdout;
+    assert!(again.contains("nothing here can be mended"), "{again}");
 }
