@@ -163,6 +163,21 @@ fn a_well_kept_project_raises_nothing() {
     assert_eq!(report.problems, []);
 }
 
+/// Ignore files that keep everything out and take some back are no mistake, and what is not sent loads nothing.
+#[test]
+fn a_list_of_what_is_sent_raises_nothing() {
+    let folder = project(&CLEAN);
+    let files = [
+        (".dockerignore", "*\n!requirements.txt\n!app\n**/__pycache__\n"),
+        ("tools/check.py", "open('data/x.csv')\n"),
+        ("data/x.csv", "1\n"),
+        ("target/CACHEDIR.TAG", "Signature: 8a477f597d28d172789f06886806bc55"),
+        ("target/Dockerfile", "FROM scratch\nCOPY nothing /\n"),
+    ];
+    write(folder.path(), &files);
+    assert_eq!(findings(folder.path()), []);
+}
+
 /// One file of the clean project exchanged, and what that raises.
 #[test]
 fn each_mistake_raises_its_finding() {

@@ -196,7 +196,9 @@ const PYTHON_MAKES: [&str; 2] = ["__pycache__", "a.pyc"];
 fn is_of_root_only(rule: &Rule) -> bool {
     let text = &rule.pattern.text;
     let one_part = !text.contains('/') && !text.contains("**") && !rule.text.starts_with('/');
-    !rule.negated && one_part && NESTED.iter().any(|name| rule.pattern.matches(name))
+    // `*`, after which files are taken back one by one, means what it says.
+    let everything = rule.pattern.matches("ordinary");
+    !rule.negated && one_part && !everything && NESTED.iter().any(|name| rule.pattern.matches(name))
 }
 
 fn root_only(tree: &Tree, ignore: &IgnoreFile, facts: &Facts<'_>, taken: &Taken, found: &mut Vec<Finding>) {
@@ -421,7 +423,10 @@ fn hidden_from_code(tree: &Tree, project: &Project, build: &Build, context: Node
                 && !line.trim_start().starts_with('#')
                 && has_word(line, name)
         };
-        let place = project.sources.texts.iter().filter(|(path, _)| path.ends_with(".py")).find_map(|(path, text)| {
+        // What is not sent itself loads nothing.
+        let is_sent = |path: &str| tree.lookup(ROOT, path).is_ok_and(|id| build.sent[id as usize]);
+        let sources = project.sources.texts.iter().filter(|(path, _)| path.ends_with(".py") && is_sent(path));
+        let place = sources.into_iter().find_map(|(path, text)| {
             let line = text.lines().position(loads)?;
             Some(format!("{path}:{}", line + 1))
         });

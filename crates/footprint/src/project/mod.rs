@@ -79,7 +79,7 @@ pub fn is_foreign(tree: &Tree, id: NodeId) -> bool {
                 | ".mypy_cache"
                 | ".pytest_cache"
                 | ".ruff_cache"
-        ) || tree.child(id, "pyvenv.cfg").is_some())
+        ) || ["pyvenv.cfg", "CACHEDIR.TAG"].iter().any(|mark| tree.child(id, mark).is_some()))
 }
 
 impl Project {

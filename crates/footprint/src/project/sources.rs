@@ -37,19 +37,7 @@ impl Sources {
             let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
             let script = matches!(
                 ending,
-                "py" | "sql"
-                    | "sh"
-                    | "bash"
-                    | "toml"
-                    | "ini"
-                    | "cfg"
-                    | "yml"
-                    | "yaml"
-                    | "js"
-                    | "ts"
-                    | "rb"
-                    | "go"
-                    | "json"
+                "py" | "sql" | "sh" | "bash" | "toml" | "ini" | "cfg" | "yml" | "yaml" | "js" | "ts" | "rb" | "go"
             );
             tree.is_file(**id)
                 && (script || matches!(name, "Makefile" | "Procfile" | "Justfile" | "entrypoint" | "start"))
