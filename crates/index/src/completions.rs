@@ -100,18 +100,21 @@ impl Completions {
         if typed.ends_with(char::is_whitespace) && self.goes_on(&format!("{prefix} ")) {
             prefix.push(' ');
         }
+        let (mut going_on, mut beginning) = (GroupSet::new(), GroupSet::new());
+        for &(number, start) in &self.places[self.range(&prefix)] {
+            going_on.insert(number);
+            if start == self.start(number) {
+                beginning.insert(number);
+            }
+        }
         let mut found: Vec<(Reverse<usize>, bool, u32)> = Vec::new();
-        let mut seen = GroupSet::new();
-        for &(number, _) in &self.places[self.range(&prefix)] {
-            if seen.insert(number) {
-                let count = match among {
-                    Some(among) => self.groups(number).iter().filter(|group| among.contains(**group)).count(),
-                    None => self.groups(number).len(),
-                };
-                let begins = self.text(number, self.start(number)).starts_with(prefix.as_str());
-                if count > 0 {
-                    found.push((Reverse(count), !begins, number));
-                }
+        for number in going_on.iter() {
+            let count = match among {
+                Some(among) => self.groups(number).iter().filter(|group| among.contains(**group)).count(),
+                None => self.groups(number).len(),
+            };
+            if count > 0 {
+                found.push((Reverse(count), !beginning.contains(number), number));
             }
         }
         if found.len() > most {

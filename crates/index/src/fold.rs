@@ -7,6 +7,7 @@
 //! carries meaning stays: the vowel signs of Indic scripts, the voicing marks of kana, the points of Arabic letters.
 //! So a mark is dropped after a Latin, Greek or Cyrillic letter only. Folding a folded text changes nothing.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::{canonical_combining_class, decompose_compatible, is_combining_mark};
@@ -31,6 +32,11 @@ const ACUTE: char = '\u{b4}';
 /// ```
 pub fn fold(text: &str) -> String {
     let mut folding = Folding::with_capacity(text.len());
+    if text.is_ascii() {
+        // Nothing to decompose or compose.
+        text.chars().for_each(|c| folding.push(c.to_ascii_lowercase()));
+        return folding.folded;
+    }
     for c in decomposed(text) {
         folding.push(c);
     }
@@ -71,8 +77,9 @@ pub fn find_words(text: &str, mut is_wanted: impl FnMut(&str) -> bool) -> Vec<Ra
     // For each byte of the folded text where it comes from.
     let mut origins: Vec<Range<usize>> = Vec::with_capacity(text.len());
     for origin in clusters(text) {
-        for c in decomposed(&text[origin.clone()]) {
-            folding.push(c);
+        match text.as_bytes()[origin.clone()] {
+            [byte] => folding.push(char::from(byte.to_ascii_lowercase())),
+            _ => decomposed(&text[origin.clone()]).for_each(|c| folding.push(c)),
         }
         origins.resize(folding.folded.len(), origin);
     }
@@ -80,7 +87,8 @@ pub fn find_words(text: &str, mut is_wanted: impl FnMut(&str) -> bool) -> Vec<Ra
     for word in words(&folding.folded) {
         let start = word.as_ptr() as usize - folding.folded.as_ptr() as usize;
         let range = origins[start].start..origins[start + word.len() - 1].end;
-        if !is_wanted(&word.nfc().collect::<String>()) {
+        let composed = if word.is_ascii() { Cow::Borrowed(word) } else { Cow::Owned(word.nfc().collect()) };
+        if !is_wanted(&composed) {
             continue;
         }
         match found.last_mut() {
@@ -100,6 +108,9 @@ fn clusters(text: &str) -> impl Iterator<Item = Range<usize>> {
 }
 
 fn starts_cluster(c: char) -> bool {
+    if c.is_ascii() {
+        return true;
+    }
     let mut first = None;
     decompose_compatible(c, |part| {
         first.get_or_insert(part);
@@ -133,6 +144,11 @@ impl Folding {
     /// Takes one character, decomposed and in lower case. What is dropped leaves no trace in the state, so that the
     /// characters around it meet as they will when the folded text is folded again.
     fn push(&mut self, c: char) {
+        if c.is_ascii_alphanumeric() {
+            self.keeps_marks = false;
+            self.append(c.encode_utf8(&mut [0; 4]));
+            return;
+        }
         if is_ignorable(c) || is_apostrophe(c) || is_optional_nukta(c) {
             return;
         }

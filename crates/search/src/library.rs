@@ -13,6 +13,11 @@ use libellus_catalogue::adopt::StoredPrecision;
 use libellus_catalogue::{Book, Catalogue, SpaceRoles, Statistics};
 use libellus_encoder::Encoder;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// How often it is looked whether the catalogue has changed.
+const REFRESH_PAUSE: Duration = Duration::from_millis(500);
 
 /// Whether questions can be answered.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -47,6 +52,8 @@ pub struct Library {
     suggesting: Fresh<Suggesting>,
     /// Names of extra fields that books are filtered by.
     declared: Vec<String>,
+    /// Whether a thread makes `words` and `suggesting` anew.
+    is_kept_prepared: AtomicBool,
     precisions: Fresh<Vec<StoredPrecision>>,
 }
 
@@ -60,6 +67,7 @@ impl Library {
             words: Fresh::new(),
             suggesting: Fresh::new(),
             declared: Vec::new(),
+            is_kept_prepared: AtomicBool::new(false),
             precisions: Fresh::new(),
         }
     }
@@ -126,13 +134,34 @@ impl Library {
         &self.catalogue
     }
 
-    /// Makes the indexes that a question of the default mode needs and those of suggestions, so that the first one does not wait for them.
+    /// Makes the indexes that a question of the default mode needs and those of suggestions, so that the first one does not
+    /// wait for them.
     ///
     /// # Errors
     /// As for a question by meaning, save those about the question itself.
     pub fn prepare(&self) -> Result<(), Error> {
-        self.suggesting()?;
+        self.suggesting_now()?;
         self.embeddings().map(drop)
+    }
+
+    /// Prepares, and from then on makes what words are searched in anew whenever books have changed, in a thread of its own
+    /// that ends with the library: no question waits for it. A book is found by its words a moment after it came.
+    pub fn keep_prepared(self: &Arc<Self>) {
+        self.is_kept_prepared.store(true, Ordering::Relaxed);
+        let library = Arc::downgrade(self);
+        std::thread::spawn(move || {
+            while let Some(library) = library.upgrade() {
+                // What fails is said to whoever asks.
+                let _ = library.prepare();
+                drop(library);
+                std::thread::sleep(REFRESH_PAUSE);
+            }
+        });
+    }
+
+    /// What is at hand of something that another thread makes anew, if one does.
+    fn kept<T>(&self, fresh: &Fresh<T>) -> Option<Arc<T>> {
+        self.is_kept_prepared.load(Ordering::Relaxed).then(|| fresh.at_hand()).flatten()
     }
 
     /// The embeddings of the space that is searched, as of now.
@@ -178,14 +207,28 @@ impl Library {
 
     /// The words of every book, as of now.
     pub(crate) fn words(&self) -> Result<Arc<Words>, Error> {
+        self.kept(&self.words).map_or_else(|| self.words_now(), Ok)
+    }
+
+    fn words_now(&self) -> Result<Arc<Words>, Error> {
         let revision = self.catalogue.revision()?;
-        self.words.get(revision, || Words::load(&self.catalogue, &self.declared))
+        self.words.get(revision, || {
+            let before = self.words.at_hand();
+            Words::now(&self.catalogue, &self.declared, before.as_deref())
+        })
     }
 
     /// What completes a reader's typing, as of now.
     pub(crate) fn suggesting(&self) -> Result<Arc<Suggesting>, Error> {
+        self.kept(&self.suggesting).map_or_else(|| self.suggesting_now(), Ok)
+    }
+
+    fn suggesting_now(&self) -> Result<Arc<Suggesting>, Error> {
         let revision = self.catalogue.revision()?;
-        self.suggesting.get(revision, || Suggesting::load(&self.catalogue, self.words()?))
+        self.suggesting.get(revision, || {
+            let before = self.suggesting.at_hand();
+            Suggesting::now(&self.catalogue, self.words_now()?, before.as_deref())
+        })
     }
 
     /// The book with this id.

@@ -188,7 +188,7 @@ pub(crate) struct BookScope<'w> {
 impl BookScope<'_> {
     /// The same books as the vector index numbers them. A book that only one of the two has is left out.
     pub fn of(&self, embeddings: &Embeddings) -> GroupSet {
-        let mut books = (0_u32..).zip(&self.words.books).peekable();
+        let mut books = (0_u32..).zip(self.words.books.iter()).peekable();
         GroupSet::from_fn(embeddings.books.len() as u32, |group| {
             // Both are in record order.
             let book = embeddings.books[group as usize];

@@ -10,6 +10,7 @@ use crate::floor::floor_of;
 use libellus_catalogue::{Book, Catalogue, CatalogueState, EmbeddedPassage, ExtraField, isbn, unless_failed};
 use libellus_encoder::Encoder;
 use libellus_index::{KeywordDocument, KeywordIndex, KeywordIndexBuilder, Moved, VectorIndex};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -34,14 +35,19 @@ pub(crate) struct Embeddings {
     state: CatalogueState,
 }
 
-/// The words of every book.
+/// The words of every book. A copy shares all of it.
+#[derive(Clone)]
 pub(crate) struct Words {
     /// One group for each book.
-    pub index: KeywordIndex,
+    pub index: Arc<KeywordIndex>,
     /// The book (row id) of each group.
-    pub books: Vec<i64>,
+    pub books: Arc<Vec<i64>>,
     /// What they have in common.
-    pub facets: BookFacets,
+    pub facets: Arc<BookFacets>,
+    /// A hash of each book's record.
+    records: Arc<Vec<u64>>,
+    /// When that was.
+    state: CatalogueState,
 }
 
 impl Embeddings {
@@ -158,21 +164,57 @@ impl Embeddings {
 }
 
 impl Words {
-    /// Reads and indexes every book. `declared` are the extra fields that books are filtered by.
+    /// The words of every book as of now, given those of before. `declared` are the extra fields that books are filtered by.
+    pub fn now(catalogue: &Catalogue, declared: &[String], before: Option<&Self>) -> Result<Self, Error> {
+        let unchanged = before.map(|before| before.if_unchanged(catalogue)).transpose()?.flatten();
+        unchanged.map_or_else(|| Self::load(catalogue, declared), Ok)
+    }
+
+    /// Reads and indexes every book.
     pub fn load(catalogue: &Catalogue, declared: &[String]) -> Result<Self, Error> {
+        // Before anything else is read, so that what changes meanwhile is looked at next time.
+        let state = catalogue.state()?;
         let mut builder = KeywordIndexBuilder::new();
         let mut facets = BookFacets::new(declared);
-        let mut books = Vec::new();
+        let (mut books, mut records) = (Vec::new(), Vec::new());
         let mut outcome = Ok(());
         catalogue.each_book(&mut |rowid, book| {
             books.push(rowid);
+            records.push(record_hash(&book));
             facets.push(&book);
             outcome = push_book(&mut builder, last_group(&books), &book);
             unless_failed(&outcome)
         })?;
         outcome?;
-        Ok(Self { index: builder.finish()?, books, facets })
+        let (index, facets) = (Arc::new(builder.finish()?), Arc::new(facets));
+        Ok(Self { index, books: Arc::new(books), facets, records: Arc::new(records), state })
     }
+
+    /// The same, if no record has changed: embeddings come and go, and no word with them.
+    fn if_unchanged(&self, catalogue: &Catalogue) -> Result<Option<Self>, Error> {
+        let state = catalogue.state()?;
+        let Some(changed) = catalogue.books_changed_since(&self.state, MOST_READ_AGAIN)? else { return Ok(None) };
+        let records = catalogue.books_by_rowid(&changed)?;
+        let is_same = |(rowid, book): (&i64, Option<Book>)| match (self.books.binary_search(rowid), book) {
+            (Ok(group), Some(book)) => self.records[group] == record_hash(&book),
+            (known, now) => known.is_err() && now.is_none(),
+        };
+        let is_same = changed.iter().zip(records).all(is_same);
+        Ok(is_same.then(|| Self { state, ..self.clone() }))
+    }
+}
+
+/// Tells one record of a book from another.
+fn record_hash(book: &Book) -> u64 {
+    let Book { id, title, subtitle, authors, isbns, publisher, year, language, subjects, audience, description, extra } =
+        book;
+    let mut hasher = DefaultHasher::new();
+    (id, title, subtitle, authors, isbns, publisher).hash(&mut hasher);
+    (year, language, subjects, audience, description).hash(&mut hasher);
+    for (name, value) in extra {
+        (name, value.to_string()).hash(&mut hasher);
+    }
+    hasher.finish()
 }
 
 /// The group of the book pushed last. Row ids of 32 bits would fill any disk, so this does not wrap.

@@ -55,26 +55,36 @@ pub struct Suggested {
     pub id: Option<String>,
 }
 
-/// What suggestions are made from.
+/// What suggestions are made from. A copy shares all of it.
+#[derive(Clone)]
 pub(crate) struct Suggesting {
     /// Numbers the books.
     words: Arc<Words>,
-    titles: Completions,
-    authors: Completions,
-    subjects: Completions,
-    series: Completions,
+    titles: Arc<Completions>,
+    authors: Arc<Completions>,
+    subjects: Arc<Completions>,
+    series: Arc<Completions>,
 }
 
 impl Suggesting {
+    /// What can be suggested as of now, given that of before.
+    pub fn now(catalogue: &Catalogue, words: Arc<Words>, before: Option<&Self>) -> Result<Self, Error> {
+        match before {
+            Some(before) if Arc::ptr_eq(&before.words.index, &words.index) => Ok(Self { words, ..before.clone() }),
+            _ => Self::load(catalogue, words),
+        }
+    }
+
     /// Sorts what can be suggested. The titles are read, the rest is there already.
-    pub fn load(catalogue: &Catalogue, words: Arc<Words>) -> Result<Self, Error> {
+    fn load(catalogue: &Catalogue, words: Arc<Words>) -> Result<Self, Error> {
         let mut titles: Vec<(u32, String)> = Vec::with_capacity(words.books.len());
         catalogue.each_book(&mut |rowid, book| {
             titles.extend(words.books.binary_search(&rowid).ok().map(|group| (group as u32, book.title)));
             ControlFlow::Continue(())
         })?;
-        let column = |field: &str| words.facets.completions(field);
+        let column = |field: &str| words.facets.completions(field).map(Arc::new);
         let titles = Completions::new(titles.iter().map(|(group, title)| (*group, title.as_str())))?;
+        let titles = Arc::new(titles);
         let (authors, subjects, series) = (column("author")?, column("subject")?, column("series")?);
         Ok(Self { words, titles, authors, subjects, series })
     }

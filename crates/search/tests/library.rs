@@ -8,6 +8,9 @@ use libellus_search::{
 mod support;
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 use support::{BOOKS, ENCODER, all_books, backfill, book, found, library, library_at, put, search};
 
 /// A report on two models asks for books of all the catalogue, its end too.
@@ -124,6 +127,28 @@ fn signs_hold_whichever_way_a_book_is_found() {
     }
     let without = found(&library, "an animal at sea -whale", Mode::Hybrid);
     assert!(without.len() > 1 && !without.contains(&"whale".to_owned()), "{without:?}");
+}
+
+#[test]
+fn a_library_that_is_kept_prepared_finds_new_books_and_lets_nobody_wait() {
+    let library = Arc::new(library());
+    put(&library, &all_books());
+    backfill(&library);
+    library.prepare().expect("a catalogue that can be read");
+    library.keep_prepared();
+    let new = book(["songs", "Whale Songs", "N. N.", "whales", "Recorded at sea."]);
+    put(&library, &[new]);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !found(&library, "whale songs", Mode::Keyword).contains(&"songs".to_owned()) {
+        assert!(Instant::now() < deadline, "a book that came is found by its words");
+        thread::sleep(Duration::from_millis(20));
+    }
+    let weak = Arc::downgrade(&library);
+    drop(library);
+    while weak.upgrade().is_some() {
+        assert!(Instant::now() < deadline, "the thread ends with the library");
+        thread::sleep(Duration::from_millis(20));
+    }
 }
 
 #[test]
@@ -398,7 +423,7 @@ fn two_backfills_at_once_both_finish() {
     let libraries = [library_at(&path), library_at(&path)];
     let books: Vec<Book> = (0..40).map(|n| Book { id: format!("book-{n}"), ..book(BOOKS[n % BOOKS.len()]) }).collect();
     put(&libraries[0], &books);
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         for library in &libraries {
             scope.spawn(|| backfill(library));
         }

@@ -22,6 +22,7 @@ pub fn router(state: AppState) -> Router {
         .route("/health", get(health::get))
         .route("/ready", get(ready::get))
         .route(assets::STYLE_PATH.as_str(), get(assets::style))
+        .route(assets::SCRIPT_PATH.as_str(), get(assets::script))
         .route(assets::ICON_PATH, get(assets::icon))
         .fallback(async || Error::UnknownPath)
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)

@@ -76,8 +76,7 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
     }
     let library = Arc::new(library);
     // The first reader should not wait for the indexes, nor a stop for them. What fails, is said to whoever asks.
-    let prepared = Arc::clone(&library);
-    thread::spawn(move || prepared.prepare());
+    library.keep_prepared();
     let address = listener.local_addr().ok();
     announce(address, |address| match pending {
         0 => ready_line(address, counts.books),

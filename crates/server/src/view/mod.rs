@@ -31,6 +31,7 @@ pub(crate) struct Chrome {
     model: String,
     version: &'static str,
     style_path: &'static str,
+    script_path: &'static str,
     icon_path: &'static str,
 }
 
@@ -46,6 +47,7 @@ impl Chrome {
             model: model.to_owned(),
             version: env!("CARGO_PKG_VERSION"),
             style_path: &assets::STYLE_PATH,
+            script_path: &assets::SCRIPT_PATH,
             icon_path: assets::ICON_PATH,
         }
     }

@@ -262,7 +262,7 @@ mod tests {
         let mut response = response(evil, vec![hit(1, bad)]);
         response.hits[0].passage = evil.to_owned();
         let page = page(&response);
-        assert!(!page.contains("<script") && !page.contains("alert(1)</script>"), "{page}");
+        assert!(page.matches("<script").count() == 1 && !page.contains("alert(1)</script>"), "{page}");
         assert!(page.contains("value=\"&#60;script&#62;alert(1)&#60;/script&#62;&#34;&#39;\""), "{page}");
     }
 

@@ -78,6 +78,8 @@ async function pages(page) {
     words: "/?q=sea&mode=keyword",
     corrected: "/?q=a+captian+and+a+whale",
     "no results": "/?q=zzyzxqq&mode=keyword",
+    narrowed: "/?q=war&language=en&year_from=1800&sort=newest",
+    related: "/?q=quantum+chromodynamics+lattice+simulations",
     book: await firstBook(page),
     "bad request": "/?q=sea&limit=abc",
     "not found": "/nowhere",
@@ -121,6 +123,52 @@ await check("without JavaScript: searching and opening a book", { javaScriptEnab
   assert.equal(await page.locator("#q").inputValue(), QUERY, "the box keeps the query");
   await page.locator(".hit h2 a").first().click();
   await page.waitForURL(/\/books\//);
+});
+
+await check("suggestions: typed, chosen by keyboard, closed, and never by Tab", {}, async (page) => {
+  await page.goto("/");
+  const box = page.locator("#q");
+  const shown = page.locator("[role=option]");
+  await box.pressSequentially("moby");
+  await shown.first().waitFor();
+  assert.equal(await box.getAttribute("aria-expanded"), "true");
+  assert.match(await page.locator("[role=status]").textContent(), /suggestions/);
+  await page.keyboard.press("ArrowDown");
+  const active = await box.getAttribute("aria-activedescendant");
+  assert.equal(await page.locator(`#${active}`).getAttribute("aria-selected"), "true");
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate((tags) => window.axe.run({ runOnly: tags }), WCAG);
+  assert.deepEqual(violations.map(({ id }) => id), [], "with suggestions open");
+  await page.keyboard.press("Escape");
+  assert.equal(await shown.first().isVisible(), false, "Escape closes them");
+  await box.press("End");
+  await box.pressSequentially("-");
+  await shown.first().waitFor();
+  await page.keyboard.press("ArrowDown");
+  const text = await shown.first().getAttribute("data-text");
+  await page.keyboard.press("Tab");
+  assert.equal(await box.inputValue(), "moby-", "Tab leaves what was typed");
+  await box.press("End");
+  await box.pressSequentially("d");
+  await shown.first().waitFor();
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("Enter");
+  await page.waitForURL((url) => url.searchParams.get("q") === text);
+});
+
+await check("narrowing down: a condition is chosen, counted and cleared", {}, async (page) => {
+  await page.goto("/?q=war");
+  const all = await page.locator(".hits .hit").count();
+  await page.locator(".narrow summary").click();
+  const value = page.locator(".narrow input[name=language]").last();
+  const language = await value.getAttribute("value");
+  await value.check();
+  await page.locator(".narrow button").click();
+  await page.waitForURL((url) => url.searchParams.get("language") === language);
+  assert.ok((await page.locator(".results .hit").count()) > 0 && all > 0, "some books are left");
+  assert.equal(await page.locator(".narrow input[name=language]:checked").getAttribute("value"), language);
+  await page.locator(".narrow a").click();
+  await page.waitForURL((url) => !url.searchParams.has("language"));
 });
 
 await check("a damaged address keeps what was typed", {}, async (page) => {
