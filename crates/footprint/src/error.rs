@@ -34,6 +34,14 @@ pub enum Error {
         /// The name that comes nearest.
         near: Option<String>,
     },
+    /// A `footprint.toml` that cannot be understood.
+    #[error("`{}`: {reason}", path.display())]
+    BadConfig {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and in which line.
+        reason: String,
+    },
     /// Not a number of bytes.
     #[error("`{text}` is no size; write `50MB`, `1.5 GB`, `200MiB` or a number of bytes")]
     BadSize {

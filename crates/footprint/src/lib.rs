@@ -6,7 +6,7 @@
 //! - `tree.rs`: files with their inodes, wherever they come from; `files.rs`: their bytes;
 //! - `meters.rs`, `size.rs`: the four sizes, and how they are written;
 //! - `python/`: installed packages, whose each file is, who needs whom; `graph.rs`: what leaves with whom;
-//! - `budget.rs`: limits;
+//! - `budget.rs`, `config.rs`: limits;
 //! - `report/`: what is told, for people and programs.
 //!
 //! Bad input costs the part that it spoils: it becomes a [`Problem`] with its path, and the rest is measured.
@@ -14,6 +14,7 @@
 
 pub mod budget;
 pub mod checks;
+pub mod config;
 pub mod dockerfile;
 mod error;
 pub mod files;

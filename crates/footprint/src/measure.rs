@@ -1,6 +1,6 @@
 //! From a target to its report: what it is, what is in it, how large that is.
 
-use crate::checks::{self, Gpu};
+use crate::checks::{self, Finding, Gpu};
 use crate::error::Error;
 use crate::files::{Files, Folder, MAX_TEXT_BYTES, read_limited};
 use crate::fix::{self, Edit};
@@ -25,6 +25,17 @@ pub struct Options {
     pub gpu: Gpu,
     /// Which Dockerfile is built with which context.
     pub said: Said,
+    /// Ids of findings that are accepted.
+    pub ignore: Vec<String>,
+}
+
+impl Options {
+    /// Takes out what is accepted; returned is how much that was.
+    fn accept(&self, findings: &mut Vec<Finding>) -> usize {
+        let all = findings.len();
+        findings.retain(|finding| !self.ignore.iter().any(|id| id.eq_ignore_ascii_case(finding.id)));
+        all - findings.len()
+    }
 }
 
 /// A target that was read, for questions about it.
@@ -81,7 +92,8 @@ fn measure_folder(path: &Path, tree: Tree, options: &Options) -> Measured {
     let mut problems = tree.problems.clone();
     let packages = read_packages(&tree, &files, options, &mut problems);
     let project = Project::read(&tree, &files, &options.said, &mut problems);
-    let (findings, accepted) = checks::run(&tree, project.as_ref(), packages.as_ref(), options.gpu);
+    let (mut findings, mut accepted) = checks::run(&tree, project.as_ref(), packages.as_ref(), options.gpu);
+    accepted += options.accept(&mut findings);
     let plan = plan(&tree, packages.as_ref(), &findings);
     let environment = packages.as_ref().map(|packages| &packages.environment);
     let target = report::Target {
@@ -118,7 +130,8 @@ fn measure_image(path: &Path, store: &Store, options: &Options) -> io::Result<Me
     let image = image::read(store, options.target.platform, &mut problems)?;
     let target = environment::Target { platform: options.target.platform.or(image.platform), ..options.target };
     let packages = Packages::read(&image.tree, &image.contents, target, &mut problems);
-    let findings = checks::run_on_image(&image, packages.as_ref(), options.gpu);
+    let mut findings = checks::run_on_image(&image, packages.as_ref(), options.gpu);
+    let accepted = options.accept(&mut findings);
     let plan = plan(&image.tree, packages.as_ref(), &findings);
     problems.extend(image.tree.problems.iter().cloned());
     problems.sort();
@@ -143,7 +156,7 @@ fn measure_image(path: &Path, store: &Store, options: &Options) -> io::Result<Me
         parts: parts(&image.tree),
         image: Some(image.report),
         findings,
-        accepted: 0,
+        accepted,
         plan,
         problems,
     };

@@ -2,7 +2,6 @@
 
 use super::bars::{bar, counted, fit};
 use super::{PackageRow, Report};
-use crate::budget::Budget;
 use crate::checks::{Saving, Severity, wrap};
 use crate::image::ImageReport;
 use crate::meters::{Meter, Meters};
@@ -336,11 +335,6 @@ fn problems(text: &mut String, report: &Report, view: View) {
     }
 }
 
-/// How the budgets were kept, one line each.
-pub fn show_budgets(report: &Report, budgets: &[Budget], view: View) -> String {
-    budgets.iter().map(|budget| budget.judge(report.meters.get(budget.meter), view.units).0).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -390,11 +384,5 @@ mod tests {
         assert!(text.contains("nvidia-* (5)") && text.contains("3.20 GB"), "{text}");
         assert!(text.contains("… 1 more") && text.contains("38,810 files"), "{text}");
         assert!(text.contains("stored unknown"), "{text}");
-        let budgets = [Budget { meter: Meter::Content, bytes: 50_000_000 }, Budget { meter: Meter::Disk, bytes: 1 }];
-        let shown = show_budgets(&report, &budgets, View::default());
-        assert_eq!(
-            shown,
-            "budget 50 MB of content: FAIL, over by 5.95 GB\nbudget 1 B of disk: FAIL, as it is unknown\n"
-        );
     }
 }

@@ -6,6 +6,7 @@ use crate::outcome::Outcome;
 use crate::output;
 use libellus_footprint::budget::Budget;
 use libellus_footprint::checks::{Gpu, table};
+use libellus_footprint::config::Config;
 use libellus_footprint::project::Said;
 use libellus_footprint::python::environment::Target;
 use libellus_footprint::python::platform::{Platform, Python};
@@ -15,6 +16,7 @@ use libellus_footprint::report::terminal::{self, View};
 use libellus_footprint::report::why;
 use libellus_footprint::size::Units;
 use libellus_footprint::{Measured, Options, fix, measure, report_of};
+use serde_json::Value;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
@@ -33,7 +35,7 @@ Examples:
 
 Four sizes are told apart: content (bytes of files, each once), stored (in all layers), download
 (compressed), disk (blocks). What is not known is shown as unknown. Nothing is fetched, and only --fix
-writes: what it has shown.
+writes: what it has shown. `footprint.toml` in TARGET holds budgets and findings that are accepted.
 
 Exit codes: 0 all is well, 1 over budget or an error was found, 2 wrong usage, 3 nothing could be
 read.";
@@ -135,7 +137,7 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
 }
 
 /// Shows what would be changed, and changes it if that is wanted.
-fn mend(args: &MeasureArgs, measured: &Measured) -> Result<Outcome, Error> {
+fn mend(args: &MeasureArgs, measured: &Measured, config: &Config) -> Result<Outcome, Error> {
     let edits = measured.edits();
     if edits.is_empty() {
         output::print("nothing here can be mended without a person to decide\n")?;
@@ -150,7 +152,7 @@ fn mend(args: &MeasureArgs, measured: &Measured) -> Result<Outcome, Error> {
         .map_err(|source| Error::Output { name: args.target.display().to_string(), source })?;
     let written: Vec<&str> = edits.iter().map(|edit| edit.path.as_str()).collect();
     output::print(&format!("written: {}\n", written.join(", ")))?;
-    let left = measure(&args.target, &args.options())?.report.has_errors();
+    let left = measure(&args.target, &args.options(config))?.report.has_errors();
     Ok(if left { Outcome::OverBudget } else { Outcome::Done })
 }
 
@@ -169,23 +171,34 @@ fn confirmed() -> Result<bool, Error> {
 /// Compares two targets, and holds the second to its budgets.
 fn run_diff(before: &Path, after: &Path, budgets: &[Budget]) -> Result<Outcome, Error> {
     let options = Options::default();
+    let config = Config::of_target(after)?;
     let (before, after) = (report_of(before, &options)?, report_of(after, &options)?);
     output::print(&diff::markdown(&before, &after, View::default()))?;
-    let mut kept = true;
-    for budget in budgets {
-        let (line, is_kept) = budget.judge(after["meters"][budget.meter.name()].as_u64(), Units::Decimal);
-        output::print(&format!("\n{line}"))?;
-        kept &= is_kept;
+    let (mut lines, mut kept) = judge(budgets.iter().chain(&config.budgets), &after, Units::Decimal);
+    if let Some(growth) = config.growth {
+        let (more, within) = growth.judge(&before, &after);
+        lines += &more;
+        kept &= within;
+    }
+    if !lines.is_empty() {
+        output::print(&format!("\n{lines}"))?;
     }
     Ok(if kept { Outcome::Done } else { Outcome::OverBudget })
+}
+
+/// How the budgets are kept by a report in JSON: a line each, and whether all are.
+fn judge<'b>(budgets: impl Iterator<Item = &'b Budget>, report: &Value, units: Units) -> (String, bool) {
+    let judged = budgets.map(|budget| budget.judge(report, units));
+    judged.fold((String::new(), true), |(lines, kept), (line, one)| (lines + &line, kept && one))
 }
 
 /// Measures, prints, and holds the result to its budgets.
 fn run_measure(args: &MeasureArgs) -> Result<Outcome, Error> {
     let view = View { units: if args.binary { Units::Binary } else { Units::Decimal }, rows: args.rows };
-    let measured = measure(&args.target, &args.options())?;
+    let config = Config::of_target(&args.target)?;
+    let measured = measure(&args.target, &args.options(&config))?;
     if args.fix {
-        return mend(args, &measured);
+        return mend(args, &measured, &config);
     }
     let report = &measured.report;
     match (&args.why, args.json) {
@@ -198,20 +211,21 @@ fn run_measure(args: &MeasureArgs) -> Result<Outcome, Error> {
             output::print(&(terminal::show(report, view) + &plan))?;
         }
     }
-    let budgets = terminal::show_budgets(report, &args.budget, view);
+    let value = serde_json::to_value(report).map_err(|source| Error::stdout(source.into()))?;
+    let (budgets, kept) = judge(args.budget.iter().chain(&config.budgets), &value, view.units);
     match args.json || args.sarif {
         // Standard output is for the JSON alone.
         true => eprint!("{budgets}"),
         false => output::print(&budgets)?,
     }
-    let kept = args.budget.iter().all(|budget| budget.is_kept(report));
     let asked_why = args.why.is_some();
     Ok(if kept && (asked_why || !report.has_errors()) { Outcome::Done } else { Outcome::OverBudget })
 }
 
 impl MeasureArgs {
-    fn options(&self) -> Options {
+    fn options(&self, config: &Config) -> Options {
         Options {
+            ignore: config.ignore.clone(),
             target: Target { platform: self.platform, python: self.python },
             gpu: match (self.gpu, self.no_gpu) {
                 (true, _) => Gpu::Present,

@@ -168,3 +168,25 @@ fn what_can_be_mended_is_shown_first_and_written_only_when_told() {
     let again = sandbox.run(&["footprint", "shop", "--fix", "--yes"]).expect_code(1).stdout;
     assert!(again.contains("nothing here can be mended"), "{again}");
 }
+
+#[test]
+fn a_project_holds_itself_to_what_its_file_says() {
+    let sandbox = Sandbox::new();
+    environment(&sandbox);
+    sandbox.file(
+        "venv/footprint.toml",
+        "ignore = [\"F201\"]\n[budget]\ncontent = \"10MB\"\n[budget.package]\ntriton = 0\n",
+    );
+    let shown = sandbox.run(&["footprint", "venv"]).expect_code(1).stdout;
+    assert!(shown.contains("content: ok") && shown.contains("package triton: FAIL, over by 500 kB"), "{shown}");
+    assert!(!shown.contains("F201"), "{shown}");
+    sandbox.file("venv/footprint.toml", "[budget]\ngrowth = \"2%\"\n");
+    let before = sandbox.run(&["footprint", "venv", "--json"]).expect_code(0).stdout;
+    sandbox.file("before.json", before);
+    sandbox.run(&["footprint", "diff", "before.json", "venv"]).expect_code(0);
+    install(&sandbox.path("venv/lib/python3.12/site-packages"), "numpy", &[], 70_000);
+    let grown = sandbox.run(&["footprint", "diff", "before.json", "venv"]).expect_code(1).stdout;
+    assert!(grown.contains("growth of content by at most 2 %: FAIL"), "{grown}");
+    sandbox.file("venv/footprint.toml", "[budget]\nram = 1\n");
+    sandbox.run(&["footprint", "venv"]).expect_error(2, &["footprint.toml", "line 2"]);
+}
