@@ -186,7 +186,8 @@ mod tests {
 
     #[test]
     fn every_condition_must_hold_and_any_value_of_a_field_will_do() {
-        let cases: [(&[(&str, &str)], &[u32]); 14] = [
+        type Asked<'a> = &'a [(&'a str, &'a str)];
+        let cases: [(Asked<'_>, &[u32]); 14] = [
             (&[], &[0, 1, 2]),
             (&[("language", "en")], &[0, 2]),
             (&[("language", "EN-us")], &[0, 2]),

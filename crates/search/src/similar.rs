@@ -91,7 +91,7 @@ impl Library {
         }
         let nearest = embeddings.index.search_within(&within, &sum, limit * CHOICE)?;
         let candidates = self.candidates(&embeddings, nearest, &asked)?;
-        let hits = self.into_hits(&embeddings, diverse(candidates, *limit))?;
+        let hits = self.hits_of(&embeddings, diverse(candidates, *limit))?;
         Ok(SimilarResponse { ids: ids.clone(), hits })
     }
 
@@ -115,7 +115,7 @@ impl Library {
         Ok(candidates)
     }
 
-    fn into_hits(&self, embeddings: &Embeddings, chosen: Vec<Candidate>) -> Result<Vec<Hit>, Error> {
+    fn hits_of(&self, embeddings: &Embeddings, chosen: Vec<Candidate>) -> Result<Vec<Hit>, Error> {
         let mut hits = Vec::with_capacity(chosen.len());
         for Candidate { book, rowid, hit, .. } in chosen {
             let ordinal = embeddings.ordinals[hit.row as usize];

@@ -396,7 +396,8 @@ mod tests {
     #[test]
     fn a_phrase_that_is_nowhere_is_searched_as_words_and_it_is_said() {
         let index = library();
-        let cases: [(&str, Option<(&str, &str)>, &[u32]); 6] = [
+        type Said<'a> = Option<(&'a str, &'a str)>;
+        let cases: [(&str, Said<'_>, &[u32]); 6] = [
             ("\"jane austen\"", None, &[0]),
             ("\"emma jane\"", Some(("“emma jane”", "emma jane")), &[0, 4]),
             ("the \"emma\" “Wind of the Shadow”", Some(("“wind of the shadow”", "wind of the shadow")), &[0]),

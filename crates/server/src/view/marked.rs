@@ -33,15 +33,17 @@ mod tests {
 
     #[test]
     fn nothing_of_the_text_is_lost() {
-        let shown = |text: &str, ranges: &[Range<usize>]| {
-            pieces(text, ranges)
-                .iter()
-                .map(|piece| if piece.stands_out { format!("[{}]", piece.text) } else { piece.text.clone() })
-                .collect::<String>()
-        };
-        assert_eq!(shown("a whale, a ship", &[2..7, 11..15]), "a [whale], a [ship]");
-        assert_eq!(shown("whale", &[0..5]), "[whale]");
-        assert_eq!(shown("whale", &[]), "whale");
-        assert_eq!(shown("", &[]), "");
+        let whale = 2..7;
+        let cases = [
+            ("a whale, a ship", vec![whale.clone(), 11..15], "a [whale], a [ship]"),
+            ("a whale", vec![whale], "a [whale]"),
+            ("whale", vec![], "whale"),
+            ("", vec![], ""),
+        ];
+        for (text, ranges, expected) in cases {
+            let marked =
+                |piece: &Piece| if piece.stands_out { format!("[{}]", piece.text) } else { piece.text.clone() };
+            assert_eq!(pieces(text, &ranges).iter().map(marked).collect::<String>(), expected);
+        }
     }
 }

@@ -205,7 +205,7 @@ pub(super) async fn rowid_of(client: &Client, id: &str) -> Answer<Option<i64>> {
     let id = storable_text(id);
     let parameters: &[Parameter<'_>] = &[(&id, Type::TEXT)];
     let row = client.query_typed_opt("SELECT book_rowid FROM libellus.books WHERE id = $1", parameters).await?;
-    Ok(row.map(|row| row.try_get(0)).transpose()?)
+    row.map(|row| row.try_get(0)).transpose()
 }
 
 pub(super) async fn by_rowid(client: &Client, rowids: &[i64]) -> Answer<HashMap<i64, BookRow>> {
