@@ -95,16 +95,17 @@ class Usearch:
 
 class SqliteVec:
     def __init__(self, vectors, _):
-        import sqlite3
-
+        # Not `sqlite3`, which many builds of Python have without extensions.
+        import apsw
         import sqlite_vec
 
-        self.connection = sqlite3.connect(":memory:")
+        self.connection = apsw.Connection(":memory:")
         self.connection.enable_load_extension(True)
-        sqlite_vec.load(self.connection)
+        self.connection.load_extension(sqlite_vec.loadable_path())
         self.connection.execute(f"create virtual table v using vec0(embedding float[{DIM}] distance_metric=cosine)")
         rows = ((row, vector.tobytes()) for row, vector in enumerate(vectors))
-        self.connection.executemany("insert into v(rowid, embedding) values (?, ?)", rows)
+        with self.connection:
+            self.connection.executemany("insert into v(rowid, embedding) values (?, ?)", rows)
 
     def search(self, query):
         sql = "select rowid from v where embedding match ? and k = ?"

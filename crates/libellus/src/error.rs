@@ -395,7 +395,8 @@ impl Error {
                 | Search::LimitOutOfRange { .. }
                 | Search::UnknownMode(_)
                 | Search::NoJudgedSet { .. }
-                | Search::NothingJudged { .. },
+                | Search::NothingJudged { .. }
+                | Search::IndexTooLarge { .. },
             ) => 2,
             Error::Search(Search::Interrupted) => crate::interrupt::EXIT_CODE,
             #[cfg(feature = "chores")]

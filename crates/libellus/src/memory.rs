@@ -76,7 +76,7 @@ fn least_bytes(usage: &MemoryUse, threads: usize) -> usize {
 
 /// Reads a number of bytes, with `K`, `M` or `G` for thousands, millions or milliards of them, or `Ki`, `Mi`, `Gi`
 /// for the powers of 1,024.
-fn parse_size(text: &str) -> Result<usize, String> {
+pub fn parse_size(text: &str) -> Result<usize, String> {
     let wrong = || "it has to be a number of bytes, such as 64M, 64MiB or 1G".to_owned();
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let number: usize = text[..digits].parse().map_err(|_| wrong())?;

@@ -6,6 +6,26 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+/// What can be done about too large an index.
+struct LessMemory {
+    needed: u64,
+    in_files: u64,
+}
+
+impl fmt::Display for LessMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.in_files < self.needed {
+            let megabytes = self.in_files / 1_000_000;
+            write!(
+                f,
+                "give a directory for index files with `--index-dir`, and it takes {megabytes} MB, or raise `--index-memory`"
+            )
+        } else {
+            f.write_str("raise `--index-memory`")
+        }
+    }
+}
+
 /// An error of this crate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -86,6 +106,21 @@ pub enum Error {
         model: String,
         /// Its space.
         space: String,
+    },
+    /// The index would take more memory than it may.
+    #[error(
+        "the index of {passages} passages would take {} MB of memory, more than the {} MB that it may; {}",
+        .needed / 1_000_000, .most / 1_000_000, LessMemory { needed: *.needed, in_files: *.in_files }
+    )]
+    IndexTooLarge {
+        /// How many passages there are.
+        passages: u64,
+        /// How many bytes they would take.
+        needed: u64,
+        /// How many they may.
+        most: u64,
+        /// How many they would with index files.
+        in_files: u64,
     },
     /// Nothing to compare two models by.
     #[error("there is no query to compare the models by; the catalogue is empty, or the file of queries is")]

@@ -40,10 +40,15 @@ impl<T> Fresh<T> {
         if let Some(made_meanwhile) = self.since(revision) {
             return Ok(made_meanwhile);
         }
-        let value = Arc::new(build()?);
+        Ok(self.replace(revision, build()?))
+    }
+
+    /// Puts a value that was made from `revision` in place of the one at hand, which may be newer.
+    pub fn replace(&self, revision: i64, value: T) -> Arc<T> {
+        let value = Arc::new(value);
         let dated = Dated { revision, value: Arc::clone(&value) };
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(dated);
-        Ok(value)
+        value
     }
 
     /// The value at hand, however old.

@@ -23,6 +23,7 @@ mod filter;
 mod floor;
 mod fresh;
 mod fusion;
+mod index_files;
 mod library;
 mod ranking;
 mod request;
@@ -38,6 +39,7 @@ pub use cutter::EncoderCutter;
 pub use error::Error;
 pub use facets::{FacetCounts, MAX_FACET_VALUES, ValueCount};
 pub use filter::{FACETS, Filter};
+pub use index_files::IndexOptions;
 pub use libellus_index::{Field, Fields};
 pub use library::{Library, Readiness};
 pub use request::{

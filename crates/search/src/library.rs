@@ -6,6 +6,7 @@
 use crate::backfill::{Progress, backfill};
 use crate::error::StoredSpaces;
 use crate::fresh::Fresh;
+use crate::index_files::IndexOptions;
 use crate::snapshot::{Embeddings, Words};
 use crate::suggest::Suggesting;
 use crate::{BackfillOptions, BackfillReport, Error, FACETS};
@@ -48,6 +49,7 @@ pub struct Library {
     models: Vec<Arc<Encoder>>,
     catalogue: Catalogue,
     embeddings: Fresh<Embeddings>,
+    index: IndexOptions,
     words: Fresh<Words>,
     suggesting: Fresh<Suggesting>,
     /// Names of extra fields that books are filtered by.
@@ -64,6 +66,7 @@ impl Library {
             models: vec![encoder],
             catalogue,
             embeddings: Fresh::new(),
+            index: IndexOptions::default(),
             words: Fresh::new(),
             suggesting: Fresh::new(),
             declared: Vec::new(),
@@ -87,6 +90,13 @@ impl Library {
                 self.declared.push(name);
             }
         }
+        self
+    }
+
+    /// The same, with the index of meanings kept in this way.
+    #[must_use]
+    pub fn with_index(mut self, options: IndexOptions) -> Self {
+        self.index = options;
         self
     }
 
@@ -152,7 +162,7 @@ impl Library {
         std::thread::spawn(move || {
             while let Some(library) = library.upgrade() {
                 // What fails is said to whoever asks.
-                let _ = library.prepare();
+                let _ = library.prepare().and_then(|()| library.renew());
                 drop(library);
                 std::thread::sleep(REFRESH_PAUSE);
             }
@@ -172,16 +182,63 @@ impl Library {
         let revision = self.catalogue.revision()?;
         let embeddings = self.embeddings.get(revision, || {
             let before = self.embeddings.at_hand();
-            let encoder = match (self.serving(), &before) {
-                (Err(Error::OtherSpace { .. }), Some(before)) => Arc::clone(&before.encoder),
-                (serving, _) => Arc::clone(serving?),
-            };
-            Embeddings::now(&self.catalogue, &encoder, before.as_deref())
+            let encoder = self.encoder_after(before.as_deref())?;
+            Embeddings::now(&self.catalogue, &encoder, before.as_deref(), &self.index)
         })?;
         if embeddings.embedded_books == 0 {
             self.check_embedded(&embeddings.encoder)?;
         }
         Ok(embeddings)
+    }
+
+    /// The encoder that questions are answered with next.
+    fn encoder_after(&self, before: Option<&Embeddings>) -> Result<Arc<Encoder>, Error> {
+        match (self.serving(), before) {
+            (Err(Error::OtherSpace { .. }), Some(before)) => Ok(Arc::clone(&before.encoder)),
+            (serving, _) => Ok(Arc::clone(serving?)),
+        }
+    }
+
+    /// Whether the index of meanings fits into the memory that it may take, for the model that questions are answered with.
+    ///
+    /// # Errors
+    /// [`Error::IndexTooLarge`]; as [`Library::serving`].
+    pub fn check_room(&self) -> Result<(), Error> {
+        let model = self.serving()?.info();
+        let passages = self.catalogue.statistics(&model.fingerprint.space)?.embedded;
+        self.index.check_memory(passages, model.dim, self.index.directory.is_some())
+    }
+
+    /// Makes another index file where much has changed since the one at hand was made. Questions are answered meanwhile.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn renew(&self) -> Result<(), Error> {
+        match self.embeddings.at_hand() {
+            Some(worn) if worn.index.is_worn() => self.make_anew(&worn),
+            _ => Ok(()),
+        }
+    }
+
+    fn make_anew(&self, before: &Embeddings) -> Result<(), Error> {
+        // Before it is asked which space is searched: if that changes meanwhile, what is made here counts as old.
+        let revision = self.catalogue.revision()?;
+        let encoder = self.encoder_after(Some(before))?;
+        self.embeddings.replace(revision, Embeddings::kept(&self.catalogue, &encoder, &self.index)?);
+        Ok(())
+    }
+
+    /// Does something with the index at hand, once more if its file turns out to be damaged: it is made anew then.
+    pub(crate) fn despite_damage<T>(&self, ask: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
+        use libellus_index::Error::{IndexFile, UnusableFile};
+        match (ask(), self.embeddings.at_hand()) {
+            (Err(error @ Error::Index(IndexFile { .. } | UnusableFile { .. })), Some(damaged)) => {
+                (self.index.trouble)(&error);
+                self.make_anew(&damaged)?;
+                ask()
+            }
+            (answer, _) => answer,
+        }
     }
 
     /// An empty catalogue has an empty answer; one that was never embedded for a model has none.

@@ -24,6 +24,10 @@ impl Library {
     /// there are passages (by meaning), the catalogue is searched by another model, the filter asks of a field that is
     /// not one, the cursor is of another question, or the catalogue fails.
     pub fn search(&self, request: &SearchRequest) -> Result<SearchResponse, Error> {
+        self.despite_damage(|| self.search_once(request))
+    }
+
+    fn search_once(&self, request: &SearchRequest) -> Result<SearchResponse, Error> {
         let query = request.checked_query()?;
         let asked = fingerprint(&(query, request.mode, request.exact, request.sort, format!("{:?}", request.filter)));
         let after = request.after.as_deref().map(|text| Cursor::parse(text, asked)).transpose()?;

@@ -53,6 +53,10 @@ impl Library {
     /// If a book is not there, none is asked for, the limit is out of range, the filter asks of a field that is not one,
     /// nothing is embedded yet, or the catalogue fails.
     pub fn similar(&self, request: &SimilarRequest) -> Result<SimilarResponse, Error> {
+        self.despite_damage(|| self.similar_once(request))
+    }
+
+    fn similar_once(&self, request: &SimilarRequest) -> Result<SimilarResponse, Error> {
         let SimilarRequest { ids, limit, filter } = request;
         if !(1..=MAX_LIMIT).contains(limit) {
             return Err(Error::LimitOutOfRange { limit: *limit });

@@ -7,9 +7,10 @@
 use crate::Error;
 use crate::facets::BookFacets;
 use crate::floor::floor_of;
+use crate::index_files::{IndexFiles, IndexOptions, Notes};
 use libellus_catalogue::{Book, Catalogue, CatalogueState, EmbeddedPassage, ExtraField, isbn, unless_failed};
 use libellus_encoder::Encoder;
-use libellus_index::{KeywordDocument, KeywordIndex, KeywordIndexBuilder, Moved, VectorIndex};
+use libellus_index::{KeywordDocument, KeywordIndex, KeywordIndexBuilder, Moved, VectorIndex, VectorIndexFile};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -51,29 +52,68 @@ pub(crate) struct Words {
 }
 
 impl Embeddings {
-    /// The embeddings of a model's space as of now, given those of before.
-    pub fn now(catalogue: &Catalogue, encoder: &Arc<Encoder>, before: Option<&Self>) -> Result<Self, Error> {
-        let before = before.filter(|before| Arc::ptr_eq(&before.encoder, encoder));
-        let refreshed = before.map(|before| before.refreshed(catalogue)).transpose()?.flatten();
-        refreshed.map_or_else(|| Self::load(catalogue, encoder), Ok)
+    /// The embeddings of a model's space as of now, given those of before; else from a file, if there is one to begin with.
+    pub fn now(
+        catalogue: &Catalogue,
+        encoder: &Arc<Encoder>,
+        before: Option<&Self>,
+        options: &IndexOptions,
+    ) -> Result<Self, Error> {
+        let refreshed = match before.filter(|before| Arc::ptr_eq(&before.encoder, encoder)) {
+            Some(before) => before.refreshed(catalogue)?,
+            None => {
+                let opened = options.files(catalogue, encoder).and_then(|files| files.open(encoder));
+                opened.map(|opened| opened.refreshed(catalogue)).transpose()?.flatten()
+            }
+        };
+        refreshed.map_or_else(|| Self::kept(catalogue, encoder, options), Ok)
     }
 
-    /// Reads the embeddings of a model's space.
+    /// Reads the embeddings of a model's space, into a file if they are to be kept in one.
+    pub fn kept(catalogue: &Catalogue, encoder: &Arc<Encoder>, options: &IndexOptions) -> Result<Self, Error> {
+        let (passages, dim) = (catalogue.statistics(&encoder.info().fingerprint.space)?.embedded, encoder.info().dim);
+        if let Some(files) = options.files(catalogue, encoder) {
+            options.check_memory(passages, dim, true)?;
+            match Self::load_into(catalogue, encoder, &files) {
+                Err(error @ Error::Index(libellus_index::Error::IndexFile { .. })) => (options.trouble)(&error),
+                loaded => return loaded,
+            }
+        }
+        options.check_memory(passages, dim, false)?;
+        Self::load(catalogue, encoder)
+    }
+
+    /// Reads the embeddings of a model's space into memory.
     pub fn load(catalogue: &Catalogue, encoder: &Arc<Encoder>) -> Result<Self, Error> {
-        // Before anything else is read, so that what changes meanwhile is read again next time.
-        let state = catalogue.state()?;
-        let (space, dim) = (encoder.info().fingerprint.space.as_str(), encoder.info().dim);
-        let rows = catalogue.statistics(space)?.embedded as usize;
-        let index = VectorIndex::with_capacity(dim, rows);
-        // All books have a group, those without embeddings too: they get them later, and equal scores keep their order.
-        let books = catalogue.book_rowids()?;
-        let ordinals = Vec::with_capacity(rows);
-        let mut embeddings = Self { encoder: Arc::clone(encoder), index, books, ordinals, embedded_books: 0, state };
-        let mut push = Push::to(&mut embeddings);
-        catalogue.each_embedding(space, &mut |passage| push.passage(&passage))?;
-        push.outcome?;
-        embeddings.index.seal(encoder.threads())?;
-        Ok(embeddings)
+        let rows = catalogue.statistics(&encoder.info().fingerprint.space)?.embedded as usize;
+        let mut index = VectorIndex::with_capacity(encoder.info().dim, rows);
+        let walked = Walked::of(catalogue, encoder, &mut |group, vector| index.push(group, vector))?;
+        index.seal(encoder.threads())?;
+        Ok(Self::new(encoder, index, walked))
+    }
+
+    /// Reads them into a file.
+    fn load_into(catalogue: &Catalogue, encoder: &Arc<Encoder>, files: &IndexFiles<'_>) -> Result<Self, Error> {
+        // The file's name has the revision of before, as what is read may be later.
+        let path = files.path(&catalogue.state()?);
+        let mut file = VectorIndexFile::create(&path, encoder.info().dim)?;
+        let walked = Walked::of(catalogue, encoder, &mut |group, vector| file.push(group, vector))?;
+        let notes = Notes::to_bytes(&walked.state, walked.embedded_books, &walked.books, &walked.ordinals);
+        let index = file.finish(files.key(), &notes, encoder.threads())?;
+        files.remove_before(&walked.state);
+        Ok(Self::new(encoder, index, walked))
+    }
+
+    /// What a file holds, if it belongs together.
+    pub fn of_file(encoder: &Arc<Encoder>, index: VectorIndex, notes: &[u8]) -> Option<Self> {
+        let Notes { state, embedded_books, books, ordinals } = Notes::of(notes, &index)?;
+        (index.dim() == encoder.info().dim)
+            .then(|| Self::new(encoder, index, Walked { books, ordinals, embedded_books, state }))
+    }
+
+    fn new(encoder: &Arc<Encoder>, index: VectorIndex, walked: Walked) -> Self {
+        let Walked { books, ordinals, embedded_books, state } = walked;
+        Self { encoder: Arc::clone(encoder), index, books, ordinals, embedded_books, state }
     }
 
     /// The embeddings of the same space as of now, by reading what has changed since; `None` if they have to be loaded.
@@ -81,78 +121,95 @@ impl Embeddings {
         let state = catalogue.state()?;
         let most = MOST_READ_AGAIN.max(self.books.len() / READ_AGAIN_PART);
         let Some(changed) = catalogue.books_changed_since(&self.state, most)? else { return Ok(None) };
-        let Self { encoder, index, books, ordinals, embedded_books, .. } = self;
-        let mut embeddings = Self {
-            encoder: Arc::clone(encoder),
-            index: index.clone(),
-            books: books.clone(),
-            ordinals: ordinals.clone(),
-            embedded_books: *embedded_books,
+        let mut index = self.index.clone();
+        let mut walked = Walked {
+            books: self.books.clone(),
+            ordinals: self.ordinals.clone(),
+            embedded_books: self.embedded_books,
             state,
         };
         if changed.is_empty() {
-            return Ok(Some(embeddings));
+            return Ok(Some(Self::new(&self.encoder, index, walked)));
         }
         for &book in &changed {
-            match embeddings.books.binary_search(&book) {
-                Ok(group) => embeddings.embedded_books -= usize::from(embeddings.index.remove(group as u32)),
-                Err(end) if end == embeddings.books.len() => embeddings.books.push(book),
+            match walked.books.binary_search(&book) {
+                Ok(group) => walked.embedded_books -= usize::from(index.remove(group as u32)),
+                Err(end) if end == walked.books.len() => walked.books.push(book),
                 // Books are numbered as they come; someone else has put this one in between.
                 Err(_) => return Ok(None),
             }
         }
-        let mut push = Push::to(&mut embeddings);
-        let space = &encoder.info().fingerprint.space;
-        catalogue.embeddings_of(space, &changed, &mut |passage| push.passage(&passage))?;
-        push.outcome?;
-        if let Some(Moved { first, from }) = embeddings.index.settle(encoder.threads())? {
-            let moved: Vec<u32> = from.iter().map(|&row| embeddings.ordinals[row as usize]).collect();
-            embeddings.ordinals.truncate(first);
-            embeddings.ordinals.extend(moved);
+        let space = &self.encoder.info().fingerprint.space;
+        walked.walk(&mut |group, vector| index.push(group, vector), |visit| {
+            catalogue.embeddings_of(space, &changed, visit)
+        })?;
+        if let Some(Moved { first, from }) = index.settle(self.encoder.threads())? {
+            let moved: Vec<u32> = from.iter().map(|&row| walked.ordinals[row as usize]).collect();
+            walked.ordinals.truncate(first);
+            walked.ordinals.extend(moved);
         }
-        Ok(Some(embeddings))
+        Ok(Some(Self::new(&self.encoder, index, walked)))
     }
 }
 
-/// Puts passages into an index, book by book, as a walk over them goes on.
-struct Push<'a> {
-    to: &'a mut Embeddings,
-    /// The place of the last book among all.
-    at: usize,
-    /// Whether that one has been pushed.
-    begun: bool,
-    unit: Vec<f32>,
-    outcome: Result<(), libellus_index::Error>,
+/// Takes a vector of a group.
+type PushVector<'a> = &'a mut dyn FnMut(u32, &[f32]) -> Result<(), libellus_index::Error>;
+
+/// Takes a passage of a walk over them.
+type VisitPassage<'a> = &'a mut dyn FnMut(EmbeddedPassage<'_>) -> ControlFlow<()>;
+
+/// What is known of an index's rows after a walk over passages: see [`Embeddings`].
+struct Walked {
+    books: Vec<i64>,
+    ordinals: Vec<u32>,
+    embedded_books: usize,
+    state: CatalogueState,
 }
 
-impl<'a> Push<'a> {
-    fn to(to: &'a mut Embeddings) -> Self {
-        Self { to, at: 0, begun: false, unit: Vec::new(), outcome: Ok(()) }
+impl Walked {
+    /// Hands over all vectors of a model's space, scaled to length 1.
+    fn of(catalogue: &Catalogue, encoder: &Encoder, push: PushVector<'_>) -> Result<Self, Error> {
+        // Before anything else is read, so that what changes meanwhile is read again next time.
+        let state = catalogue.state()?;
+        // All books have a group, those without embeddings too: they get them later, and equal scores keep their order.
+        let books = catalogue.book_rowids()?;
+        let mut walked = Self { books, ordinals: Vec::new(), embedded_books: 0, state };
+        let space = &encoder.info().fingerprint.space;
+        walked.walk(push, |visit| catalogue.each_embedding(space, visit))?;
+        Ok(walked)
     }
 
-    fn passage(&mut self, passage: &EmbeddedPassage<'_>) -> ControlFlow<()> {
-        let Embeddings { index, books, ordinals, embedded_books, .. } = &mut *self.to;
-        let book = passage.book_rowid;
-        if !self.begun || books[self.at] != book {
-            match books[self.at..].binary_search(&book) {
-                Ok(ahead) => self.at += ahead,
+    fn walk(
+        &mut self,
+        push: PushVector<'_>,
+        passages: impl FnOnce(VisitPassage<'_>) -> Result<(), libellus_catalogue::Error>,
+    ) -> Result<(), Error> {
+        // The place of the last book among all, once there was one.
+        let mut last: Option<usize> = None;
+        let (mut unit, mut outcome) = (Vec::new(), Ok(()));
+        passages(&mut |passage| {
+            let book = passage.book_rowid;
+            let from = last.unwrap_or_default();
+            let group = match self.books[from..].binary_search(&book) {
+                Ok(ahead) => from + ahead,
                 // Added since the books were listed.
-                Err(ahead) if self.at + ahead == books.len() => {
-                    self.at = books.len();
-                    books.push(book);
+                Err(ahead) if from + ahead == self.books.len() => {
+                    self.books.push(book);
+                    from + ahead
                 }
                 // It has changed since, so it will be read again.
                 Err(_) => return ControlFlow::Continue(()),
-            }
-            self.begun = true;
-            *embedded_books += 1;
-        }
-        self.unit.clear();
-        self.unit.extend_from_slice(passage.vector);
-        normalize(&mut self.unit);
-        self.outcome = index.push(self.at as u32, &self.unit);
-        ordinals.push(passage.ordinal);
-        unless_failed(&self.outcome)
+            };
+            self.embedded_books += usize::from(last != Some(group));
+            last = Some(group);
+            unit.clear();
+            unit.extend_from_slice(passage.vector);
+            normalize(&mut unit);
+            outcome = push(group as u32, &unit);
+            self.ordinals.push(passage.ordinal);
+            unless_failed(&outcome)
+        })?;
+        Ok(outcome?)
     }
 }
 

@@ -100,6 +100,13 @@ impl VectorIndex {
         self.groups.is_empty()
     }
 
+    /// Whether so much was removed, replaced or added since an index file was made that another one would be faster and
+    /// take less memory; of what is not in a file, [`VectorIndex::settle`] takes care.
+    pub fn is_worn(&self) -> bool {
+        let in_file = self.segments.first().filter(|segment| matches!(*segment.rows, Rows::File(_)));
+        in_file.is_some_and(|file| self.dead.len() + (self.len() - file.len) > LEAST_CODED + file.len / 4)
+    }
+
     /// Adds a row to `group`, which is the group of the last row or a greater one; after [`VectorIndex::seal`], any
     /// group may come next. A group that comes again takes the place of its rows before.
     ///

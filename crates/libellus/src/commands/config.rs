@@ -77,6 +77,7 @@ fn rows(settings: &Settings) -> Vec<Row> {
     let Settings { address, database, model, threads, sample, allowed_origins, secret_key, instruction_set, .. } =
         settings;
     let next_model = settings.next_model.as_ref();
+    let (index_dir, index_memory) = (settings.index_dir.as_ref(), settings.index_memory.as_ref());
     let secret = if secret_key.value { MASK } else { "not set" };
     vec![
         Row::new("host", address.host.value.clone(), address.host.origin),
@@ -90,6 +91,16 @@ fn rows(settings: &Settings) -> Vec<Row> {
         ),
         Row::new("threads", threads.value.to_string(), threads.origin),
         Row::new("sample", sample.value.to_string(), sample.origin),
+        Row::new(
+            "index_dir",
+            index_dir.map_or_else(|| "none".to_owned(), |directory| directory.value.display().to_string()),
+            index_dir.map_or(Origin::Default, |directory| directory.origin),
+        ),
+        Row::new(
+            "index_memory",
+            index_memory.map_or_else(|| "no ceiling".to_owned(), |most| most.value.to_string()),
+            index_memory.map_or(Origin::Default, |most| most.origin),
+        ),
         Row::new("facets", list(&settings.facets.value), settings.facets.origin),
         Row::new("allowed_origins", allowed_origins.value.to_string(), allowed_origins.origin),
         Row {

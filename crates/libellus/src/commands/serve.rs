@@ -59,9 +59,10 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
     let stop = runtime.spawn(shutdown_signal());
     let listener = runtime.block_on(bind(&config))?;
 
-    let (library, access) = open_library(args, settings.facets.value)?;
-    // A catalogue that is searched by another model is an error at once, not with every question.
-    library.serving()?;
+    let (library, access) = open_library(args, &settings)?;
+    // A catalogue that is searched by another model is an error at once, not with every question; so is one with more
+    // passages than there is room for.
+    library.check_room()?;
     let counts = library.readiness()?.catalogue;
     if counts.books == 0 {
         eprintln!(
@@ -103,7 +104,7 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
 /// Opens model and catalogue, with the sample in it if that was asked for and there is room.
 ///
 /// A catalogue that is there but cannot be written is served as it is.
-fn open_library(args: &ServiceArgs, facets: Vec<String>) -> Result<(Library, Access), Error> {
+fn open_library(args: &ServiceArgs, settings: &Settings) -> Result<(Library, Access), Error> {
     let encoder = args.model.open_to_serve(args.threads.count())?;
     let next = args.next_model.as_deref().map(|next| model::open_to_serve(next, args.threads.count())).transpose()?;
     let (catalogue, access) = args.database.open_to_serve()?;
@@ -116,7 +117,9 @@ fn open_library(args: &ServiceArgs, facets: Vec<String>) -> Result<(Library, Acc
             eprintln!("note: `{}` has {books} books already, so the sample was not loaded", catalogue.location());
         }
     }
-    let library = Library::new(encoder, catalogue).with_facets(facets);
+    let library = Library::new(encoder, catalogue)
+        .with_facets(settings.facets.value.clone())
+        .with_index(settings.index_options());
     Ok((if let Some(next) = next { library.with_next(next) } else { library }, access))
 }
 

@@ -4,7 +4,7 @@ use super::{Environment, Finding};
 use serde::Serialize;
 
 /// Every variable that is read.
-pub(super) const KNOWN: [&str; 8] = [
+pub(super) const KNOWN: [&str; 10] = [
     "PORT",
     "DATABASE_URL",
     "CORS_ORIGINS",
@@ -13,6 +13,8 @@ pub(super) const KNOWN: [&str; 8] = [
     "LIBELLUS_ISA",
     "LIBELLUS_HOME",
     super::FACETS,
+    super::INDEX_DIR,
+    super::INDEX_MEMORY,
 ];
 
 /// What our own variables begin with.

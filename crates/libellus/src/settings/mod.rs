@@ -14,11 +14,14 @@ pub use foreign::Unused;
 
 use crate::database::{DEFAULT_PATH, DatabaseArgs};
 use crate::error::Error;
+use crate::memory::parse_size;
 use crate::model::ModelArgs;
 use crate::threads::ThreadsArgs;
 use libellus_catalogue::Location;
 use libellus_encoder::Isa;
+use libellus_search::IndexOptions;
 use libellus_server::{AllowedOrigins, ServerConfig};
+use std::path::PathBuf;
 
 /// A secret that is shorter can be found by trying: 256 bits, as HMAC-SHA-256 wants it (RFC 7518, section 3.2).
 const SHORTEST_SECRET_BYTES: usize = 32;
@@ -28,6 +31,10 @@ const CORS_ORIGINS: &str = "CORS_ORIGINS";
 
 /// The variable with the extra fields that books are filtered by.
 const FACETS: &str = "LIBELLUS_FACETS";
+
+/// The variables with the directory of index files, and how much memory the index may take.
+const INDEX_DIR: &str = "LIBELLUS_INDEX_DIR";
+const INDEX_MEMORY: &str = "LIBELLUS_INDEX_MEMORY";
 
 /// The settings that can be typed after `serve`, and after `config` to see what they would do.
 #[derive(Clone, Debug, clap::Args)]
@@ -50,6 +57,13 @@ pub struct ServiceArgs {
     /// An extra field of books that readers may filter and count by; may be repeated [default: LIBELLUS_FACETS]
     #[arg(long, value_name = "FIELD")]
     pub facet: Vec<String>,
+    /// Where the index of meanings is kept in files: opened instead of made, and a seventh of the memory
+    /// [default: LIBELLUS_INDEX_DIR, or else in memory]
+    #[arg(long, value_name = "DIR")]
+    pub index_dir: Option<PathBuf>,
+    /// The most memory for the index of meanings, e.g. 500M [default: LIBELLUS_INDEX_MEMORY, or else no ceiling]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub index_memory: Option<usize>,
     /// A second model, to change over to when `libellus migrate --cut-over` says so, and back
     #[arg(long, value_name = "MODEL")]
     pub next_model: Option<String>,
@@ -132,6 +146,10 @@ pub struct Settings {
     pub threads: Setting<usize>,
     /// Whether the sample is to be loaded.
     pub sample: Setting<bool>,
+    /// Where index files are kept.
+    pub index_dir: Option<Setting<PathBuf>>,
+    /// The most bytes of memory for the index of meanings.
+    pub index_memory: Option<Setting<usize>>,
     /// Extra fields of books to filter and count by.
     pub facets: Setting<Vec<String>>,
     /// The sites whose pages may read the API.
@@ -165,6 +183,8 @@ impl Settings {
             next_model: args.next_model.clone().map(|model| Setting::new(model, Origin::Flag("--next-model"))),
             threads: Setting::new(args.threads.count(), threads_origin),
             sample: Setting::new(args.sample, sample_origin),
+            index_dir: resolve_index_dir(args, environment),
+            index_memory: resolve_index_memory(args, environment, &mut findings),
             facets: if args.facet.is_empty() {
                 facets(environment)
             } else {
@@ -190,6 +210,18 @@ impl Settings {
             port: self.address.port.value,
             allowed_origins: self.allowed_origins.value.clone(),
             ..ServerConfig::default()
+        }
+    }
+
+    /// How the index of meanings is kept; what is wrong with its files is said on standard error.
+    pub fn index_options(&self) -> IndexOptions {
+        IndexOptions {
+            directory: self.index_dir.as_ref().map(|directory| directory.value.clone()),
+            most_bytes: self.index_memory.as_ref().map(|most| most.value as u64),
+            trouble: |error| {
+                let cause = std::error::Error::source(error).map_or_else(String::new, |cause| format!(": {cause}"));
+                eprintln!("warning: {error}{cause}");
+            },
         }
     }
 
@@ -251,6 +283,27 @@ pub fn allowed_origins(environment: &Environment) -> Result<Setting<AllowedOrigi
         Some(Ok(origins)) => Ok(Setting::new(origins, Origin::Variable(CORS_ORIGINS))),
         Some(Err(error)) => Err(Error::Settings { messages: format!("{CORS_ORIGINS}: {error}") }),
     }
+}
+
+fn resolve_index_dir(args: &ServiceArgs, environment: &Environment) -> Option<Setting<PathBuf>> {
+    let typed = args.index_dir.clone().map(|directory| Setting::new(directory, Origin::Flag("--index-dir")));
+    let variable = || environment.get(INDEX_DIR).map(|value| Setting::new(value.into(), Origin::Variable(INDEX_DIR)));
+    typed.or_else(variable)
+}
+
+fn resolve_index_memory(
+    args: &ServiceArgs,
+    environment: &Environment,
+    findings: &mut Vec<Finding>,
+) -> Option<Setting<usize>> {
+    if let Some(typed) = args.index_memory {
+        return Some(Setting::new(typed, Origin::Flag("--index-memory")));
+    }
+    let value = environment.get(INDEX_MEMORY)?;
+    parse_size(value)
+        .map_err(|wrong| findings.push(Finding::error(INDEX_MEMORY, format!("{INDEX_MEMORY} is `{value}`; {wrong}"))))
+        .map(|bytes| Setting::new(bytes, Origin::Variable(INDEX_MEMORY)))
+        .ok()
 }
 
 /// The extra fields that books are filtered and counted by.
@@ -341,6 +394,23 @@ mod tests {
             assert_eq!((address.host.value.as_str(), address.host.origin), (host, host_origin), "{flags:?} {port:?}");
             assert_eq!((address.port.value, address.port.origin), (expected, origin), "{flags:?} {port:?}");
         }
+        let index = |settings: &Settings| {
+            let origin = settings.index_memory.as_ref().map(|most| (most.value, most.origin));
+            (settings.index_dir.clone().map(|directory| (directory.value, directory.origin)), origin)
+        };
+        let variables = [("LIBELLUS_INDEX_DIR", "/var/a"), ("LIBELLUS_INDEX_MEMORY", "500M")];
+        let expected = |directory: &str, origin| Some((PathBuf::from(directory), origin));
+        assert_eq!(index(&resolve(&[], &[])), (None, None));
+        let settings = resolve(&[], &variables);
+        let most = Some((500_000_000, Variable("LIBELLUS_INDEX_MEMORY")));
+        assert_eq!(index(&settings), (expected("/var/a", Variable("LIBELLUS_INDEX_DIR")), most));
+        let settings = resolve(&["--index-dir", "b", "--index-memory", "1G"], &variables);
+        assert_eq!(
+            index(&settings),
+            (expected("b", Flag("--index-dir")), Some((1_000_000_000, Flag("--index-memory"))))
+        );
+        let settings = resolve(&[], &[("LIBELLUS_INDEX_MEMORY", "much")]);
+        assert_eq!((settings.findings[0].level, settings.index_memory), (Level::Error, None));
         let settings = resolve(&[], &[("LIBELLUS_FACETS", "shelf, reading level,")]);
         let facets = ["shelf".to_owned(), "reading level".to_owned()];
         assert_eq!(settings.facets, Setting::new(facets.to_vec(), Variable("LIBELLUS_FACETS")));

@@ -21,6 +21,7 @@ fn every_setting_is_shown_with_its_origin_and_no_secret() {
         ("DATABASE_URL", "sqlite:///data/books.db"),
         ("JWT_SECRET_KEY", SECRET),
         ("CORS_ORIGINS", "https://school.example, http://localhost:3000"),
+        ("LIBELLUS_INDEX_DIR", "/data/indexes"),
         ("FLASK_ENV", "production"),
         ("WEB_CONCURRENCY", "4"),
     ];
@@ -36,6 +37,8 @@ fn every_setting_is_shown_with_its_origin_and_no_secret() {
         ["database", "/data/books.db", "DATABASE_URL"],
         ["model", "all-MiniLM-L6-v2", "default"],
         ["allowed_origins", "https://school.example,http://localhost:3000", "CORS_ORIGINS"],
+        ["index_dir", "/data/indexes", "LIBELLUS_INDEX_DIR"],
+        ["index_memory", "no ceiling", "default"],
         ["secret_key", "********", "JWT_SECRET_KEY (read; nothing needs it yet)"],
     ] {
         assert!(lines.iter().any(|line| line == &expected), "{expected:?} is not in {}", shown.stdout);

@@ -25,6 +25,51 @@ fn the_sample_is_served_and_loaded_once() {
 }
 
 #[test]
+fn the_index_of_meanings_lies_in_a_file_if_wished_and_within_its_memory_or_not_at_all() {
+    let sandbox = Sandbox::new();
+    let serve = |flags: &[&str]| sandbox.command(&[&["serve", "--sample", "--port", "0"], flags].concat());
+    let asked = |service: &Service| {
+        let (status, body) = get(&service.address, "/api/search?q=man+wakes+up+as+an+insect&limit=3&mode=semantic");
+        assert!(status == 200 && body.contains("The Metamorphosis"), "{status}: {body}");
+    };
+    let names = || -> Vec<String> {
+        let entries = std::fs::read_dir(sandbox.path("indexes")).expect("a directory");
+        entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
+    };
+    // All is embedded before the first file is made, so that it is of all.
+    drop(Service::start(serve(&[])));
+    asked(&Service::start(serve(&["--index-dir", "indexes"])));
+    let made = names();
+    assert!(made.len() == 1 && made[0].ends_with(".index"), "{made:?}");
+    let file = sandbox.path("indexes").join(&made[0]);
+    let whole = std::fs::read(&file).expect("reads");
+    std::fs::write(&file, &whole[..whole.len() / 2]).expect("writes");
+    let mut command = serve(&[]);
+    command.env("LIBELLUS_INDEX_DIR", "indexes");
+    let service = Service::start(command);
+    asked(&service);
+    signal(service.process(), "TERM");
+    let finished = service.finish().expect_code(0);
+    assert!(finished.stderr.contains("is cut short"), "{}", finished.stderr);
+    // Its name has the revision, which the first start may have raised since.
+    let again = names();
+    assert!(again.len() == 1 && again[0].ends_with(".index"), "{again:?}");
+    let length = std::fs::read(sandbox.path("indexes").join(&again[0])).expect("reads").len();
+    assert_eq!(length, whole.len(), "made anew");
+
+    // A file where the directory should be.
+    sandbox.file("occupied", "text");
+    let service = Service::start(serve(&["--index-dir", "occupied"]));
+    asked(&service);
+    signal(service.process(), "TERM");
+    let finished = service.finish().expect_code(0);
+    assert!(finished.stderr.contains("warning: the index file `occupied"), "{}", finished.stderr);
+
+    let refused = sandbox.run(&["serve", "--sample", "--port", "0", "--index-memory", "10K"]).expect_code(2);
+    assert!(refused.stderr.contains("--index-dir"), "{}", refused.stderr);
+}
+
+#[test]
 fn requests_are_answered_while_a_backlog_is_embedded() {
     let sandbox = Sandbox::new();
     let description = "A captain hunts the white whale that took his leg, across all the oceans. ".repeat(8);
