@@ -204,10 +204,10 @@ fn each_mistake_raises_its_finding() {
         ("F114", "Dockerfile", after(last, "")),
         ("F115", "Dockerfile", after("RUN useradd --system app\n", "RUN apt-get update && apt-get install -y --no-install-recommends postgresql-client && rm -rf /var/lib/apt/lists/*\nRUN useradd --system app\n")),
         ("F201", "requirements.txt", "torch==2.6.0\n".to_owned()),
-        ("F202", "requirements.txt", "--index-url https://download.pytorch.org/whl/cpu\ntorch==2.0.1\nnumpy<2\n".to_owned()),
-        ("F203", "requirements.txt", "--extra-index-url https://download.pytorch.org/whl/cpu\nflask\n".to_owned()),
+        ("F202", "requirements.txt", "--index-url https://wheels.example/whl/cpu\ntorch==2.0.1\nnumpy<2\n".to_owned()),
+        ("F203", "requirements.txt", "--extra-index-url https://wheels.example/whl/cpu\nflask\n".to_owned()),
         ("F204", "requirements.txt", "flask==2.2.5\n".to_owned()),
-        ("F205", "requirements.txt", "--index-url https://download.pytorch.org/whl/cpu\nsentence-transformers==5.1.0\n".to_owned()),
+        ("F205", "requirements.txt", "--index-url https://wheels.example/whl/cpu\nsentence-transformers==5.1.0\n".to_owned()),
         ("F211", "requirements.txt", "flask\npytest\n".to_owned()),
         ("F402", "Dockerfile", after("COPY --chown=app . .\nUSER app", "RUN python -c \"from sentence_transformers import SentenceTransformer as S; SentenceTransformer('x')\"\nCOPY --chown=app . .\nUSER app")),
         ("F406", "app/search.py", "import sentence_transformers\n".to_owned()),
@@ -219,10 +219,7 @@ fn each_mistake_raises_its_finding() {
         let folder = project(&CLEAN);
         write(folder.path(), &[(".git/objects/pack", "x"), ("NOTES.txt", "Books"), (path, &text)]);
         if id == "F501" {
-            write(
-                folder.path(),
-                &[("requirements.txt", "--index-url https://download.pytorch.org/whl/cpu\ntorch==2.6.0\n")],
-            );
+            write(folder.path(), &[("requirements.txt", "--index-url https://wheels.example/whl/cpu\ntorch==2.6.0\n")]);
         }
         let found = findings(folder.path());
         assert_eq!(ids(&found, false), [id], "{path}:\n{text}\n{found:#?}");

@@ -53,8 +53,8 @@ fn installed(command: &Command) -> Vec<&str> {
     words
 }
 
-/// Languages whose official images have a slim variant, and by how many bytes it is smaller, unpacked. From the sizes
-/// that the registry publishes for recent versions; an estimate.
+/// Languages whose official images have a slim variant, and by how many bytes it is smaller, unpacked. Rough
+/// figures from experience with recent versions, not measured here, so they are shown as a range and enter no budget.
 const SLIM: [(&str, u64, u64); 6] = [
     ("python", 800_000_000, 950_000_000),
     ("node", 800_000_000, 950_000_000),
@@ -67,7 +67,9 @@ const SLIM: [(&str, u64, u64); 6] = [
 fn full_base(build: &Build, facts: &Facts<'_>, found: &mut Vec<Finding>) {
     let reference = facts.base.split('@').next().unwrap_or_default();
     let (name, tag) = reference.rsplit_once(':').unwrap_or((reference, "latest"));
-    let name = name.strip_prefix("docker.io/").unwrap_or(name).trim_start_matches("library/");
+    // A first part with a dot is the host of a registry.
+    let name = name.split_once('/').filter(|(host, _)| host.contains('.')).map_or(name, |(_, path)| path);
+    let name = name.trim_start_matches("library/");
     let reduced = ["slim", "alpine", "distroless", "windows", "nanoserver"].iter().any(|small| tag.contains(small));
     let Some((_, from, to)) = SLIM.iter().find(|(language, ..)| *language == name && !reduced && !tag.contains('$'))
     else {
@@ -81,7 +83,7 @@ fn full_base(build: &Build, facts: &Facts<'_>, found: &mut Vec<Finding>) {
         format!("the image is built on `{}`, with compilers and headers", facts.base),
     );
     found.push(match to {
-        0 => finding.suggest("copy the program into `scratch`, `gcr.io/distroless/static` or a slim Debian"),
+        0 => finding.suggest("copy the program into `scratch`, a distroless image or a slim Debian"),
         _ => finding.suggest(format!("FROM {name}:{tag}-slim")).saves(Saving::estimated(*from, *to)),
     });
 }

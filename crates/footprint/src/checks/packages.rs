@@ -108,13 +108,13 @@ fn cuda(project: &Project, manifest: &Manifest, facts: &Facts<'_>, gpu: Gpu, fou
     };
     let finding = Finding::new("F201", &manifest.path, wanted.line, format!("`{}` brings CUDA on Linux, and there is no sign of a GPU", wanted.requirement))
         .because("torch from PyPI for Linux is built for CUDA: 19 packages, and libraries inside torch")
-        .suggest("--index-url https://download.pytorch.org/whl/cpu for torch (with uv: a direct dependency and an explicit index)")
+        .suggest("take torch from PyTorch's index of CPU builds, whose address ends in `/whl/cpu`: --index-url for pip; for uv an explicit index and a direct dependency")
         .saves(sure);
     found.push(finding);
 }
 
 /// For which Pythons releases have wheels: package, the versions, the first and the last minor version of Python 3.
-/// From the files of each release on PyPI and download.pytorch.org.
+/// From what is known of these releases; scikit-learn's were looked up, the others are to be checked when they change.
 const WHEELS: [(&str, &str, u32, u32); 12] = [
     ("torch", ">=2.0,<2.2", 8, 11),
     ("torch", ">=1.13,<2.0", 7, 11),
@@ -281,7 +281,8 @@ pub fn check_installed(tree: &Tree, packages: &Packages, gpu: Gpu, found: &mut V
         let finding = Finding::new("F201", "", 0, format!("CUDA is installed, and {reason}"));
         let mut finding = finding.saves(Saving { bytes: saving.bytes, up_to: None, evidence: Evidence::Computed });
         finding.evidence = saving.parts;
-        finding.suggestion = Some("take torch from https://download.pytorch.org/whl/cpu".to_owned());
+        finding.suggestion =
+            Some("take torch from PyTorch's index of CPU builds, whose address ends in `/whl/cpu`".to_owned());
         if linux {
             found.push(finding);
         }

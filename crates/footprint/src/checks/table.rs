@@ -208,7 +208,7 @@ pub static CHECKS: &[Check] = &[
         finds: "CUDA libraries for a target without a GPU.",
         why: "On Linux, torch from PyPI brings CUDA: 19 packages and 4.27 GB, and 0.54 GB more inside torch itself. A machine without a GPU loads none of it.",
         saving: "Installed: the sizes of those packages and files, an upper bound, as the CPU build has code of its own. Otherwise computed from the closure of torch as it was measured.",
-        mend: "Take torch from https://download.pytorch.org/whl/cpu: --index-url for pip, an explicit index and a direct dependency for uv.",
+        mend: "Take torch from PyTorch's index of CPU builds, whose address ends in `/whl/cpu` and is named on its installation page: --index-url for pip, an explicit index and a direct dependency for uv.",
     },
     Check {
         id: "F202",
