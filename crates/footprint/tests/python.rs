@@ -26,8 +26,10 @@ fn installed() -> Option<PathBuf> {
 
 /// What a script prints for this input.
 fn python(folder: &Path, script: &str, input: &str) -> String {
+    // Without `site`: what a machine runs at each start of Python may change the packages that are being measured.
     let mut command = Command::new("python3");
-    command.args(["-c", script]).env("PYTHONPATH", folder).env("PYTHONDONTWRITEBYTECODE", "1");
+    let script = format!("import sys; sys.path.insert(0, {:?})\n{script}", folder.display().to_string());
+    command.args(["-S", "-B", "-c", &script]);
     let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("Python starts");
     let mut stdin = process.stdin.take().expect("piped");
     let input = input.to_owned();
