@@ -12,8 +12,10 @@ use std::collections::HashMap;
 pub struct Completion<'a> {
     /// As first written.
     pub text: &'a str,
-    /// The groups that have it, of those that were asked among, ascending.
-    pub groups: Vec<u32>,
+    /// How many groups have it, of those that were asked among.
+    pub n_groups: usize,
+    /// The first of these.
+    pub first_group: u32,
 }
 
 /// Texts to choose from.
@@ -110,7 +112,7 @@ impl Completions {
         let mut found: Vec<(Reverse<usize>, bool, u32)> = Vec::new();
         for number in going_on.iter() {
             let count = match among {
-                Some(among) => self.groups(number).iter().filter(|group| among.contains(**group)).count(),
+                Some(_) => self.groups_among(number, among).count(),
                 None => self.groups(number).len(),
             };
             if count > 0 {
@@ -122,14 +124,10 @@ impl Completions {
             found.truncate(most);
         }
         found.sort_unstable();
-        let completion = |(_, _, number): (_, _, u32)| Completion {
+        let completion = |(Reverse(n_groups), _, number): (Reverse<usize>, bool, u32)| Completion {
             text: &self.written[number as usize],
-            groups: self
-                .groups(number)
-                .iter()
-                .copied()
-                .filter(|group| among.is_none_or(|among| among.contains(*group)))
-                .collect(),
+            n_groups,
+            first_group: self.groups_among(number, among).next().unwrap_or_default(),
         };
         found.into_iter().map(completion).collect()
     }
@@ -153,6 +151,11 @@ impl Completions {
 
     fn start(&self, number: u32) -> u32 {
         number.checked_sub(1).map_or(0, |before| self.ends[before as usize])
+    }
+
+    fn groups_among<'a>(&'a self, number: u32, among: Option<&'a GroupSet>) -> impl Iterator<Item = u32> + 'a {
+        let is_asked = move |group: &u32| among.is_none_or(|among| among.contains(*group));
+        self.groups(number).iter().copied().filter(is_asked)
     }
 
     fn groups(&self, number: u32) -> &[u32] {
@@ -201,7 +204,8 @@ mod tests {
         for (typed, expected) in cases {
             assert_eq!(completed(&completions, typed, None), expected, "{typed:?}");
         }
-        assert_eq!(completions.complete("emma", 1, None)[0].groups, [2, 3]);
+        let emma = Completion { text: "Emma", n_groups: 2, first_group: 2 };
+        assert_eq!(completions.complete("emma", 1, None), [emma]);
         assert!(Completions::default().complete("e", 3, None).is_empty());
     }
 
@@ -210,7 +214,8 @@ mod tests {
         let completions = Completions::new(TEXTS).expect("little text");
         let among: GroupSet = [1, 3].into_iter().collect();
         assert_eq!(completed(&completions, "shad", Some(&among)), ["Shadows on the Grass"]);
-        assert_eq!(completions.complete("emma", 9, Some(&among))[0].groups, [3]);
+        let emma = Completion { text: "Emma", n_groups: 1, first_group: 3 };
+        assert_eq!(completions.complete("emma", 9, Some(&among)), [emma]);
     }
 
     proptest! {

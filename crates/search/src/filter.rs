@@ -14,7 +14,7 @@ pub const FACETS: [&str; 8] =
 ///
 /// It holds for every way of searching, inside the search: a filtered answer is as long as one that is not, if there are
 /// so many books.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Filter {
     /// A field ([`FACETS`], or one that the library was told of), and the values of which a book must have one. Letter case,
     /// accents and punctuation do not matter.

@@ -71,10 +71,13 @@ impl IndexFiles<'_> {
         &self.key
     }
 
-    /// The file of a state, in a directory that is there if it can be.
-    pub fn path(&self, state: &CatalogueState) -> PathBuf {
-        // Whether it can be made is found when the file is.
+    /// Makes the directory. Whether that went well is found when a file is made in it.
+    pub fn make_directory(&self) {
         let _ = fs::create_dir_all(self.directory);
+    }
+
+    /// The file of a state.
+    pub fn path(&self, state: &CatalogueState) -> PathBuf {
         self.directory.join(format!("{}{}{ENDING}", self.stem(), state.revision))
     }
 

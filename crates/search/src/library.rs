@@ -15,10 +15,12 @@ use libellus_catalogue::{Book, Catalogue, SpaceRoles, Statistics};
 use libellus_encoder::Encoder;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often it is looked whether the catalogue has changed.
 const REFRESH_PAUSE: Duration = Duration::from_millis(500);
+/// After what took long, a pause of so many times as long.
+const REST: u32 = 4;
 
 /// Whether questions can be answered.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -150,8 +152,11 @@ impl Library {
     /// # Errors
     /// As for a question by meaning, save those about the question itself.
     pub fn prepare(&self) -> Result<(), Error> {
+        // What a question needs comes first. Suggestions can be made where nothing is embedded yet.
+        self.words_now()?;
+        let embeddings = self.embeddings();
         self.suggesting_now()?;
-        self.embeddings().map(drop)
+        embeddings.map(drop)
     }
 
     /// Prepares, and from then on makes what words are searched in anew whenever books have changed, in a thread of its own
@@ -161,10 +166,12 @@ impl Library {
         let library = Arc::downgrade(self);
         std::thread::spawn(move || {
             while let Some(library) = library.upgrade() {
+                let start = Instant::now();
                 // What fails is said to whoever asks.
                 let _ = library.prepare().and_then(|()| library.renew());
                 drop(library);
-                std::thread::sleep(REFRESH_PAUSE);
+                // Of a catalogue that changes all the time, an import for instance, most of a core is left to others.
+                std::thread::sleep(REFRESH_PAUSE.max(start.elapsed() * REST));
             }
         });
     }

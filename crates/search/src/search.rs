@@ -8,7 +8,7 @@ use crate::{Error, FacetCounts, Filter, Hit, Library, Mode, SearchRequest, Searc
 use libellus_catalogue::{isbn, sentences_of};
 use libellus_index::{Correction, GroupSet, KeywordQuery, QueryOptions, find_words, fold, words};
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -29,7 +29,7 @@ impl Library {
 
     fn search_once(&self, request: &SearchRequest) -> Result<SearchResponse, Error> {
         let query = request.checked_query()?;
-        let asked = fingerprint(&(query, request.mode, request.exact, request.sort, format!("{:?}", request.filter)));
+        let asked = fingerprint(&(query, request.mode, request.exact, request.sort, &request.filter));
         let after = request.after.as_deref().map(|text| Cursor::parse(text, asked)).transpose()?;
         let mut timings = Timings::default();
         let mut stopwatch = Stopwatch::start();
@@ -159,7 +159,7 @@ impl Library {
                 Sort::Title | Sort::Relevance => (0, fold(&title)),
             }
         });
-        let keys: std::collections::HashMap<i64, (i64, String)> = rowids.iter().copied().zip(keys).collect();
+        let keys: HashMap<i64, (i64, String)> = rowids.iter().copied().zip(keys).collect();
         relevant.sort_by(|a, b| keys[&a.book].cmp(&keys[&b.book]));
         Ok(())
     }

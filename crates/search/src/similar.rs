@@ -81,14 +81,13 @@ impl Library {
             return Err(Error::NoBook);
         }
         normalize(&mut sum);
+        let all = || GroupSet::all(embeddings.books.len() as u32);
         let mut within = if filter.is_empty() {
-            GroupSet::all(embeddings.books.len() as u32)
+            all()
         } else {
             let words = self.words()?;
-            match words.facets.admitted(filter)? {
-                Some(groups) => BookScope { words: &words, groups }.of(&embeddings),
-                None => GroupSet::all(embeddings.books.len() as u32),
-            }
+            let admitted = words.facets.admitted(filter)?;
+            admitted.map_or_else(all, |groups| BookScope { words: &words, groups }.of(&embeddings))
         };
         for group in own {
             within.remove(group);

@@ -96,6 +96,7 @@ impl Embeddings {
     fn load_into(catalogue: &Catalogue, encoder: &Arc<Encoder>, files: &IndexFiles<'_>) -> Result<Self, Error> {
         // The file's name has the revision of before, as what is read may be later.
         let path = files.path(&catalogue.state()?);
+        files.make_directory();
         let mut file = VectorIndexFile::create(&path, encoder.info().dim)?;
         let walked = Walked::of(catalogue, encoder, &mut |group, vector| file.push(group, vector))?;
         let notes = Notes::to_bytes(&walked.state, walked.embedded_books, &walked.books, &walked.ordinals);

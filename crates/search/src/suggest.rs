@@ -108,7 +108,7 @@ impl Library {
         let among = suggesting.words.facets.admitted(filter)?;
         let complete = |completions: &Completions| -> Vec<Suggested> {
             let found = completions.complete(typed, *limit, among.as_ref());
-            found.into_iter().map(|Completion { text, groups }| suggested(text, groups.len())).collect()
+            found.iter().map(suggested).collect()
         };
         Ok(Suggestions {
             titles: self.titles(&suggesting, typed, *limit, among.as_ref())?,
@@ -127,19 +127,17 @@ impl Library {
         among: Option<&GroupSet>,
     ) -> Result<Vec<Suggested>, Error> {
         let found = suggesting.titles.complete(typed, limit, among);
-        let rowid = |group: &u32| suggesting.words.books[*group as usize];
-        let rowids: Vec<i64> = found.iter().filter_map(|title| title.groups.first()).map(rowid).collect();
+        let rowids: Vec<i64> = found.iter().map(|title| suggesting.words.books[title.first_group as usize]).collect();
         let books = self.catalogue().books_by_rowid(&rowids)?;
-        let titles = found.into_iter().zip(books).filter_map(|(title, book)| {
-            let one = title.groups.len() == 1;
+        let titles = found.iter().zip(books).filter_map(|(title, book)| {
             // A book that was deleted meanwhile is none to be suggested.
-            let id = if one { Some(book?.id) } else { None };
-            Some(Suggested { id, ..suggested(title.text, title.groups.len()) })
+            let id = if title.n_groups == 1 { Some(book?.id) } else { None };
+            Some(Suggested { id, ..suggested(title) })
         });
         Ok(titles.collect())
     }
 }
 
-fn suggested(text: &str, books: usize) -> Suggested {
-    Suggested { text: text.to_owned(), books, id: None }
+fn suggested(completion: &Completion<'_>) -> Suggested {
+    Suggested { text: completion.text.to_owned(), books: completion.n_groups, id: None }
 }

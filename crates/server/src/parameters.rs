@@ -34,6 +34,8 @@ pub(crate) struct SearchParameters {
     pub(crate) sort: Sort,
     /// `after`: where the page before ended.
     pub(crate) after: Option<String>,
+    /// `sentences`: whether the first books found by meaning are given with their nearest sentence.
+    pub(crate) sentences: bool,
     /// `id`: the books that others shall be like.
     pub(crate) ids: Vec<String>,
 }
@@ -55,6 +57,7 @@ impl SearchParameters {
             // A form sends its empty fields too: nothing was chosen.
             _ if value.is_empty() => {}
             "exact" => self.exact = parse_flag("exact", &value)?,
+            "sentences" => self.sentences = parse_flag("sentences", &value)?,
             "limit" => self.limit = Some(parse_limit(&value)?),
             "mode" => self.mode = quoted(&value).parse()?,
             "sort" => self.sort = quoted(&value).parse()?,
@@ -102,7 +105,7 @@ impl SearchParameters {
             limit: self.limit.unwrap_or(DEFAULT_LIMIT),
             mode: self.mode,
             exact: self.exact,
-            sentences: false,
+            sentences: self.sentences,
             filter: self.filter,
             facets: self.facets,
             sort: self.sort,
@@ -112,44 +115,47 @@ impl SearchParameters {
 
     /// What a form has to send along so that the search stays the same but for its query and mode: names and values.
     pub(crate) fn kept(&self) -> Vec<(String, String)> {
-        let mut kept = self.filter_pairs();
-        kept.extend(
-            self.limit.filter(|limit| *limit != DEFAULT_LIMIT).map(|limit| ("limit".to_owned(), limit.to_string())),
-        );
-        if self.sort != Sort::default() {
-            kept.push(("sort".to_owned(), self.sort.as_str().to_owned()));
-        }
+        let Filter { any_of, year_from, year_to, age, unknown_age } = &self.filter;
+        let of_field = |(field, values): (&String, &Vec<String>)| {
+            let name = parameter_of(field);
+            values.iter().map(|value| (name.clone(), value.clone())).collect::<Vec<_>>()
+        };
+        let mut kept: Vec<(String, String)> = any_of.iter().flat_map(of_field).collect();
+        let mut keep = |name: &str, value: Option<String>| kept.extend(value.map(|value| (name.to_owned(), value)));
+        keep("year_from", year_from.map(|year| year.to_string()));
+        keep("year_to", year_to.map(|year| year.to_string()));
+        keep("age", age.map(|age| age.to_string()));
+        keep("unknown_age", unknown_age.then(|| true.to_string()));
+        keep("limit", self.limit.filter(|limit| *limit != DEFAULT_LIMIT).map(|limit| limit.to_string()));
+        keep("sort", (self.sort != Sort::default()).then(|| self.sort.as_str().to_owned()));
         kept
     }
 
-    /// The filter as names and values.
-    fn filter_pairs(&self) -> Vec<(String, String)> {
-        let Filter { any_of, year_from, year_to, age, unknown_age } = &self.filter;
-        let name = |field: &str| if FACETS.contains(&field) { field.to_owned() } else { format!("filter.{field}") };
-        let values =
-            any_of.iter().flat_map(|(field, values)| values.iter().map(move |value| (name(field), value.clone())));
-        let mut pairs: Vec<(String, String)> = values.collect();
-        let bounds = [("year_from", year_from), ("year_to", year_to)];
-        pairs.extend(bounds.into_iter().filter_map(|(name, year)| Some((name.to_owned(), (*year)?.to_string()))));
-        pairs.extend(age.map(|age| ("age".to_owned(), age.to_string())));
-        pairs.extend(unknown_age.then(|| ("unknown_age".to_owned(), true.to_string())));
+    /// The whole search as names and values; those that have their usual value are left out.
+    pub(crate) fn pairs(&self) -> Vec<(String, String)> {
+        let mut pairs = vec![("q".to_owned(), self.query.clone().unwrap_or_default())];
+        pairs.extend((self.mode != Mode::default()).then(|| ("mode".to_owned(), self.mode.to_string())));
+        pairs.extend(self.kept());
+        let mut put = |name: &str, value: Option<String>| pairs.extend(value.map(|value| (name.to_owned(), value)));
+        put("exact", self.exact.then(|| true.to_string()));
+        put("sentences", self.sentences.then(|| true.to_string()));
+        put("facets", (!self.facets.is_empty()).then(|| self.facets.join(",")));
+        put("after", self.after.clone());
         pairs
     }
 
-    /// The address of this search under `path`; parameters that have their usual value are left out.
+    /// The address of this search under `path`.
     pub(crate) fn address(&self, path: &str) -> String {
-        let mut pairs = vec![("q".to_owned(), self.query.clone().unwrap_or_default())];
-        if self.mode != Mode::default() {
-            pairs.push(("mode".to_owned(), self.mode.to_string()));
-        }
-        pairs.extend(self.kept());
-        pairs.extend(self.exact.then(|| ("exact".to_owned(), true.to_string())));
-        pairs.extend((!self.facets.is_empty()).then(|| ("facets".to_owned(), self.facets.join(","))));
-        pairs.extend(self.after.clone().map(|after| ("after".to_owned(), after)));
+        let pairs = self.pairs();
         let pairs: Vec<String> =
             pairs.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
         format!("{path}?{}", pairs.join("&"))
     }
+}
+
+/// The name of the parameter that filters by a field.
+pub(crate) fn parameter_of(field: &str) -> String {
+    if FACETS.contains(&field) { field.to_owned() } else { format!("filter.{field}") }
 }
 
 /// `text` as a path segment or a parameter's value.
@@ -223,7 +229,7 @@ mod tests {
     #[test]
     fn filters_are_read_and_written_the_same() {
         let address = "/?q=sea&mode=keyword&language=de&language=en&filter.shelf%20mark=B%203&year_from=-700&year_to=1900&age=9\
-                       &unknown_age=true&limit=30&sort=newest&exact=true&facets=subject,language&after=00ff";
+                       &unknown_age=true&limit=30&sort=newest&exact=true&sentences=true&facets=subject,language&after=00ff";
         let query_string = address.split_once('?').expect("a question").1;
         let parsed = SearchParameters::parse(Some(query_string)).expect("all in order");
         assert_eq!(parsed.filter.any_of["language"], ["de", "en"]);

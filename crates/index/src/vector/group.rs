@@ -11,13 +11,11 @@ impl VectorIndex {
     pub fn vectors_of(&self, group: u32) -> Result<Vec<f32>, Error> {
         // A group that was pushed again has its rows in the last segment that knows it.
         for segment in self.segments.iter().rev() {
-            let groups = &self.groups[segment.rows_of_index()];
-            let first = groups.partition_point(|&other| other < group);
-            let end = groups.partition_point(|&other| other <= group);
-            let is_dead = |row: usize| self.dead.contains((segment.first + row) as u32);
-            if first < end && !is_dead(first) {
+            let rows = self.rows_of(segment, group);
+            if !rows.is_empty() && !self.dead.contains(rows.start as u32) {
                 let mut vectors = Vec::new();
-                segment.rows.read(self.dim, first..end, &mut vectors)?;
+                let range = rows.start - segment.first..rows.end - segment.first;
+                segment.rows.read(self.dim, range, &mut vectors)?;
                 return Ok(vectors);
             }
         }

@@ -135,14 +135,18 @@ impl VectorIndex {
         Ok(())
     }
 
+    /// The rows of a group in a segment, dead or alive.
+    fn rows_of(&self, segment: &Segment, group: u32) -> Range<usize> {
+        let groups = &self.groups[segment.rows_of_index()];
+        let rows_up_to = |is_before: &dyn Fn(u32) -> bool| groups.partition_point(|&other| is_before(other));
+        segment.first + rows_up_to(&|other| other < group)..segment.first + rows_up_to(&|other| other <= group)
+    }
+
     /// Removes a group; says whether it was there.
     pub fn remove(&mut self, group: u32) -> bool {
         let mut found = false;
         for segment in &self.segments {
-            let groups = &self.groups[segment.rows_of_index()];
-            let first = segment.first + groups.partition_point(|&other| other < group);
-            let end = segment.first + groups.partition_point(|&other| other <= group);
-            for row in first..end {
+            for row in self.rows_of(segment, group) {
                 found |= Arc::make_mut(&mut self.dead).insert(row as u32);
             }
         }

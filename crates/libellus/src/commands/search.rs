@@ -42,6 +42,9 @@ pub struct Args {
     /// Search for words as they are typed: spelling is not put right
     #[arg(long)]
     exact: bool,
+    /// For --json: the sentence that comes nearest, of the first five books found by meaning
+    #[arg(long, requires = "json")]
+    sentences: bool,
     /// The order of the books: relevance, newest, oldest or title
     #[arg(long, value_name = "ORDER", default_value = "relevance")]
     sort: Sort,
@@ -71,6 +74,7 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
         limit: args.limit,
         mode: args.mode.into(),
         exact: args.exact,
+        sentences: args.sentences,
         filter: args.filter.filter()?,
         facets: args.facets.clone(),
         sort: args.sort,
@@ -95,8 +99,9 @@ pub(super) fn library(encoder: Arc<Encoder>, catalogue: Catalogue) -> Library {
 /// Says on standard error what may have kept a book from being found.
 fn print_notes(library: &Library, response: &SearchResponse, backfill: &str) -> Result<(), Error> {
     for Corrected { typed, searched, as_well } in &response.corrections {
-        let also = if *as_well { "also searched" } else { "searched" };
-        eprintln!("note: {also} for `{searched}`, not `{typed}`, which no book has or few; --exact searches for that");
+        let how = if *as_well { "also searched for" } else { "searched for" };
+        let beside = if *as_well { "beside" } else { "instead of" };
+        eprintln!("note: {how} `{searched}` {beside} `{typed}`; --exact searches for what was typed");
     }
     if let Some(why) = &response.degraded {
         eprintln!("note: books are searched by their words only, as {why}; run `{backfill}`");
@@ -135,7 +140,7 @@ fn for_people(response: &SearchResponse, style: Style) -> String {
         text += &format!("{} {}\n", style.bold(&format!("{field}:")), output::plain(&values.join(", ")));
     }
     if let Some(next) = &response.next {
-        let least = if is_exact { "" } else { "more than " };
+        let least = if is_exact { "" } else { "at least " };
         text += &style.dim(&format!("{least}{books} books fit; the next page: --after {next}"));
         text.push('\n');
     }

@@ -1,8 +1,8 @@
 //! The part of a page of results by which they are narrowed down.
 
 use super::{language, text};
-use crate::parameters::SearchParameters;
-use libellus_search::{FACETS, FacetCounts, Sort};
+use crate::parameters::{SearchParameters, parameter_of};
+use libellus_search::{FacetCounts, Filter, Sort};
 use std::collections::BTreeSet;
 
 /// So many values of a field are offered, beside those that are chosen.
@@ -48,29 +48,20 @@ pub(super) struct OrderView {
 impl Narrowing {
     /// Of what was asked, and what the answer has in common.
     pub(super) fn new(asked: &SearchParameters, counts: &[FacetCounts]) -> Self {
-        let plain =
-            SearchParameters { filter: Default::default(), after: None, sort: Sort::default(), ..asked.clone() };
-        let mut kept = vec![("q".to_owned(), asked.query.clone().unwrap_or_default())];
-        if asked.mode != Default::default() {
-            kept.push(("mode".to_owned(), asked.mode.to_string()));
-        }
-        kept.extend(asked.exact.then(|| ("exact".to_owned(), true.to_string())));
-        // Ages come by a link or a setting, there is no field for them.
-        let ages = SearchParameters { filter: asked.filter.clone(), ..SearchParameters::default() };
-        kept.extend(ages.kept().into_iter().filter(|(name, _)| name.ends_with("age") && name != "language"));
-        kept.extend(plain.kept());
+        let plain = SearchParameters { filter: Filter::default(), after: None, sort: Sort::default(), ..asked.clone() };
+        let fields: Vec<FieldView> =
+            counts.iter().map(|counts| FieldView::new(asked, counts)).filter(FieldView::is_of_use).collect();
+        // What the form has no field for, an age for instance, stays as it is.
+        let mut rest = Filter { year_from: None, year_to: None, ..asked.filter.clone() };
+        rest.any_of.retain(|field, _| fields.iter().all(|shown| shown.name != parameter_of(field)));
         let year = |year: Option<i32>| year.map(|year| year.to_string()).unwrap_or_default();
         let filter = &asked.filter;
         let n_chosen = filter.any_of.values().map(Vec::len).sum::<usize>()
             + usize::from(filter.year_from.is_some() || filter.year_to.is_some())
             + usize::from(filter.age.is_some());
         Self {
-            kept,
-            fields: counts
-                .iter()
-                .map(|counts| FieldView::new(asked, counts))
-                .filter(|field| field.is_of_use())
-                .collect(),
+            kept: SearchParameters { filter: rest, ..plain.clone() }.pairs(),
+            fields,
             year_from: year(filter.year_from),
             year_to: year(filter.year_to),
             orders: orders(asked.sort),
@@ -96,8 +87,7 @@ impl FieldView {
         let counted: BTreeSet<String> = values.iter().map(|count| count.value.to_ascii_lowercase()).collect();
         let gone = chosen.iter().filter(|value| !counted.contains(&value.to_ascii_lowercase()));
         views.extend(gone.map(|value| ValueView::new(field, value, 0, true)));
-        let name = if FACETS.contains(&field.as_str()) { field.clone() } else { format!("filter.{field}") };
-        Self { label: label(field), name, values: views }
+        Self { label: label(field), name: parameter_of(field), values: views }
     }
 
     /// Whether there is something to choose, or to give up.
@@ -149,9 +139,10 @@ mod tests {
 
     #[test]
     fn what_is_chosen_stays_and_can_be_given_up() {
-        let asked =
-            SearchParameters::parse(Some("q=sea&language=te&language=EN&mode=keyword&age=9&year_to=1900&sort=title"))
-                .expect("all in order");
+        let asked = SearchParameters::parse(Some(
+            "q=sea&language=te&language=EN&author=Ann&mode=keyword&age=9&year_to=1900&sort=title",
+        ))
+        .expect("all in order");
         let answer = [
             counts("language", &[("en", 1200), ("de", 3)]),
             counts("format", &[("print", 5)]),
@@ -180,10 +171,10 @@ mod tests {
         ];
         assert_eq!(shown, expected.map(|(field, values)| (field.to_owned(), values.to_owned())));
         assert_eq!((narrowing.year_from.as_str(), narrowing.year_to.as_str()), ("", "1900"));
-        assert_eq!(narrowing.chosen, "4 conditions");
+        assert_eq!(narrowing.chosen, "5 conditions");
         assert_eq!(narrowing.clear_url, "/?q=sea&mode=keyword");
         let kept: Vec<String> = narrowing.kept.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        assert_eq!(kept, ["q=sea", "mode=keyword", "age=9"]);
+        assert_eq!(kept, ["q=sea", "mode=keyword", "author=Ann", "age=9"]);
         assert!(narrowing.orders.iter().any(|order| order.value == "title" && order.is_chosen));
     }
 }

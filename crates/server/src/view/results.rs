@@ -179,10 +179,10 @@ fn why(reason: &Reason) -> String {
     }
 }
 
-/// `12 books of 473, in 3 ms`; on a later page `books 11 to 20 of more than 200`.
+/// `12 books of 473, in 3 ms`; on a later page `books 11 to 20 of at least 200`.
 fn count_line(response: &SearchResponse) -> String {
     let Total { books, is_exact } = response.total;
-    let least = if is_exact { "" } else { "more than " };
+    let least = if is_exact { "" } else { "at least " };
     let found = match response.hits.first() {
         Some(first) if first.rank > 1 => {
             let last = first.rank + response.hits.len() - 1;
@@ -304,9 +304,9 @@ mod tests {
     fn totals_are_honest() {
         let mut response = response("sea", vec![hit(11, book("x")), hit(12, book("y"))]);
         response.total = Total { books: 1200, is_exact: false };
-        assert_eq!(count_line(&response), "books 11 to 12 of more than 1,200, searched among 473 in 3 ms");
+        assert_eq!(count_line(&response), "books 11 to 12 of at least 1,200, searched among 473 in 3 ms");
         response.hits[0].rank = 1;
-        assert_eq!(count_line(&response), "more than 1,200 books, searched among 473 in 3 ms");
+        assert_eq!(count_line(&response), "at least 1,200 books, searched among 473 in 3 ms");
     }
 
     #[test]
