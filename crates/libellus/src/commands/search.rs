@@ -79,7 +79,6 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
         facets: args.facets.clone(),
         sort: args.sort,
         after: args.after.clone(),
-        ..SearchRequest::default()
     };
     let response = library.search(&request)?;
     print_notes(&library, &response, &backfill::command(&args.database, &args.model))?;
