@@ -90,6 +90,10 @@ pub fn edits(findings: &[Finding], texts: &BTreeMap<String, String>) -> Vec<Edit
     let mut edits = Vec::new();
     for (path, mut fixes) in by_file {
         let before = texts.get(path).cloned();
+        // Where this stands, bytes were no UTF-8 when the file was read, and writing it would lose them.
+        if before.as_ref().is_some_and(|text| text.contains(char::REPLACEMENT_CHARACTER)) {
+            continue;
+        }
         // From the end on, so that lines keep their numbers. What is inserted before a line comes after changes of it.
         fixes.sort_by_key(|fix| (std::cmp::Reverse(fix.line()), matches!(fix, Fix::Insert { .. })));
         let after = apply(before.as_deref().unwrap_or_default(), &fixes);
@@ -102,7 +106,8 @@ pub fn edits(findings: &[Finding], texts: &BTreeMap<String, String>) -> Vec<Edit
 
 fn apply(text: &str, fixes: &[&Fix]) -> String {
     let newline = if text.contains("\r\n") { "\r\n" } else { "\n" };
-    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    // Each line keeps its own ending, so that what no fix is about stays as it is to the byte.
+    let mut lines: Vec<String> = text.split_inclusive('\n').map(str::to_owned).collect();
     let mut appended = Vec::new();
     for fix in fixes {
         let place = (fix.line() as usize).saturating_sub(1);
@@ -112,19 +117,29 @@ fn apply(text: &str, fixes: &[&Fix]) -> String {
                     *line = line.replacen(from.as_str(), to, 1);
                 }
             }
-            Fix::Insert { text, .. } => lines.insert(place.min(lines.len()), text.clone()),
+            Fix::Insert { text, .. } => lines.insert(place.min(lines.len()), format!("{text}{newline}")),
             Fix::Also { command, .. } => {
                 if let Some(line) = lines.get_mut(place) {
+                    let ending = line.split_off(without_ending(line).len());
                     line.push_str(" \\");
-                    lines.insert(place + 1, format!("    && {command}"));
+                    line.push_str(newline);
+                    lines.insert(place + 1, format!("    && {command}{ending}"));
                 }
             }
-            Fix::Append { text, .. } => appended.push(text.clone()),
+            Fix::Append { text, .. } => appended.push(text),
         }
     }
-    appended.retain(|line| !lines.contains(line));
-    lines.extend(appended);
-    lines.join(newline) + newline
+    appended.retain(|text| lines.iter().all(|line| without_ending(line) != text.as_str()));
+    if let Some(last) = lines.last_mut().filter(|last| !appended.is_empty() && !last.ends_with('\n')) {
+        last.push_str(newline);
+    }
+    lines.extend(appended.into_iter().map(|text| format!("{text}{newline}")));
+    lines.concat()
+}
+
+fn without_ending(line: &str) -> &str {
+    let line = line.strip_suffix('\n').unwrap_or(line);
+    line.strip_suffix('\r').unwrap_or(line)
 }
 
 /// Lines around a change that are shown.
@@ -136,8 +151,8 @@ pub fn diff(edits: &[Edit]) -> String {
     for edit in edits {
         let from = if edit.before.is_some() { format!("a/{}", edit.path) } else { "/dev/null".to_owned() };
         let _ = writeln!(text, "--- {from}\n+++ b/{}", edit.path);
-        let before: Vec<&str> = edit.before.as_deref().unwrap_or_default().lines().collect();
-        let after: Vec<&str> = edit.after.lines().collect();
+        let before: Vec<&str> = edit.before.as_deref().unwrap_or_default().split_inclusive('\n').collect();
+        let after: Vec<&str> = edit.after.split_inclusive('\n').collect();
         hunks(&mut text, &before, &after);
     }
     text
@@ -164,13 +179,38 @@ fn hunks(text: &mut String, before: &[&str], after: &[&str]) {
         let from = if old_count == 0 { old } else { old + 1 };
         let _ = writeln!(text, "@@ -{from},{old_count} +{},{new_count} @@", new + 1);
         for (sign, line) in &lines[start..end] {
-            let _ = writeln!(text, "{sign}{line}");
+            let _ = writeln!(text, "{sign}{}", without_ending(line));
+            if !line.ends_with('\n') {
+                text.push_str("\\ No newline at end of file\n");
+            }
         }
     }
 }
 
-/// The longest common lines stay, the others go or come. Files of this kind have some dozens of lines.
+/// More pairs of lines than this are not compared: a table of them would take the machine's memory.
+const MAX_PAIRS: usize = 4_000_000;
+
+/// The longest common lines stay, the others go or come. What is the same in front and behind is not compared; if too much
+/// is left in between, all of it goes and comes.
 fn compare<'a>(before: &[&'a str], after: &[&'a str]) -> Vec<Line<'a>> {
+    let start = before.iter().zip(after).take_while(|(a, b)| a == b).count();
+    let (front, before, after) = (&before[..start], &before[start..], &after[start..]);
+    let end = before.iter().rev().zip(after.iter().rev()).take_while(|(a, b)| a == b).count();
+    let (before, behind) = before.split_at(before.len() - end);
+    let after = &after[..after.len() - end];
+    let same = |lines: &[&'a str]| lines.iter().map(|line| (' ', *line)).collect::<Vec<_>>();
+    let mut lines = same(front);
+    if before.len().saturating_mul(after.len()) > MAX_PAIRS {
+        lines.extend(before.iter().map(|line| ('-', *line)));
+        lines.extend(after.iter().map(|line| ('+', *line)));
+    } else {
+        lines.extend(compare_all(before, after));
+    }
+    lines.extend(same(behind));
+    lines
+}
+
+fn compare_all<'a>(before: &[&'a str], after: &[&'a str]) -> Vec<Line<'a>> {
     let mut longest = vec![vec![0u32; after.len() + 1]; before.len() + 1];
     for i in (0..before.len()).rev() {
         for j in (0..after.len()).rev() {
@@ -196,38 +236,52 @@ fn compare<'a>(before: &[&'a str], after: &[&'a str]) -> Vec<Line<'a>> {
     lines
 }
 
-/// Writes the edits below `root`, each file as a whole or not at all. A file that is no longer as it was shown is left
+/// Writes the edits below `root`, each file as a whole or not at all. If one is no longer as it was shown, all are left
 /// alone.
 ///
 /// # Errors
 /// If a file cannot be written, or has changed.
 pub fn write(root: &Path, edits: &[Edit]) -> io::Result<()> {
+    let of = |edit: &Edit, error: io::Error| io::Error::new(error.kind(), format!("`{}`: {error}", edit.path));
     for edit in edits {
-        let path = root.join(&edit.path);
-        let now = match fs::read(&path) {
-            Ok(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(error),
-        };
-        if now != edit.before {
-            return Err(io::Error::other(format!("`{}` has changed in the meantime, and was left alone", edit.path)));
-        }
-        // Beside the file, so that it can take its place in one step.
-        let fresh = path.with_file_name(format!(
-            ".{}.footprint",
-            path.file_name().and_then(|name| name.to_str()).unwrap_or("file")
-        ));
-        let mut file = fs::File::create_new(&fresh)?;
-        let written = file.write_all(edit.after.as_bytes()).and_then(|()| file.sync_all());
-        if let (Ok(()), Ok(metadata)) = (&written, fs::metadata(&path)) {
-            fs::set_permissions(&fresh, metadata.permissions())?;
-        }
-        if let Err(error) = written.and_then(|()| fs::rename(&fresh, &path)) {
-            let _ = fs::remove_file(&fresh);
-            return Err(error);
-        }
+        check_unchanged(&root.join(&edit.path), edit).map_err(|error| of(edit, error))?;
     }
-    Ok(())
+    edits.iter().try_for_each(|edit| replace(&root.join(&edit.path), &edit.after).map_err(|error| of(edit, error)))
+}
+
+fn check_unchanged(path: &Path, edit: &Edit) -> io::Result<()> {
+    // Its target may be anywhere, and was not shown.
+    if fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink()) {
+        return Err(io::Error::other("it is a symbolic link; nothing was written"));
+    }
+    let now = match fs::read(path) {
+        Ok(bytes) => Some(bytes),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    match now.as_deref() == edit.before.as_deref().map(str::as_bytes) {
+        true => Ok(()),
+        false => Err(io::Error::other("it has changed in the meantime; nothing was written")),
+    }
+}
+
+/// Writes beside the file, so that the new one takes its place in one step.
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("file");
+    let fresh = path.with_file_name(format!(".{name}.footprint"));
+    let mut file = fs::File::create_new(&fresh)?;
+    let written = file
+        .write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .and_then(|()| match fs::metadata(path) {
+            Ok(metadata) => fs::set_permissions(&fresh, metadata.permissions()),
+            Err(_) => Ok(()),
+        })
+        .and_then(|()| fs::rename(&fresh, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&fresh);
+    }
+    written
 }
 
 #[cfg(test)]
@@ -264,5 +318,51 @@ mod tests {
         write(folder.path(), &edits).expect("written");
         assert_eq!(fs::read_to_string(folder.path().join("f")).expect("there"), edits[0].after);
         assert_eq!(fs::read_dir(folder.path()).expect("listed").count(), 2, "nothing is left beside");
+    }
+
+    fn edit_one(text: &str, fix: Fix) -> Vec<Edit> {
+        let finding = Finding { fixes: vec![fix], ..Finding::new("F110", "f", 1, "") };
+        edits(&[finding], &BTreeMap::from([("f".to_owned(), text.to_owned())]))
+    }
+
+    #[test]
+    fn what_is_not_touched_stays_to_the_byte() {
+        let also = |line| Fix::Also { path: "f".into(), line, command: "x".into() };
+        let append = Fix::Append { path: "f".into(), text: "c".into() };
+        for (text, fix, after) in [
+            ("a\nb\r\nc", also(1), "a \\\r\n    && x\nb\r\nc"),
+            ("a\nb", also(2), "a\nb \\\n    && x"),
+            ("a\nb", append.clone(), "a\nb\nc\n"),
+        ] {
+            assert_eq!(edit_one(text, fix)[0].after, after, "{text:?}");
+        }
+        assert!(edit_one("a\nc\r\n", append.clone()).is_empty(), "it is there already");
+        assert!(edit_one("\u{fffd}\n", append.clone()).is_empty(), "bytes that were no UTF-8 would be lost");
+        let shown = diff(&edit_one("a\nb", append));
+        assert!(shown.ends_with("-b\n\\ No newline at end of file\n+b\n+c\n"), "{shown}");
+    }
+
+    #[test]
+    fn long_files_are_compared_in_little_memory() {
+        let long: Vec<String> = (0..100_000).map(|line| format!("{line}\n")).collect();
+        let before: Vec<&str> = long.iter().map(String::as_str).collect();
+        let after: Vec<&str> = before.iter().rev().copied().collect();
+        assert_eq!(compare(&before, &after).len(), 200_000);
+        assert_eq!(compare(&before, &before[1..]).iter().filter(|(sign, _)| *sign != ' ').count(), 1);
+    }
+
+    #[test]
+    fn one_file_that_has_changed_stops_all() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let edit = |path: &str| Edit { path: path.to_owned(), before: Some("a".into()), after: "b".into() };
+        fs::write(folder.path().join("x"), "a").expect("written");
+        fs::write(folder.path().join("y"), "changed").expect("written");
+        assert!(write(folder.path(), &[edit("x"), edit("y")]).is_err_and(|error| error.to_string().starts_with("`y`")));
+        assert_eq!(fs::read_to_string(folder.path().join("x")).expect("there"), "a");
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink("x", folder.path().join("link")).expect("linked");
+            assert!(write(folder.path(), &[edit("link")]).is_err(), "a link leads elsewhere");
+        }
     }
 }

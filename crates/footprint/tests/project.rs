@@ -1,6 +1,7 @@
 //! Projects as people lay them out: the usual guide with all its traps, one that is well kept, and single mistakes.
 
 use libellus_footprint::checks::{Finding, Severity};
+use libellus_footprint::project::Said;
 use libellus_footprint::{Measured, Options, measure};
 use std::collections::BTreeSet;
 use std::fs;
@@ -233,6 +234,78 @@ fn each_mistake_raises_its_finding() {
             assert_eq!((ids(&report.findings, false), report.accepted), (vec![], found.len()), "{id}");
         }
     }
+}
+
+/// What `--fix` makes of a Dockerfile.
+fn mended_text(dockerfile: &str) -> String {
+    let folder = project(&[("Dockerfile", dockerfile)]);
+    let edits = look(folder.path()).edits();
+    edits.into_iter().next().map_or_else(|| dockerfile.to_owned(), |edit| edit.after)
+}
+
+#[test]
+fn fixes_mend_the_command_that_they_are_about() {
+    for (run, expected) in [
+        (
+            "apt-get update && apt-get install -y curl && pip install a && pip install -U b && rm -rf /var/lib/apt/lists/*",
+            "apt-get update && apt-get install --no-install-recommends -y curl && pip install --no-cache-dir a && pip install --no-cache-dir -U b && rm -rf /var/lib/apt/lists/*",
+        ),
+        ("apk add \\\n  curl", "apk add --no-cache \\\n  curl"),
+        ("npm ci", "npm ci \\\n    && npm cache clean --force"),
+        // What follows a comment is part of it, and the shell takes no `&&` behind a separator.
+        ("npm ci # all of them", "npm ci # all of them"),
+        ("npm ci ;", "npm ci ;"),
+        ("pip 'install' a", "pip 'install' a"),
+        // A mistake, and no reason to fail: no package follows.
+        ("apt-get -t install", "apt-get -t install --no-install-recommends"),
+    ] {
+        let text = |run: &str| format!("FROM alpine:3\nRUN {run}\nCMD [\"x\"]\n");
+        assert_eq!(mended_text(&text(run)), text(expected), "{run}");
+    }
+    let other = "# escape=`\nFROM windows\nRUN npm ci\n";
+    assert_eq!(mended_text(other), other, "a backslash continues nothing there");
+}
+
+#[test]
+fn nothing_is_written_where_a_link_leads() {
+    let compose = "services:\n  w:\n    build:\n      context: ./link\n      dockerfile: ../Dockerfile\n";
+    let dockerfile = "FROM python:3.12-slim\nCOPY . .\nCMD [\"x\"]\n";
+    let folder = project(&[("Dockerfile", dockerfile), (".dockerignore", ".env\n"), ("compose.yaml", compose)]);
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("..", folder.path().join("link")).expect("linked");
+    let measured = look(folder.path());
+    assert_eq!(measured.edits(), []);
+    let reasons: Vec<&str> = measured.report.problems.iter().map(|problem| problem.reason.as_str()).collect();
+    assert_eq!(reasons, ["compose.yaml names the context `link`, and there is no such folder"]);
+}
+
+#[test]
+fn names_with_signs_of_patterns_are_ignored_as_they_are() {
+    let folder = project(&[("Dockerfile", "FROM python:3.12-slim\nCOPY . .\n"), ("#a[1]*.sql", ""), ("b.key", "")]);
+    let dump = fs::File::options().write(true).open(folder.path().join("#a[1]*.sql")).expect("opened");
+    dump.set_len(20_000_000).expect("made long");
+    fs::rename(folder.path().join("b.key"), folder.path().join("b[1].key")).expect("renamed");
+    let measured = look(folder.path());
+    assert_eq!(measured.edits()[0].after, "**/b\\[1].key\n\\#a\\[1]\\*.sql\n");
+    libellus_footprint::fix::write(folder.path(), &measured.edits()).expect("written");
+    assert_eq!(ids(&findings(folder.path()), false), Vec::<&str>::new());
+}
+
+#[test]
+fn what_was_named_and_is_not_there_is_told() {
+    let folder = project(&[]);
+    let said = Said { dockerfile: Some("prod.Dockerfile".to_owned()), context: None };
+    let report = measure(folder.path(), &Options { said, ..Options::default() }).expect("read").report;
+    assert_eq!(report.problems[0].path, "prod.Dockerfile");
+}
+
+#[test]
+fn bytes_that_are_no_utf_8_are_not_lost() {
+    let folder = project(&[]);
+    fs::write(folder.path().join("Dockerfile"), b"FROM alpine:3\n# caf\xe9\nRUN apk add curl\n").expect("written");
+    let measured = look(folder.path());
+    assert_eq!((ids(&measured.report.findings, false), measured.edits()), (vec!["F110"], vec![]));
+    assert!(measured.report.problems[0].reason.contains("not UTF-8"), "{:?}", measured.report.problems);
 }
 
 /// Dockerfiles that others keep: no more than one finding each.

@@ -11,8 +11,8 @@ use crate::project::{Build, Project};
 pub fn check(project: &Project, build: &Build, facts: &Facts<'_>, found: &mut Vec<Finding>) {
     full_base(build, facts, found);
     toolchain(build, facts, found);
-    apt_extras(build, facts, found);
-    caches(build, facts, found);
+    apt_extras(project, build, facts, found);
+    caches(project, build, facts, found);
     deleted_late(build, facts, found);
     rewritten(build, facts, found);
     after_copy(build, facts, found);
@@ -48,9 +48,8 @@ fn installed(command: &Command) -> Vec<&str> {
             words.push(word.split(['=', ':', '>', '<', '~']).next().unwrap_or(word));
         }
     }
-    words.remove(0);
-    words.retain(|word| !word.contains('$'));
-    words
+    // The first is the word that installs.
+    words.into_iter().skip(1).filter(|word| !word.contains('$')).collect()
 }
 
 /// Languages whose official images have a slim variant, and by how many bytes it is smaller, unpacked. Rough
@@ -155,21 +154,30 @@ fn mounts_cache(step: &Step<'_>, target: &str) -> bool {
     step.instruction.flags_named("mount").any(|mount| mount.contains("type=cache") && mount.contains(target))
 }
 
-/// An option behind the word that installs.
-fn option(build: &Build, command: &Command, action: &str, option: &str) -> Option<Fix> {
-    let (from, to) = (format!(" {action} "), format!(" {action} {option} "));
-    // The line may hold the program only, the action being in the next one.
-    Some(Fix::Replace { path: build.path.clone(), line: command.line, from, to })
+/// An option behind the word that installs; `None` where the command is written in another way than it is run.
+fn option(project: &Project, build: &Build, command: &Command, action: &str, option: &str) -> Option<Fix> {
+    let line = project.texts.get(&build.path)?.lines().nth(command.line as usize - 1)?;
+    let behind = command.words.iter().position(|word| word == action)? + 1;
+    // As much of the command as the line has: another one of the same line may install as well.
+    let written = |end: &usize| line.contains(&command.words[..*end].join(" "));
+    let end = (behind..=command.words.len()).rev().find(written)?;
+    let mut words: Vec<&str> = command.words[..end].iter().map(String::as_str).collect();
+    let from = words.join(" ");
+    words.insert(behind, option);
+    Some(Fix::Replace { path: build.path.clone(), line: command.line, from, to: words.join(" ") })
 }
 
 /// A command at the end of a `RUN` for a shell.
 fn also(build: &Build, step: &Step<'_>, command: &str) -> Option<Fix> {
-    let plain = !step.instruction.json && step.instruction.heredocs.is_empty();
+    let plain = !step.instruction.json && step.instruction.heredocs.is_empty() && build.dockerfile.escape == '\\';
+    // Behind a comment it would be part of it, and behind a separator the shell would refuse it.
+    let script = step.instruction.rest().trim_end();
+    let open = script.contains(" #") || script.contains("\t#") || script.ends_with([';', '&', '|', '\\']);
     let fix = Fix::Also { path: build.path.clone(), line: step.instruction.last_line, command: command.to_owned() };
-    plain.then_some(fix)
+    (plain && !open).then_some(fix)
 }
 
-fn apt_extras(build: &Build, facts: &Facts<'_>, found: &mut Vec<Finding>) {
+fn apt_extras(project: &Project, build: &Build, facts: &Facts<'_>, found: &mut Vec<Finding>) {
     let turned_off =
         facts.runs().any(|(_, command)| command.words.iter().any(|word| word.contains("Install-Recommends")));
     for step in facts.steps.iter().filter(|step| step.is_final) {
@@ -188,7 +196,7 @@ fn apt_extras(build: &Build, facts: &Facts<'_>, found: &mut Vec<Finding>) {
                     Finding::new("F109", &build.path, command.line, "apt-get installs recommended packages as well")
                         .to(step.instruction.last_line)
                         .suggest(format!("{} install --no-install-recommends", command.program()))
-                        .fixed_by(option(build, command, "install", "--no-install-recommends"));
+                        .fixed_by(option(project, build, command, "install", "--no-install-recommends"));
                 found.push(finding);
             }
         }
@@ -208,7 +216,7 @@ fn apt_extras(build: &Build, facts: &Facts<'_>, found: &mut Vec<Finding>) {
     }
 }
 
-fn caches(build: &Build, facts: &Facts<'_>, found: &mut Vec<Finding>) {
+fn caches(project: &Project, build: &Build, facts: &Facts<'_>, found: &mut Vec<Finding>) {
     let set = |step: &Step<'_>, command: &Command, name: &str| {
         let here = command.variables.iter().any(|(other, value)| other == name && !value.is_empty() && value != "0");
         here || facts.steps.iter().any(|other| {
@@ -263,8 +271,8 @@ fn caches(build: &Build, facts: &Facts<'_>, found: &mut Vec<Finding>) {
                 .fixed_by(match command.program() {
                     "npm" => also(build, step, "npm cache clean --force"),
                     "yarn" => also(build, step, "yarn cache clean"),
-                    "apk" => option(build, command, "add", "--no-cache"),
-                    _ if pip => option(build, command, "install", "--no-cache-dir"),
+                    "apk" => option(project, build, command, "add", "--no-cache"),
+                    _ if pip => option(project, build, command, "install", "--no-cache-dir"),
                     _ => None,
                 });
                 found.push(finding);

@@ -134,7 +134,7 @@ fn heavy(tree: &Tree, build: &Build, taken: &Taken, found: &mut Vec<Finding>) {
         inside[id as usize] = true;
         let below: Vec<NodeId> = tree.below(id).into_iter().filter(|id| taken.line(*id).is_some()).collect();
         let bytes = tree.content_of(below);
-        let pattern = if folder { format!("**/{name}") } else { relative(&tree.path(id), &build.context) };
+        let pattern = if folder { format!("**/{name}") } else { literal(&relative(&tree.path(id), &build.context)) };
         let message = format!("`{}` goes into the image", tree.path(id));
         let finding = Finding::new("F101", &build.path, line, message)
             .because(format!("the context is `{}`, as {} says", shown(&build.context), build.context_by))
@@ -144,6 +144,19 @@ fn heavy(tree: &Tree, build: &Build, taken: &Taken, found: &mut Vec<Finding>) {
             .saves(Saving::measured(bytes));
         found.push(finding);
     }
+}
+
+/// The pattern that matches this path and no other.
+fn literal(path: &str) -> String {
+    let mut pattern = String::with_capacity(path.len());
+    for c in path.chars() {
+        // At the start of a line, the last two would make a comment of it, or take it back.
+        if matches!(c, '*' | '?' | '[' | '\\') || (pattern.is_empty() && matches!(c, '#' | '!')) {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern
 }
 
 fn shown(folder: &str) -> &str {
@@ -298,10 +311,11 @@ fn secrets(tree: &Tree, build: &Build, taken: &Taken, found: &mut Vec<Finding>) 
     for id in tree.ids().filter(|id| tree.is_file(*id) && is_secret(tree.name(*id)) && !foreign(*id)) {
         let Some(line) = taken.line(id) else { continue };
         any = true;
+        let pattern = format!("**/{}", literal(tree.name(id)));
         let finding = Finding::new("F103", &build.path, line, format!("`{}` goes into the image", tree.path(id)))
             .because("files of this name hold secrets; what is in it was not looked at")
-            .suggest(format!("add `**/{}` to `{}`", tree.name(id), ignore_path(build)))
-            .fixed_by(Some(Fix::Append { path: ignore_path(build), text: format!("**/{}", tree.name(id)) }));
+            .suggest(format!("add `{pattern}` to `{}`", ignore_path(build)))
+            .fixed_by(Some(Fix::Append { path: ignore_path(build), text: pattern }));
         found.push(finding);
     }
     // Whoever wrote the rule means to keep them out, and nothing does.

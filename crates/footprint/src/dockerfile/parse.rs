@@ -4,12 +4,12 @@
 use super::shell;
 
 /// A Dockerfile.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Dockerfile {
     /// In their order.
     pub instructions: Vec<Instruction>,
-    /// Lines of comments, from 1, without the `#`.
-    pub comments: Vec<(u32, String)>,
+    /// What stands at the end of a line that goes on: a backslash, unless `# escape=` says otherwise.
+    pub escape: char,
 }
 
 /// An instruction.
@@ -105,7 +105,7 @@ impl Dockerfile {
     pub fn parse(text: &str) -> Result<Self, SyntaxError> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut lines = text.lines().enumerate().map(|(index, line)| (index as u32 + 1, line));
-        let mut file = Self::default();
+        let mut instructions = Vec::new();
         let mut escape = '\\';
         let mut at_top = true;
         while let Some((number, line)) = lines.next() {
@@ -122,8 +122,7 @@ impl Dockerfile {
                     _ => at_top = false,
                 }
             }
-            if let Some(comment) = comment(line) {
-                file.comments.push((number, comment.to_owned()));
+            if is_comment(line) {
                 continue;
             }
             let (mut whole, mut ended) = without_continuation(line.trim_start(), escape);
@@ -135,11 +134,7 @@ impl Dockerfile {
             while !ended {
                 let Some((number, line)) = lines.next() else { break };
                 last_line = number;
-                if let Some(comment) = comment(line) {
-                    file.comments.push((number, comment.to_owned()));
-                    continue;
-                }
-                if line.trim().is_empty() {
+                if is_comment(line) || line.trim().is_empty() {
                     continue;
                 }
                 starts.push((whole.len(), number));
@@ -169,12 +164,12 @@ impl Dockerfile {
                     instruction.heredocs.push(heredoc.heredoc);
                 }
             }
-            file.instructions.push(instruction);
+            instructions.push(instruction);
         }
-        if file.instructions.is_empty() {
+        if instructions.is_empty() {
             return Err(error(1, "there is no instruction".to_owned()));
         }
-        Ok(file)
+        Ok(Self { instructions, escape })
     }
 }
 
@@ -200,8 +195,8 @@ fn directive(line: &str) -> Option<(String, &str)> {
     (plain && !value.is_empty()).then(|| (name.to_ascii_lowercase(), value))
 }
 
-fn comment(line: &str) -> Option<&str> {
-    line.trim_start().strip_prefix('#').map(str::trim)
+fn is_comment(line: &str) -> bool {
+    line.trim_start().starts_with('#')
 }
 
 /// The line without the escape character at its end, and whether it ends there. A doubled one does not continue.

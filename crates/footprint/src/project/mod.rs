@@ -112,7 +112,9 @@ impl Project {
                 project.read_manifest(&path, &text, problems);
             }
         }
-        if dockerfiles.is_empty() && project.manifests.is_empty() && tree.child(ROOT, ".dockerignore").is_none() {
+        let named = said.dockerfile.is_some() || said.context.is_some();
+        let any = named || !dockerfiles.is_empty() || !project.manifests.is_empty();
+        if !any && tree.child(ROOT, ".dockerignore").is_none() {
             return None;
         }
         project.sources = Sources::read(tree, files, &own);
@@ -127,6 +129,9 @@ impl Project {
         match files.read(tree, id, MAX_TEXT_BYTES) {
             Ok(bytes) => {
                 let text = String::from_utf8_lossy(&bytes).into_owned();
+                if text.as_bytes() != bytes {
+                    problems.push(Problem::new(path.clone(), "it is not UTF-8 throughout, so --fix leaves it alone"));
+                }
                 self.texts.insert(path, text.clone());
                 Some(text)
             }
@@ -172,8 +177,9 @@ impl Project {
                 return problems.push(Problem::new(format!("{path}:{line}"), reason));
             }
         };
-        let Ok(context_id) = tree.lookup(ROOT, &context) else {
-            let reason = format!("{context_by} names the context `{context}`, and it is not there");
+        // A link may lead out of what is measured, and so would what is written into it.
+        let Some(context_id) = tree.lookup(ROOT, &context).ok().filter(|id| tree.is_directory(*id)) else {
+            let reason = format!("{context_by} names the context `{context}`, and there is no such folder");
             return problems.push(Problem::new(path, reason));
         };
         let own = format!("{path}.dockerignore");
