@@ -2,7 +2,7 @@
 
 use crate::checks::{self, Finding, Gpu};
 use crate::error::Error;
-use crate::files::{Files, Folder, MAX_TEXT_BYTES, read_limited};
+use crate::files::{Folder, MAX_TEXT_BYTES, read_limited};
 use crate::fix::{self, Edit};
 use crate::image::{self, store::Store};
 use crate::meters::Meters;
@@ -11,7 +11,7 @@ use crate::project::{Project, Said};
 use crate::python::environment::{self, Packages};
 use crate::report::why::{self, Why};
 use crate::report::{self, Kind, Part, Report, SCHEMA};
-use crate::tree::{Problem, ROOT, Tree};
+use crate::tree::{ROOT, Tree};
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -57,12 +57,19 @@ pub struct Measured {
 pub fn measure(path: &Path, options: &Options) -> Result<Measured, Error> {
     let unreadable = |source| Error::Unreadable { path: path.to_owned(), source };
     let metadata = fs::metadata(path).map_err(unreadable)?;
+    let unknown = |reason: &str| Error::UnknownTarget { path: path.to_owned(), reason: reason.to_owned() };
+    if !metadata.is_dir() && !metadata.is_file() {
+        return Err(unknown("it is a device, a pipe or a socket"));
+    }
     if let Some(store) = Store::open(path).map_err(unreadable)? {
         return measure_image(path, &store, options).map_err(unreadable);
     }
     if !metadata.is_dir() {
-        let reason = "it is neither a directory nor an archive of an image".to_owned();
-        return Err(Error::UnknownTarget { path: path.to_owned(), reason });
+        return Err(unknown(
+            "it is neither a directory nor an archive of an image, which is an uncompressed tar with index.json or \
+             manifest.json in it; one that was compressed as a whole has to be decompressed first, one that was cut off \
+             has to be written again",
+        ));
     }
     let tree = Tree::of_directory(path).map_err(unreadable)?;
     Ok(measure_folder(path, tree, options))
@@ -90,7 +97,7 @@ pub fn report_of(path: &Path, options: &Options) -> Result<serde_json::Value, Er
 fn measure_folder(path: &Path, tree: Tree, options: &Options) -> Measured {
     let files = Folder(path.to_owned());
     let mut problems = tree.problems.clone();
-    let packages = read_packages(&tree, &files, options, &mut problems);
+    let packages = Packages::read(&tree, &files, options.target, &mut problems);
     let project = Project::read(&tree, &files, &options.said, &mut problems);
     let (mut findings, mut accepted) = checks::run(&tree, project.as_ref(), packages.as_ref(), options.gpu);
     accepted += options.accept(&mut findings);
@@ -161,10 +168,6 @@ fn measure_image(path: &Path, store: &Store, options: &Options) -> io::Result<Me
         problems,
     };
     Ok(Measured { tree: image.tree, packages, project: None, report })
-}
-
-fn read_packages(tree: &Tree, files: &dyn Files, options: &Options, problems: &mut Vec<Problem>) -> Option<Packages> {
-    Packages::read(tree, files, options.target, problems)
 }
 
 /// What there is at the first level, largest first.

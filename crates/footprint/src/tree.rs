@@ -128,6 +128,7 @@ impl Tree {
         });
         tree.inodes.push(Inode::default());
         let mut seen: HashMap<(u64, u64), InodeId> = HashMap::new();
+        let mut content: u64 = 0;
         let mut waiting = std::collections::VecDeque::from([(ROOT, root)]);
         while let Some((id, directory)) = waiting.pop_front() {
             let mut entries = source.list(&directory, &mut tree.problems);
@@ -145,7 +146,17 @@ impl Tree {
                     Some(inode) => inode,
                     None => {
                         let inode = tree.inodes.len() as InodeId;
-                        tree.inodes.push(Inode { size: entry.size, disk: entry.disk, names: 0 });
+                        // Files with holes may claim any size; all sums here are of a part of this one.
+                        let size = if let Some(sum) = content.checked_add(entry.size) {
+                            content = sum;
+                            entry.size
+                        } else {
+                            let path = format!("{}/{}", tree.path(id), entry.name);
+                            let reason = format!("it claims {} bytes, more than can be added up; none are", entry.size);
+                            tree.problems.push(Problem::new(path.trim_start_matches('/'), reason));
+                            0
+                        };
+                        tree.inodes.push(Inode { size, disk: entry.disk, names: 0 });
                         if let Some(identity) = entry.identity {
                             seen.insert(identity, inode);
                         }
@@ -322,7 +333,7 @@ impl Tree {
 
     /// Bytes on disk of everything, directories included, as `du` counts.
     pub fn disk(&self) -> u64 {
-        self.inodes.iter().map(|inode| inode.disk).sum()
+        self.inodes.iter().fold(0, |sum, inode| sum.saturating_add(inode.disk))
     }
 
     /// How many regular files there are, names of one file counted once.
@@ -451,6 +462,28 @@ mod tests {
         assert_eq!(tree.lookup(big, "../b/../b/small").map(|id| tree.path(id)), Ok("a/b/small".to_owned()));
         assert_eq!(tree.lookup(big, "../../../etc/passwd"), Err(Lost::Outside));
         assert_eq!(tree.lookup(ROOT, "a/none"), Err(Lost::Missing));
+    }
+
+    #[test]
+    fn sizes_that_files_only_claim_are_no_trouble() {
+        struct Claims;
+        impl Source for Claims {
+            type Directory = ();
+            fn list(&mut self, _: &(), _: &mut Vec<Problem>) -> Vec<Entry<()>> {
+                let file = |name: &str| Entry {
+                    name: name.to_owned(),
+                    kind: Kind::File,
+                    size: u64::MAX / 2,
+                    disk: u64::MAX / 2,
+                    identity: None,
+                    directory: None,
+                };
+                ["a", "b", "c"].map(file).into()
+            }
+        }
+        let tree = Tree::build(&mut Claims, ());
+        assert_eq!((tree.content(), tree.disk()), (u64::MAX - 1, u64::MAX));
+        assert_eq!(tree.problems.iter().map(|problem| problem.path.as_str()).collect::<Vec<_>>(), ["c"]);
     }
 
     #[test]

@@ -158,6 +158,26 @@ fn bad_layers_cost_themselves_only() {
     }
     let (stored, reachable, ..) = sizes(&report);
     assert!(stored >= reachable && reachable > 4 + 2, "{report:?}");
+    // What a header claims and the archive does not hold is not counted: a header each, and 1464 of the 4000 bytes.
+    assert_eq!(
+        report.image.map(|image| image.layers.iter().map(|layer| layer.stored).collect()),
+        Some(vec![4, 2, 1465, 0, 1024, 4])
+    );
+}
+
+#[test]
+fn sizes_that_are_only_claimed_do_not_add_up_to_a_panic() {
+    let claim = i64::MAX.to_string();
+    let sparse = |tar: TarWriter, name: &str| {
+        let attributes = [("GNU.sparse.name", name), ("GNU.sparse.realsize", claim.as_str())];
+        tar.pax(&attributes).file("x", b"x")
+    };
+    let layer = ["a", "b", "c"].into_iter().fold(TarWriter::default(), sparse).finish();
+    let folder = tempfile::tempdir().expect("a folder");
+    layout(folder.path(), &[layer], gzip);
+    let report = report(folder.path());
+    assert!(report.problems.iter().any(|problem| problem.reason.contains("more bytes than")), "{:?}", report.problems);
+    assert_eq!(sizes(&report).0, u64::MAX - 1);
 }
 
 #[test]
@@ -171,6 +191,19 @@ fn missing_and_exchanged_blobs_are_named() {
     let reasons: Vec<String> = report(folder.path()).problems.into_iter().map(|problem| problem.reason).collect();
     assert_eq!(reasons.len(), 2, "{reasons:?}");
     assert!(reasons.iter().any(|reason| reason.contains("another hash")), "{reasons:?}");
+
+    // Without its configuration an image has layers still; without any of those, nothing.
+    let blobs =
+        || fs::read_dir(folder.path().join("blobs/sha256")).expect("listed").map(|one| one.expect("listed").path());
+    let config = blobs().find(|path| fs::read_to_string(path).is_ok_and(|text| text.contains("\"rootfs\"")));
+    fs::remove_file(config.expect("there is one")).expect("removed");
+    let found = report(folder.path());
+    assert_eq!(found.problems.len(), 3, "{:?}", found.problems);
+    assert_eq!(found.meters.content, Some(3));
+    fs::remove_file(path(&layers[1])).expect("it was there");
+    let error = measure(folder.path(), &Options::default()).err().expect("nothing is left");
+    let source = std::error::Error::source(&error).expect("a reason").to_string();
+    assert!(error.is_about_reading() && source.starts_with("`blobs/sha256/"), "{source}");
 }
 
 /// A few megabytes that would become some gigabytes: reading stops, and says so.

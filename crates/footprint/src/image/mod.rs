@@ -97,23 +97,33 @@ struct Blob {
 /// Reads an image. Of an index, the one for `wanted`.
 ///
 /// # Errors
-/// If its manifest or configuration cannot be read.
+/// If its manifest cannot be read, or none of its layers.
 pub fn read(store: &Store, wanted: Option<Platform>, problems: &mut Vec<Problem>) -> io::Result<Image> {
     let (config, blobs, other_platforms) = match store.has("index.json") {
         true => from_index(store, wanted, problems)?,
         false => from_docker(store)?,
     };
+    // Without it nobody knows instructions and platform; the layers are there all the same.
+    let config = store.json(&config).unwrap_or_else(|error| {
+        problems.push(Problem::new(config, error.to_string()));
+        Value::Null
+    });
     let platform = platform_of(&config);
     let mut layers = instructions(&config, blobs.len(), problems);
     let mut union = Union::default();
     let mut download = Some(0);
+    let mut unread = None;
     for (number, (blob, layer)) in blobs.iter().zip(&mut layers).enumerate() {
         union.begin_layer(number as u32);
         let expected = layer.diff_id.clone();
         if let Err(error) = read_layer(store, blob, &expected, layer, &mut union, problems) {
             problems.push(Problem::new(&blob.name, error.to_string()));
+            unread.get_or_insert(error);
         }
         download = download.zip(layer.download).map(|(sum, bytes)| sum + bytes);
+    }
+    if let Some(error) = unread.filter(|_| layers.iter().all(|layer| layer.entries == 0)) {
+        return Err(error);
     }
     for file in &union.files {
         let layer = &mut layers[file.layer as usize];
@@ -170,7 +180,8 @@ fn blob_path(digest: &str) -> io::Result<String> {
     if plain { Ok(format!("blobs/{algorithm}/{hex}")) } else { Err(bad(format!("`{digest}` is no digest"))) }
 }
 
-type Parts = (Value, Vec<Blob>, Vec<String>);
+/// The path of the configuration, the layers, and the names of other platforms.
+type Parts = (String, Vec<Blob>, Vec<String>);
 
 fn from_index(store: &Store, wanted: Option<Platform>, problems: &mut Vec<Problem>) -> io::Result<Parts> {
     let mut value = store.json("index.json")?;
@@ -206,7 +217,7 @@ fn from_index(store: &Store, wanted: Option<Platform>, problems: &mut Vec<Proble
     let text = |value: &Value| {
         value["digest"].as_str().map(str::to_owned).ok_or_else(|| bad("a part of the manifest has no digest"))
     };
-    let config = store.json(&blob_path(&text(&value["config"])?)?)?;
+    let config = blob_path(&text(&value["config"])?)?;
     let layers = value["layers"].as_array().ok_or_else(|| bad("the manifest has no layers"))?;
     let blob = |layer: &Value| {
         let digest = text(layer)?;
@@ -226,7 +237,7 @@ fn from_docker(store: &Store) -> io::Result<Parts> {
         let name = layer.as_str().ok_or_else(|| bad("a layer in manifest.json has no name"))?;
         Ok(Blob { name: name.to_owned(), digest: None, size: None })
     };
-    Ok((store.json(config)?, layers.iter().map(blob).collect::<io::Result<Vec<_>>>()?, Vec::new()))
+    Ok((config.to_owned(), layers.iter().map(blob).collect::<io::Result<Vec<_>>>()?, Vec::new()))
 }
 
 fn platform_of(config: &Value) -> Option<Platform> {
@@ -349,8 +360,29 @@ fn read_entries(
     name: &str,
 ) -> io::Result<()> {
     let mut tar = Tar::new(input);
+    let mut last = None;
+    let result = add_entries(&mut tar, &mut last, layer, union, problems, name);
+    if let (Err(_), Some(file)) = (&result, last) {
+        union.cut_short(file, tar.left());
+    }
+    result?;
+    // What pads the archive belongs to its hash.
+    io::copy(tar.get_mut(), &mut io::sink())?;
+    Ok(())
+}
+
+/// Adds the entries of a layer; `last` is the file whose bytes are being read.
+fn add_entries(
+    tar: &mut Tar<impl Read>,
+    last: &mut Option<u32>,
+    layer: &mut Layer,
+    union: &mut Union,
+    problems: &mut Vec<Problem>,
+    name: &str,
+) -> io::Result<()> {
     let mut kept: usize = union.kept.values().map(Vec::len).sum();
     while let Some(entry) = tar.next_entry()? {
+        *last = None;
         let mut report = |reason: &str| {
             problems.push(Problem::new(format!("{name}: {}", crate::tree::printable(&entry.path)), reason));
         };
@@ -377,10 +409,11 @@ fn read_entries(
                 continue;
             }
         };
+        *last = file;
         let Some(file) = file else { continue };
         if entry.stored <= KEPT_FILE_BYTES && is_read_later(&path) {
             let mut bytes = Vec::new();
-            (&mut tar).take(entry.stored).read_to_end(&mut bytes)?;
+            tar.by_ref().take(entry.stored).read_to_end(&mut bytes)?;
             kept += bytes.len();
             if kept <= KEPT_BYTES {
                 union.kept.insert(file, bytes);
@@ -388,15 +421,13 @@ fn read_entries(
                 report("too much is described; this package is left out");
             }
         } else if entry.stored >= COMPARED_BYTES {
-            let mut hashed = Hashed::new((&mut tar).take(entry.stored));
+            let mut hashed = Hashed::new(tar.by_ref().take(entry.stored));
             io::copy(&mut hashed, &mut io::sink())?;
             let mut hash = [0; 16];
             hash.copy_from_slice(&hashed.hash.finish().as_ref()[..16]);
             union.files[file as usize].hash = Some(hash);
         }
     }
-    // What pads the archive belongs to its hash.
-    io::copy(tar.get_mut(), &mut io::sink())?;
     Ok(())
 }
 

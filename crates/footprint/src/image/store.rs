@@ -82,7 +82,7 @@ impl Store {
     pub fn read(&self, name: &str) -> io::Result<(Box<dyn Read>, u64)> {
         match self {
             Self::Directory(root) => {
-                let file = File::open(root.join(name))?;
+                let file = File::open(root.join(name)).map_err(|error| about(name, &error, error.kind()))?;
                 let length = file.metadata()?.len();
                 Ok((Box::new(file), length))
             }
@@ -111,8 +111,14 @@ impl Store {
     /// If it cannot be read, or is no JSON.
     pub fn json(&self, name: &str) -> io::Result<serde_json::Value> {
         let (input, _) = self.read(name)?;
-        serde_json::from_slice(&read_limited(input, MAX_JSON_BYTES)?).map_err(io::Error::other)
+        let bytes = read_limited(input, MAX_JSON_BYTES).map_err(|error| about(name, &error, error.kind()))?;
+        serde_json::from_slice(&bytes).map_err(|error| about(name, &error, io::ErrorKind::InvalidData))
     }
+}
+
+/// An error with the name of the file that it is about: an image has many.
+fn about(name: &str, error: &dyn std::error::Error, kind: io::ErrorKind) -> io::Error {
+    io::Error::new(kind, format!("`{name}`: {error}"))
 }
 
 /// A path without `.` and `..`.

@@ -39,8 +39,6 @@ pub struct Entry {
     pub size: u64,
     /// Bytes that the archive holds for it.
     pub stored: u64,
-    /// Mode, owner and group.
-    pub attributes: (u64, u64, u64),
 }
 
 /// Reads an archive from the front.
@@ -64,6 +62,11 @@ impl<R: Read> Tar<R> {
     /// What is read from.
     pub fn get_mut(&mut self) -> &mut R {
         &mut self.input
+    }
+
+    /// Bytes of the present entry that have not been read; after an error, those that are not there.
+    pub fn left(&self) -> u64 {
+        self.left
     }
 
     /// Bytes that are left of the present entry, padding included, for who can jump over them; they count as read.
@@ -130,17 +133,8 @@ impl<R: Read> Tar<R> {
             _ => EntryKind::Other,
         };
         let link = pax.get("linkpath").cloned().or(long_link).unwrap_or_else(|| trimmed(header[157..257].to_vec()));
-        let field = |range: std::ops::Range<usize>| number(&header[range]).unwrap_or_default();
-        let attributes = (field(100..108), field(108..116), field(116..124));
         let is_file = kind == EntryKind::File;
-        Ok(Entry {
-            path,
-            kind,
-            link,
-            size: if is_file { size } else { 0 },
-            stored: if is_file { stored } else { 0 },
-            attributes,
-        })
+        Ok(Entry { path, kind, link, size: if is_file { size } else { 0 }, stored: if is_file { stored } else { 0 } })
     }
 
     /// GNU's old sparse files: the real size is in the header, and more headers may follow.
@@ -191,12 +185,15 @@ impl<R: Read> Tar<R> {
 
     fn skip_rest(&mut self) -> io::Result<()> {
         let wanted = self.left + self.padding;
-        let skipped = io::copy(&mut (&mut self.input).take(wanted), &mut io::sink())?;
+        let mut rest = (&mut self.input).take(wanted);
+        let result = io::copy(&mut rest, &mut io::sink());
+        self.left = self.left.saturating_sub(wanted - rest.limit());
+        result?;
         // Some writers leave out the zeros behind the last entry.
-        if skipped < self.left {
+        if self.left > 0 {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the archive ends in the midst of a file"));
         }
-        (self.left, self.padding) = (0, 0);
+        self.padding = 0;
         Ok(())
     }
 }

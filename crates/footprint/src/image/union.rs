@@ -45,7 +45,9 @@ pub struct Union {
     nodes: Vec<Node>,
     /// All regular files that were ever stored.
     pub files: Vec<StoredFile>,
-    /// Bytes hidden so far.
+    /// Bytes of all regular files so far.
+    stored: u64,
+    /// Those of them that are hidden.
     unreachable: u64,
     layer: u32,
     /// Contents that were kept, by file.
@@ -58,7 +60,7 @@ const NO_FILE: u32 = u32::MAX;
 impl Default for Union {
     fn default() -> Self {
         let root = Node { kind: Kind::Directory, inode: NO_FILE, layer: 0, children: BTreeMap::new() };
-        Self { nodes: vec![root], files: Vec::new(), unreachable: 0, layer: 0, kept: BTreeMap::new() }
+        Self { nodes: vec![root], files: Vec::new(), stored: 0, unreachable: 0, layer: 0, kept: BTreeMap::new() }
     }
 }
 
@@ -81,7 +83,7 @@ impl Union {
     /// Puts an entry in place.
     ///
     /// # Errors
-    /// If a hard link leads nowhere.
+    /// If a hard link leads nowhere, or a file claims more bytes than can be added up.
     pub fn add(
         &mut self,
         parts: &[&[u8]],
@@ -113,6 +115,8 @@ impl Union {
                 Ok(None)
             }
             EntryKind::File => {
+                let stored_so_far = self.stored.checked_add(size);
+                self.stored = stored_so_far.ok_or("it claims more bytes than can be added up; it is left out")?;
                 let inode = self.files.len() as u32;
                 let path = parts.iter().map(|part| printable(part)).collect::<Vec<_>>().join("/");
                 let path = path.into_boxed_str();
@@ -137,6 +141,15 @@ impl Union {
                 Ok(None)
             }
         }
+    }
+
+    /// The file that was added last has so many bytes less than it claims: its archive ends before.
+    pub fn cut_short(&mut self, file: u32, missing: u64) {
+        let file = &mut self.files[file as usize];
+        file.stored = file.stored.saturating_sub(missing);
+        let size = file.size.min(file.stored);
+        self.stored -= file.size - size;
+        file.size = size;
     }
 
     /// The directory at a path. What is in the way is replaced, what is missing made.
@@ -217,7 +230,7 @@ impl Union {
 
     /// Bytes of all regular files of all layers.
     pub fn stored(&self) -> u64 {
-        self.files.iter().map(|file| file.size).sum()
+        self.stored
     }
 
     /// Bytes that can be reached at the end.

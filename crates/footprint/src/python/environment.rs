@@ -134,7 +134,7 @@ fn share_out(tree: &Tree, owners: &Owners, packages: &mut [Package]) -> u64 {
         match owner_of[inode] {
             Some(owner) => {
                 packages[owner].content += tree.inode(id).size;
-                packages[owner].disk += tree.inode(id).disk;
+                packages[owner].disk = packages[owner].disk.saturating_add(tree.inode(id).disk);
                 packages[owner].files += u64::from(tree.is_file(id));
             }
             None => unowned += tree.inode(id).size,
