@@ -38,7 +38,7 @@ impl<'t> TomlFile<'t> {
 
     /// The texts of a list at a path, each with its line; none if there is no list.
     pub fn texts(&self, path: &[&str]) -> Vec<(String, u32)> {
-        let items = self.get(path).map(|value| value.items()).unwrap_or_default();
+        let items = self.get(path).and_then(Value::items).unwrap_or_default();
         items.into_iter().filter_map(|item| Some((item.text()?.to_owned(), item.line))).collect()
     }
 }
@@ -64,18 +64,18 @@ impl<'f> Value<'f> {
         u64::from_str_radix(integer.as_str(), integer.radix()).ok()
     }
 
-    /// What is in a list.
-    pub fn items(self) -> Vec<Value<'f>> {
-        self.value.as_array().map(|array| array.iter().map(|item| self.wrap(item)).collect()).unwrap_or_default()
+    /// What is in a list; `None` if it is none.
+    pub fn items(self) -> Option<Vec<Value<'f>>> {
+        self.value.as_array().map(|array| array.iter().map(|item| self.wrap(item)).collect())
     }
 
-    /// What is in a table, by name.
-    pub fn entries(self) -> Vec<(String, Value<'f>)> {
-        let Some(table) = self.value.as_table() else { return Vec::new() };
+    /// What is in a table, by name; `None` if it is none.
+    pub fn entries(self) -> Option<Vec<(String, Value<'f>)>> {
+        let table = self.value.as_table()?;
         let mut entries: Vec<(String, Value<'f>)> =
             table.iter().map(|(name, value)| (name.get_ref().to_string(), self.wrap(value))).collect();
         entries.sort_by(|a, b| a.0.cmp(&b.0));
-        entries
+        Some(entries)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a project asks for: `requirements.txt` and `pyproject.toml`, with the line of each.
 
 use super::requirement::Requirement;
-use crate::toml_file::TomlFile;
+use crate::toml_file::{TomlFile, Value};
 
 /// A file of requirements.
 #[derive(Clone, Debug, Default)]
@@ -105,16 +105,16 @@ impl Manifest {
                 Err(reason) => found.unread.push((line, reason)),
             }
         }
-        let poetry = file.get(&["tool", "poetry", "dependencies"]).map(|table| table.entries()).unwrap_or_default();
+        let poetry = file.get(&["tool", "poetry", "dependencies"]).and_then(Value::entries).unwrap_or_default();
         for (name, value) in poetry.into_iter().filter(|(name, _)| name != "python") {
             // Poetry's `^` and `~` are no conditions of PEP 440; what it says of versions is left out.
             if let Ok(requirement) = Requirement::parse(&name) {
                 found.wanted.push(Wanted { requirement, line: value.line });
             }
         }
-        let sources = file.get(&["tool", "uv", "sources"]).map(|table| table.entries()).unwrap_or_default();
+        let sources = file.get(&["tool", "uv", "sources"]).and_then(Value::entries).unwrap_or_default();
         found.sourced = sources.into_iter().map(|(name, value)| (value.line, super::name::normalize(&name))).collect();
-        for index in file.get(&["tool", "uv", "index"]).map(|list| list.items()).unwrap_or_default() {
+        for index in file.get(&["tool", "uv", "index"]).and_then(Value::items).unwrap_or_default() {
             let Some(url) = index.get("url").and_then(|url| url.text()) else { continue };
             found.indexes.push(Index { option: "tool.uv.index".to_owned(), url: url.to_owned(), line: index.line });
         }
