@@ -261,8 +261,8 @@ pub fn check_files(tree: &Tree, found: &mut Vec<Finding>) {
         }
         // The largest of the weights in floats is the one that is loaded.
         let size = |id: NodeId| tree.inode(id).size;
-        let weights = files.iter().filter(|(_, format)| matches!(*format, "safetensors" | "bin"));
-        let kept = weights.map(|(id, _)| *id).max_by_key(|id| size(*id));
+        let in_floats = |format: &str| matches!(format, "safetensors" | "bin");
+        let kept = files.iter().max_by_key(|(id, format)| (in_floats(format), size(*id))).map(|(id, _)| *id);
         let spare: Vec<NodeId> = files.iter().map(|(id, _)| *id).filter(|id| Some(*id) != kept).collect();
         let bytes = tree.content_of(spare.iter().copied());
         let finding = Finding::new(
@@ -272,14 +272,40 @@ pub fn check_files(tree: &Tree, found: &mut Vec<Finding>) {
             format!("one model in {} formats: {}", formats.len(), formats.join(", ")),
         )
         .suggest("keep the one that is loaded")
-        .about(spare.iter().map(|id| tree.path(*id)).collect())
-        .saves(Saving::measured(bytes));
-        found.push(finding);
+        .about(spare.iter().map(|id| tree.path(*id)).collect());
+        // A cache of models links to its blobs, and where links lead is not known here.
+        let linked = files.iter().any(|(id, _)| !tree.is_file(*id));
+        found.push(if linked { finding } else { finding.saves(Saving::measured(bytes)) });
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
+    #[test]
+    fn one_of_several_formats_is_kept() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let write = |path: &str, size: usize| {
+            let path = folder.path().join(path);
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+            std::fs::write(path, vec![0; size]).expect("written");
+        };
+        write("a/model.safetensors", 10);
+        write("a/onnx/model.onnx", 30);
+        write("b/model.onnx", 30);
+        write("b/openvino_model.bin", 20);
+        write("c/pytorch_model.bin", 10);
+        #[cfg(unix)]
+        std::os::unix::fs::symlink("../blobs/x", folder.path().join("c/model.safetensors")).expect("linked");
+        #[cfg(not(unix))]
+        write("c/model.safetensors", 0);
+        let mut found = Vec::new();
+        check_files(&Tree::of_directory(folder.path()).expect("read"), &mut found);
+        let saved: Vec<Option<u64>> = found.iter().map(|one| one.saving.map(|saving| saving.bytes)).collect();
+        assert_eq!(saved, [Some(30), Some(20), if cfg!(unix) { None } else { Some(0) }]);
+    }
+
     #[test]
     fn copies_of_a_database_are_told_from_others() {
         for (line, expected) in [
@@ -290,7 +316,7 @@ mod tests {
             ("COPY --from=builder '/x' .", false),
             ("shutil.copy (a)", false),
         ] {
-            assert_eq!(super::copies_on_server(line), expected, "{line}");
+            assert_eq!(copies_on_server(line), expected, "{line}");
         }
     }
 }
