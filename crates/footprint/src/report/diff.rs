@@ -1,7 +1,7 @@
 //! What has changed between two reports, as Markdown for a pull request: the sizes first, then what has grown most, the
 //! rest folded. Either may be a file that `--json` wrote.
 
-use super::terminal::View;
+use super::terminal::{View, plain};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -54,7 +54,7 @@ pub fn markdown(before: &Value, after: &Value, view: View) -> String {
     if !rest.is_empty() {
         let _ = write!(text, "\n<details><summary>{} more</summary>\n\n{}\n</details>\n", rest.len(), table(rest));
     }
-    text
+    plain(&text)
 }
 
 struct Row {

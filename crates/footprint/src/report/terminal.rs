@@ -7,6 +7,7 @@ use crate::image::ImageReport;
 use crate::meters::{Meter, Meters};
 use crate::plan::Effect;
 use crate::size::Units;
+use crate::tree::printable;
 use std::fmt::Write as _;
 
 /// How a report is shown.
@@ -46,7 +47,12 @@ pub fn show(report: &Report, view: View) -> String {
     }
     findings(&mut text, report, view);
     problems(&mut text, report, view);
-    text
+    plain(&text)
+}
+
+/// Versions, instructions and names come from outside: none may move a terminal's cursor.
+pub(super) fn plain(text: &str) -> String {
+    text.split('\n').map(|line| printable(line.as_bytes())).collect::<Vec<_>>().join("\n")
 }
 
 fn head(report: &Report, view: View) -> String {
@@ -302,7 +308,7 @@ pub fn show_plan(report: &Report, view: View) -> String {
             let _ = writeln!(text, "{}in {}", " ".repeat(mark.len() + id.len()), step.place);
         }
     }
-    text
+    plain(&text)
 }
 
 /// Columns of a terminal.
@@ -384,5 +390,8 @@ mod tests {
         assert!(text.contains("nvidia-* (5)") && text.contains("3.20 GB"), "{text}");
         assert!(text.contains("… 1 more") && text.contains("38,810 files"), "{text}");
         assert!(text.contains("stored unknown"), "{text}");
+        let target = Target { path: "a\x1b[2Jb".into(), ..report.target };
+        let text = show(&Report { target, ..report }, View::default());
+        assert!(text.starts_with("a\\x1b[2Jb: Python environment, 8 packages"), "{text}");
     }
 }

@@ -1,7 +1,7 @@
 //! Why a package is there: who needs it, by which way it came, and what would leave with it.
 
 use super::bars::fit;
-use super::terminal::View;
+use super::terminal::{View, plain};
 use crate::error::Error;
 use crate::python::environment::Packages;
 use serde::Serialize;
@@ -109,7 +109,7 @@ pub fn show(why: &Why, view: View) -> String {
             let _ = writeln!(text, "  {}  {:>8}", fit(&more, 30), units.show(rest));
         }
     }
-    text
+    plain(&text)
 }
 
 /// The name that takes the fewest changes to become another, if those are few.
