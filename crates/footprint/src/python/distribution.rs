@@ -25,8 +25,6 @@ pub struct Distribution {
     pub top_level: Vec<String>,
     /// Whether it was asked for by name, as pip and uv note it.
     pub requested: bool,
-    /// What installed it.
-    pub installer: Option<String>,
     /// Where it really is, if it was installed as editable.
     pub editable: Option<String>,
     /// Tags of the wheel, e.g. `cp311-cp311-manylinux_2_17_x86_64`.
@@ -116,7 +114,13 @@ fn read_one(tree: &Tree, files: &dyn Files, site: NodeId, info: NodeId) -> Resul
     }
     let mut record = None;
     if let Some(id) = inside("RECORD") {
-        record = Some(record_paths(&read(id)?).0);
+        let (paths, unread) = record_paths(&read(id)?);
+        if unread > 0 {
+            metadata
+                .unread
+                .push(format!("RECORD has {unread} rows without a path in UTF-8; their files belong to nobody"));
+        }
+        record = Some(paths);
     } else if let Some(listed) = text("installed-files.txt") {
         // Seen from the egg-info.
         let directory = tree.name(info);
@@ -140,7 +144,6 @@ fn read_one(tree: &Tree, files: &dyn Files, site: NodeId, info: NodeId) -> Resul
         record,
         top_level,
         requested: inside("REQUESTED").is_some(),
-        installer: text("INSTALLER").map(|name| name.trim().to_owned()),
         editable: editable.and_then(|direct| direct["url"].as_str()).map(str::to_owned),
         tags: tags.collect(),
         metadata,

@@ -12,7 +12,7 @@ pub struct Metadata {
     pub version: String,
     /// What it needs, extras' needs included.
     pub requires: Vec<Requirement>,
-    /// Requirements that cannot be read, and why.
+    /// What cannot be read, requirements as a rule, and why.
     pub unread: Vec<String>,
 }
 
