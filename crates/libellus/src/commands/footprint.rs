@@ -104,7 +104,7 @@ struct MeasureArgs {
     #[arg(long)]
     plan: bool,
     /// Mend what can be mended in .dockerignore and Dockerfile: show the changes, and ask
-    #[arg(long, conflicts_with_all = ["json", "sarif", "why"])]
+    #[arg(long, conflicts_with_all = ["json", "sarif", "why", "plan", "budget"])]
     fix: bool,
     /// With --fix: do not ask
     #[arg(long, requires = "fix")]
