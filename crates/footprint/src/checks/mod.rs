@@ -198,8 +198,8 @@ pub fn run(tree: &Tree, project: Option<&Project>, packages: Option<&Packages>, 
     if let Some(packages) = packages {
         packages::check_installed(tree, packages, gpu, &mut found);
     }
+    sort(&mut found);
     // Two builds of one file say the same.
-    found.sort_by(|a, b| a.severity.cmp(&b.severity).then_with(|| a.cmp(b)));
     found.dedup();
     let all = found.len();
     if let Some(project) = project {
@@ -217,8 +217,13 @@ pub fn run_on_image(image: &Image, packages: Option<&Packages>, gpu: Gpu) -> Vec
     if let Some(packages) = packages {
         packages::check_installed(&image.tree, packages, gpu, &mut found);
     }
-    found.sort_by(|a, b| a.severity.cmp(&b.severity).then_with(|| a.cmp(b)));
+    sort(&mut found);
     found
+}
+
+/// The gravest first.
+fn sort(found: &mut [Finding]) {
+    found.sort_by(|a, b| a.severity.cmp(&b.severity).then_with(|| a.cmp(b)));
 }
 
 fn check_project(tree: &Tree, project: &Project, gpu: Gpu, found: &mut Vec<Finding>) {

@@ -9,6 +9,7 @@ use crate::python::environment::Packages;
 use crate::python::platform::{Os, Python};
 use crate::python::requirements_txt::{Manifest, Wanted};
 use crate::python::version::{Specifier, Version};
+use crate::report::bars::counted;
 use crate::tree::{NodeId, Tree};
 
 /// What the default closure of sentence-transformers takes on Linux, measured with torch 2.15 (specification, section 0):
@@ -290,7 +291,7 @@ pub fn check_installed(tree: &Tree, packages: &Packages, gpu: Gpu, found: &mut V
     let bytecode: Vec<NodeId> = bytecode(tree, packages);
     let bytes = tree.content_of(bytecode.iter().copied());
     if bytes > 5_000_000 {
-        let message = format!("{} of bytecode", super::super::report::bars::counted(bytecode.len() as u64, "file"));
+        let message = format!("{} of bytecode", counted(bytecode.len() as u64, "file"));
         found.push(
             Finding::new("F206", "", 0, message).suggest("pip install --no-compile").saves(Saving::measured(bytes)),
         );
@@ -381,7 +382,7 @@ pub fn installed_cuda(tree: &Tree, packages: &Packages) -> Option<Cuda> {
     if !of_cuda.is_empty() {
         parts.push(format!(
             "{}: {}",
-            super::super::report::bars::counted(of_cuda.len() as u64, "package"),
+            counted(of_cuda.len() as u64, "package"),
             of_cuda.iter().take(4).copied().collect::<Vec<_>>().join(", ")
         ));
     }

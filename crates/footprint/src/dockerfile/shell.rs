@@ -128,20 +128,17 @@ fn finish(words: Vec<String>, line: u32) -> Option<Command> {
     let mut words = words.into_iter().peekable();
     loop {
         let next = words.peek()?;
-        let keyword = matches!(
-            next.as_str(),
-            "if" | "then" | "else" | "elif" | "do" | "while" | "until" | "!" | "{" | "}" | "set"
-        );
+        let keyword =
+            matches!(next.as_str(), "if" | "then" | "else" | "elif" | "do" | "while" | "until" | "!" | "{" | "}");
         let name = next.split_once('=').map(|(name, _)| name);
         let assigns =
             name.is_some_and(|name| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'));
         let wraps = WRAPPERS.contains(&next.rsplit('/').next().unwrap_or(next));
-        let of_set = matches!(next.as_str(), "-e" | "-x" | "-ex" | "-eux" | "-eu" | "-xe" | "-o" | "pipefail");
         if next == "set" {
             // Options of the shell itself.
             return None;
         }
-        if !(keyword || assigns || wraps || of_set) {
+        if !(keyword || assigns || wraps) {
             break;
         }
         let word = words.next()?;

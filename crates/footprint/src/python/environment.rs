@@ -110,11 +110,6 @@ impl Packages {
         let name = super::name::normalize(name);
         self.all.iter().position(|package| package.name == name)
     }
-
-    /// The nodes that belong to a package.
-    pub fn files_of(&self, tree: &Tree, index: usize) -> Vec<NodeId> {
-        tree.ids().filter(|id| tree.is_file(*id) && self.owners.of(*id) == Some(index)).collect()
-    }
 }
 
 /// Gives each inode to the owner of its first name that has one; returns what is left.
