@@ -292,6 +292,18 @@ fn names_with_signs_of_patterns_are_ignored_as_they_are() {
 }
 
 #[test]
+fn what_is_included_may_include_more() {
+    let folder = project(&[
+        ("Dockerfile", "FROM python:3.12-slim\nCOPY . .\nRUN pip install --no-cache-dir -r requirements.txt\n"),
+        ("requirements.txt", "-r more/requirements-a.txt\n"),
+        ("more/requirements-a.txt", "-r requirements-b.txt\n"),
+        ("more/requirements-b.txt", "torch!=2.0.0,==2.0.1\n-r ../requirements.txt\n"),
+    ]);
+    let found = findings(folder.path());
+    assert!(ids(&found, true).contains(&"F202"), "{found:#?}");
+}
+
+#[test]
 fn what_was_named_and_is_not_there_is_told() {
     let folder = project(&[]);
     let said = Said { dockerfile: Some("prod.Dockerfile".to_owned()), context: None };

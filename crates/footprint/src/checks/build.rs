@@ -219,15 +219,7 @@ fn apt_extras(project: &Project, build: &Build, facts: &Facts<'_>, found: &mut V
 fn caches(project: &Project, build: &Build, facts: &Facts<'_>, found: &mut Vec<Finding>) {
     let set = |step: &Step<'_>, command: &Command, name: &str| {
         let here = command.variables.iter().any(|(other, value)| other == name && !value.is_empty() && value != "0");
-        here || facts.steps.iter().any(|other| {
-            other.stage == step.stage
-                && matches!(other.instruction.keyword.as_str(), "env" | "arg")
-                && other
-                    .instruction
-                    .assignments()
-                    .iter()
-                    .any(|(other, value)| other == name && !value.is_empty() && value != "0")
-        })
+        here || facts.steps.iter().any(|other| other.stage == step.stage && other.sets(name))
     };
     for step in facts.steps.iter().filter(|step| step.is_final) {
         let cleans = |what: &str| step.commands.iter().any(|command| command.words.join(" ").contains(what));

@@ -127,17 +127,17 @@ impl<'a> Facts<'a> {
         self.manifests.iter().find_map(|manifest| manifest.find(name).map(|wanted| (*manifest, wanted)))
     }
 
-    /// Whether an image's variable is set to something.
+    /// Whether any stage sets a variable to something.
     pub fn sets(&self, name: &str) -> bool {
-        let in_stage = self.steps.iter().any(|step| {
-            matches!(step.instruction.keyword.as_str(), "env" | "arg")
-                && step
-                    .instruction
-                    .assignments()
-                    .iter()
-                    .any(|(other, value)| other == name && !value.is_empty() && value != "0")
-        });
-        in_stage || self.env.get(name).is_some_and(|value| !value.is_empty())
+        self.steps.iter().any(|step| step.sets(name))
+    }
+}
+
+impl Step<'_> {
+    /// Whether it sets a variable to something; `0` turns off what it is about.
+    pub fn sets(&self, name: &str) -> bool {
+        let is_set = |(other, value): &(String, String)| other == name && !value.is_empty() && value != "0";
+        matches!(self.instruction.keyword.as_str(), "env" | "arg") && self.instruction.assignments().iter().any(is_set)
     }
 }
 
@@ -160,7 +160,7 @@ fn python_of(base: &str) -> Option<Python> {
 /// Dockerfile.
 fn installed_manifests<'a>(build: &Build, project: &'a Project, steps: &[Step<'_>]) -> Vec<&'a Manifest> {
     let mut found: Vec<&Manifest> = Vec::new();
-    let mut add = |path: String| {
+    let add = |found: &mut Vec<&'a Manifest>, path: String| {
         if let Some(manifest) = project.manifests.get(&path)
             && !found.iter().any(|known| known.path == manifest.path)
         {
@@ -181,8 +181,8 @@ fn installed_manifests<'a>(build: &Build, project: &'a Project, steps: &[Step<'_
                 // The path in the image says less than the name: it is looked for in the context and by the Dockerfile.
                 let name = named.rsplit('/').next().unwrap_or(named);
                 for folder in [build.context.as_str(), folder_of(&build.path)] {
-                    add(join(folder, named));
-                    add(join(folder, name));
+                    add(&mut found, join(folder, named));
+                    add(&mut found, join(folder, name));
                 }
             }
         }
@@ -191,19 +191,16 @@ fn installed_manifests<'a>(build: &Build, project: &'a Project, steps: &[Step<'_
     }
     if from_project {
         for folder in [build.context.as_str(), folder_of(&build.path)] {
-            add(join(folder, "pyproject.toml"));
+            add(&mut found, join(folder, "pyproject.toml"));
         }
     }
-    let included: Vec<String> = found
-        .iter()
-        .flat_map(|manifest| manifest.includes.iter().map(|(_, path)| join(folder_of(&manifest.path), path)))
-        .collect();
-    for path in included {
-        if let Some(manifest) = project.manifests.get(&path)
-            && !found.iter().any(|known| known.path == manifest.path)
-        {
-            found.push(manifest);
+    // What they include may include more.
+    let mut next = 0;
+    while let Some(manifest) = found.get(next).copied() {
+        for (_, path) in &manifest.includes {
+            add(&mut found, join(folder_of(&manifest.path), path));
         }
+        next += 1;
     }
     found
 }

@@ -1,7 +1,7 @@
 //! What an image stores for nothing: F301 to F303.
 
 use super::{Finding, Saving};
-use crate::image::{Image, duplicates};
+use crate::image::Image;
 use crate::tree::{NodeId, ROOT};
 use std::collections::BTreeMap;
 
@@ -48,8 +48,7 @@ fn hidden(image: &Image, found: &mut Vec<Finding>) {
 }
 
 fn twice(image: &Image, found: &mut Vec<Finding>) {
-    let groups = duplicates(&image.files);
-    let bytes: u64 = groups.iter().map(|group| group.bytes).sum();
+    let (groups, bytes) = (&image.duplicates, image.report.duplicates);
     if bytes >= LEAST_BYTES {
         let message = format!("the content of {} files is there more than once", groups.len());
         let mut finding = Finding::new("F302", "", 0, message).saves(Saving::measured(bytes));

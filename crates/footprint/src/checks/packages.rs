@@ -8,7 +8,7 @@ use crate::project::Project;
 use crate::python::environment::Packages;
 use crate::python::platform::{Os, Python};
 use crate::python::requirements_txt::{Manifest, Wanted};
-use crate::python::version::{Specifier, Version};
+use crate::python::version::Version;
 use crate::report::bars::counted;
 use crate::tree::{NodeId, Tree};
 
@@ -143,15 +143,13 @@ const NEAREST: [(&str, u32, &str); 6] = [
 fn no_wheel(manifest: &Manifest, facts: &Facts<'_>, found: &mut Vec<Finding>) {
     let Some(Python { major: 3, minor }) = facts.python else { return };
     for Wanted { requirement, line } in &manifest.wanted {
-        let Some(version) = requirement.specifiers.iter().find_map(Specifier::pinned) else { continue };
-        let text = requirement.specifiers.iter().map(ToString::to_string).collect::<String>();
-        let bare = text.trim_start_matches("==").split('+').next().unwrap_or_default().to_owned();
-        let row = WHEELS.iter().find(|(name, range, ..)| *name == requirement.name && holds(range, &bare));
+        let Some(version) = requirement.pinned_text() else { continue };
+        let (bare, local) = version.split_at(version.find('+').unwrap_or(version.len()));
+        let row = WHEELS.iter().find(|(name, range, ..)| *name == requirement.name && holds(range, bare));
         let Some((name, _, first, last)) = row.filter(|(_, _, first, last)| minor < *first || minor > *last) else {
             continue;
         };
         let nearest = NEAREST.iter().find(|(other, python, _)| other == name && *python == minor);
-        let local = version.local().map_or_else(String::new, |local| format!("+{local}"));
         let finding = Finding::new("F202", &manifest.path, *line, format!("`{requirement}` has no wheel for Python 3.{minor}"))
             .because(format!("its wheels are for Python 3.{first} to 3.{last}; the image has 3.{minor}"))
             .suggest(match nearest {
@@ -216,8 +214,7 @@ const BREAKERS: [(&str, &str, &str, &str, &str, &str); 3] = [
 fn breakers(facts: &Facts<'_>, found: &mut Vec<Finding>) {
     for (name, versions, other, breaking, why, source) in BREAKERS {
         let Some((manifest, wanted)) = facts.wanted(name) else { continue };
-        let Some(version) = wanted.requirement.specifiers.iter().find(|one| one.pinned().is_some()) else { continue };
-        let version = version.to_string().trim_start_matches("==").to_owned();
+        let Some(version) = wanted.requirement.pinned_text() else { continue };
         if !holds(versions, version.split('+').next().unwrap_or_default()) {
             continue;
         }

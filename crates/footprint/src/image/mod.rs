@@ -27,6 +27,8 @@ pub struct Image {
     pub tree: Tree,
     /// All files that were ever stored.
     pub files: Vec<StoredFile>,
+    /// Files that can be reached and have the same content, the costliest first.
+    pub duplicates: Vec<Duplicates>,
     /// Contents that were kept for the readers of packages.
     pub contents: Contents,
     /// What is told of it.
@@ -135,10 +137,16 @@ pub fn read(store: &Store, wanted: Option<Platform>, problems: &mut Vec<Problem>
     let kept = std::mem::take(&mut union.kept);
     let contents =
         kept.into_iter().map(|(inode, bytes)| (union.files[inode as usize].path.to_string(), bytes)).collect();
-    let duplicates = duplicates(&union.files).iter().map(|group| group.bytes).sum();
-    let report =
-        ImageReport { stored, reachable, unreachable: stored - reachable, duplicates, layers, other_platforms };
-    Ok(Image { tree, files: union.files, contents: Contents(contents), report, download, platform })
+    let duplicates = duplicates(&union.files);
+    let report = ImageReport {
+        stored,
+        reachable,
+        unreachable: stored - reachable,
+        duplicates: duplicates.iter().map(|group| group.bytes).sum(),
+        layers,
+        other_platforms,
+    };
+    Ok(Image { tree, files: union.files, duplicates, contents: Contents(contents), report, download, platform })
 }
 
 /// Files with the same content.
@@ -149,8 +157,7 @@ pub struct Duplicates {
     pub bytes: u64,
 }
 
-/// Files that can be reached and have the same content, the costliest first.
-pub fn duplicates(files: &[StoredFile]) -> Vec<Duplicates> {
+fn duplicates(files: &[StoredFile]) -> Vec<Duplicates> {
     let mut groups: HashMap<([u8; 16], u64), Vec<&StoredFile>> = HashMap::new();
     for file in files.iter().filter(|file| file.names > 0) {
         if let Some(hash) = file.hash {

@@ -47,21 +47,10 @@ pub fn declared(path: &str, text: &str) -> Result<Vec<Declared>, String> {
             let json: serde_json::Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
             json["build"]["dockerfilePath"].as_str().map(|file| one(".", file)).into_iter().collect()
         }
-        "railway.toml" => {
+        "railway.toml" | "fly.toml" => {
+            let key = if name == "fly.toml" { "dockerfile" } else { "dockerfilePath" };
             let file = TomlFile::parse(text)?;
-            file.get(&["build", "dockerfilePath"])
-                .and_then(|value| value.text())
-                .map(|file| one(".", file))
-                .into_iter()
-                .collect()
-        }
-        "fly.toml" => {
-            let file = TomlFile::parse(text)?;
-            file.get(&["build", "dockerfile"])
-                .and_then(|value| value.text())
-                .map(|file| one(".", file))
-                .into_iter()
-                .collect()
+            file.get(&["build", key]).and_then(|value| value.text()).map(|file| one(".", file)).into_iter().collect()
         }
         "render.yaml" => {
             let value = |name: &str| scalars(text, name).into_iter().next();

@@ -71,6 +71,11 @@ impl Requirement {
     pub fn pinned(&self) -> Option<&version::Version> {
         self.specifiers.iter().find_map(Specifier::pinned)
     }
+
+    /// The same as it is written.
+    pub fn pinned_text(&self) -> Option<&str> {
+        self.specifiers.iter().find(|specifier| specifier.pinned().is_some()).map(Specifier::text)
+    }
 }
 
 impl fmt::Display for Requirement {
@@ -102,6 +107,8 @@ mod tests {
         for text in ["", "-r base.txt", "==1", "a[b", "a=1", "a; sys_platform", "a>>1"] {
             assert!(Requirement::parse(text).is_err(), "{text}");
         }
+        let pinned = Requirement::parse("torch!=2.0.0,==2.0.1+cpu").expect("good");
+        assert_eq!(pinned.pinned_text(), Some("2.0.1+cpu"));
         assert!(Requirement::parse("huggingface-hub<0.26").is_ok_and(|found| !found.allows("0.36.2")));
     }
 }

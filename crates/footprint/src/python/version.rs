@@ -270,6 +270,11 @@ impl Specifier {
         }
     }
 
+    /// As it was written, without the operator.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The version that `==` names.
     pub fn pinned(&self) -> Option<&Version> {
         self.version.as_ref().filter(|_| self.operator == Operator::Equal)

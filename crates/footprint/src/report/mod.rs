@@ -12,7 +12,7 @@ use crate::checks::{Finding, Severity};
 use crate::image::ImageReport;
 use crate::meters::Meters;
 use crate::plan::Step;
-use crate::python::environment::Packages;
+use crate::python::environment::{Package, Packages};
 use crate::tree::Problem;
 use serde::Serialize;
 
@@ -160,11 +160,16 @@ pub(crate) fn package_rows(packages: &Packages) -> Vec<PackageRow> {
         editable: package.editable.clone(),
         requires: package.requires.iter().map(name).collect(),
         missing: package.missing.clone(),
-        required_by: package
-            .required_by
-            .iter()
-            .map(|(by, requirement)| Reason { name: name(by), requirement: requirement.clone() })
-            .collect(),
+        required_by: reasons(packages, package),
     });
     rows.collect()
+}
+
+/// Who needs a package.
+fn reasons(packages: &Packages, package: &Package) -> Vec<Reason> {
+    let reason = |(by, requirement): &(usize, String)| Reason {
+        name: packages.all[*by].name.clone(),
+        requirement: requirement.clone(),
+    };
+    package.required_by.iter().map(reason).collect()
 }

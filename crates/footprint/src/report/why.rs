@@ -63,11 +63,7 @@ pub fn why(packages: &Packages, package: &str, target: &str) -> Result<Why, Erro
         content: found.content,
         retained: found.retained,
         direct: found.direct,
-        required_by: found
-            .required_by
-            .iter()
-            .map(|(by, requirement)| super::Reason { name: name(*by), requirement: requirement.clone() })
-            .collect(),
+        required_by: super::reasons(packages, found),
         way: packages.graph.way_to(index).unwrap_or_default().into_iter().map(name).collect(),
         brings,
     })
