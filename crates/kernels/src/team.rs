@@ -173,7 +173,8 @@ impl Drop for Published<'_> {
 impl Shared {
     /// A helper's life.
     fn help(&self) {
-        let mut seen = self.steps.load(SeqCst);
+        // Not how many there are now: the first may be there before the thread is.
+        let mut seen = 0;
         let mut idle_since = Instant::now();
         while !self.stop.load(SeqCst) {
             for _ in 0..LOOKS {
@@ -283,6 +284,22 @@ mod tests {
                     }
                 });
             }
+        }
+    }
+
+    #[test]
+    fn a_helper_that_starts_late_still_joins_the_first_step() {
+        for _ in 0..20 {
+            let team = Team::new(2);
+            let (begun, arrived) = (Instant::now(), AtomicUsize::new(0));
+            // Either part is over only when the other has begun, on another thread.
+            team.crew().run(2, |_| {
+                arrived.fetch_add(1, SeqCst);
+                while arrived.load(SeqCst) < 2 {
+                    assert!(begun.elapsed() < Duration::from_secs(60), "the helper never came");
+                    thread::yield_now();
+                }
+            });
         }
     }
 
