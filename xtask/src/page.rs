@@ -25,12 +25,9 @@ pub fn screenshots(directory: &Path) -> Result<(), Failure> {
 
 /// Starts the service, and runs the browser's checks against it.
 fn look(pictures: &Path) -> Result<(), Failure> {
-    for tool in [&tools::NODE, &tools::NPM] {
-        tools::require(tool)?;
-    }
-    let chromium = tools::require(&tools::CHROMIUM)?;
     let checks = root().join("crates/server/tests/browser");
-    run(command("npm", &["ci", "--no-audit", "--no-fund"]).current_dir(&checks))?;
+    tools::node_packages("crates/server/tests/browser")?;
+    let chromium = tools::require(&tools::CHROMIUM)?;
     fs::create_dir_all(pictures).map_err(|error| format!("cannot make `{}`: {error}", pictures.display()))?;
     let service = Service::start(&dist::build_for_host()?)?;
     run(command("node", &["check.js"]).current_dir(&checks).arg(&service.url).arg(pictures).env("CHROMIUM", chromium))

@@ -96,6 +96,15 @@ const PYTHON_PACKAGES: &[&str] = &[
     "nvidia-nvtx-cu12==12.8.90",
 ];
 
+/// The clients of other services of embeddings.
+const CLIENTS: &[&str] = &[
+    "openai==3.57.0",
+    "langchain-openai==1.7.4",
+    "llama-index-embeddings-openai==0.7.0",
+    "huggingface_hub==2.4.0",
+    "numpy==2.4.6",
+];
+
 /// With the original weights, database servers and other programs' readers at hand, the tests that need them run too.
 fn test() -> Result<(), Failure> {
     let servers = databases::variables()?;
@@ -107,6 +116,8 @@ fn test() -> Result<(), Failure> {
         cargo(&["test", "--workspace"])
             .env("LIBELLUS_TEST_MODEL_DIR", model::fetch()?)
             .env("LIBELLUS_TEST_CITATION_TOOLS", tools::python_packages(CITATION_TOOLS)?)
+            .env("LIBELLUS_TEST_CLIENTS", tools::python_packages(CLIENTS)?)
+            .env("LIBELLUS_TEST_NODE_CLIENTS", tools::node_packages("crates/server/tests/clients")?)
             .env("LIBELLUS_TEST_PYTHON_PACKAGES", tools::python_packages(PYTHON_PACKAGES)?)
             .envs(servers),
     )

@@ -1,7 +1,7 @@
 //! What the chores need besides Rust, and how a plain Debian machine gets it.
 
 use crate::run::{cargo, command, run, succeeds};
-use crate::{Failure, target};
+use crate::{Failure, root, target};
 use std::env;
 use std::path::{Path, PathBuf};
 
@@ -21,8 +21,11 @@ pub const C_COMPILER: Tool = Tool { programs: &["cc"], packages: &["build-essent
 pub const PYTHON: Tool =
     Tool { programs: &["python3"], packages: &["python3"], purpose: "to fetch the model, and for checks" };
 /// Node.js and its package manager.
-pub const NODE: Tool =
-    Tool { programs: &["node"], packages: &["nodejs"], purpose: "to look at the search page in a browser" };
+pub const NODE: Tool = Tool {
+    programs: &["node"],
+    packages: &["nodejs"],
+    purpose: "to look at the search page in a browser, and for clients",
+};
 /// npm, which Debian packages apart from Node.js.
 pub const NPM: Tool = Tool { programs: &["npm"], packages: &["npm"], purpose: "to install the page's checks" };
 /// A browser.
@@ -137,6 +140,16 @@ pub fn python_packages(packages: &[&str]) -> Result<PathBuf, Failure> {
             .map_err(|error| format!("cannot make `{}`: {error}", directory.display()))?;
     }
     Ok(directory)
+}
+
+/// Installs what `package-lock.json` of a folder lists, and gives the folder that it is in then.
+pub fn node_packages(folder: &str) -> Result<PathBuf, Failure> {
+    for tool in [&NODE, &NPM] {
+        require(tool)?;
+    }
+    let folder = root().join(folder);
+    run(command("npm", &["ci", "--no-audit", "--no-fund"]).current_dir(&folder))?;
+    Ok(folder.join("node_modules"))
 }
 
 /// Makes sure that a component of the Rust toolchain is there; `probe` is a subcommand that it brings.

@@ -1,9 +1,9 @@
 //! The encoder: a model and its tokenizer, ready to turn text into vectors.
 
 use crate::directory::Directory;
-use crate::forward::{Batch, Workspace, forward};
+use crate::forward::{Batch, Workspace, forward, forward_unscaled};
 use crate::model::Model;
-use crate::{Bytes, Error, Fingerprint, MemoryUse, TokenCount, Tokenizer, pack};
+use crate::{Bytes, Error, Fingerprint, MemoryUse, Pooling, TokenCount, Tokenizer, pack};
 use libellus_kernels::{Crew, Isa, Team};
 use std::fs;
 use std::path::Path;
@@ -41,6 +41,26 @@ pub struct Encoded {
     pub vector: Vec<f32>,
     /// The text's tokens, and how many were read.
     pub tokens: TokenCount,
+}
+
+/// A text as the model reads it: made by an encoder, for that encoder.
+#[derive(Clone, Debug)]
+pub struct Tokens {
+    /// Every id is one of the vocabulary's.
+    ids: Vec<u32>,
+    count: TokenCount,
+}
+
+impl Tokens {
+    /// The ids, special tokens included, cut to what the model reads.
+    pub fn ids(&self) -> &[u32] {
+        &self.ids
+    }
+
+    /// How many there were, and how many are read.
+    pub fn count(&self) -> TokenCount {
+        self.count
+    }
 }
 
 /// Turns text into vectors. Shared freely between threads.
@@ -123,6 +143,11 @@ impl Encoder {
         &self.info
     }
 
+    /// What its vectors are made of its tokens' with.
+    pub fn pooling(&self) -> Pooling {
+        self.model.config.pooling
+    }
+
     /// How much memory encoding takes.
     pub fn memory_use(&self) -> MemoryUse {
         MemoryUse::of(&self.model.config, self.info.size_bytes)
@@ -151,12 +176,12 @@ impl Encoder {
 
     /// The vector of one text, on the calling thread and those of the [team](Encoder::with_team) that are free.
     pub fn encode(&self, text: &str) -> Encoded {
-        let (token_ids, tokens) = self.tokenize(text);
-        let batch = Batch { token_ids: &token_ids, lengths: &[token_ids.len()] };
+        let Tokens { ids, count } = self.tokenize(text);
+        let batch = Batch { token_ids: &ids, lengths: &[ids.len()] };
         let mut workspace = self.workspace();
         let vector = forward(&self.model, self.isa, &self.team.crew(), batch, &mut workspace);
         self.keep(workspace);
-        Encoded { vector, tokens }
+        Encoded { vector, tokens: count }
     }
 
     /// The vectors of many texts, in their order, on `threads` threads (at least one).
@@ -164,23 +189,51 @@ impl Encoder {
     /// Each is bit for bit what [`Encoder::encode`] gives for that text alone. The threads take small
     /// batches of texts of like length, so none waits for another.
     pub fn encode_batch<S: AsRef<str> + Sync>(&self, texts: &[S], threads: usize) -> Vec<Encoded> {
-        let tokenized: Vec<(Vec<u32>, TokenCount)> = texts.iter().map(|text| self.tokenize(text.as_ref())).collect();
+        self.encode_tokens(texts.iter().map(|text| self.tokenize(text.as_ref())).collect(), threads)
+    }
+
+    /// The same for texts that are tokens already.
+    pub fn encode_tokens(&self, texts: Vec<Tokens>, threads: usize) -> Vec<Encoded> {
+        let vectors = self.vectors(&texts, threads, forward);
+        vectors.into_iter().zip(texts).map(|(vector, text)| Encoded { vector, tokens: text.count }).collect()
+    }
+
+    /// The same, without the last step of a model that normalises: vectors of any length.
+    pub fn encode_tokens_unscaled(&self, texts: Vec<Tokens>, threads: usize) -> Vec<Encoded> {
+        let vectors = self.vectors(&texts, threads, forward_unscaled);
+        vectors.into_iter().zip(texts).map(|(vector, text)| Encoded { vector, tokens: text.count }).collect()
+    }
+
+    /// A text's tokens.
+    pub fn tokenize(&self, text: &str) -> Tokens {
+        let mut ids = Vec::new();
+        let count = self.tokenizer.encode(text, self.info.max_tokens, &mut ids);
+        Tokens { ids, count }
+    }
+
+    /// The tokens with these ids, with special tokens around them unless they are there; the first id that is not the
+    /// vocabulary's if there is one.
+    pub fn tokens_of(&self, ids: &[u32]) -> Result<Tokens, u32> {
+        let mut framed = Vec::new();
+        let count = self.tokenizer.frame(ids, self.info.max_tokens, &mut framed)?;
+        Ok(Tokens { ids: framed, count })
+    }
+
+    fn vectors(&self, texts: &[Tokens], threads: usize, forward: Forward) -> Vec<Vec<f32>> {
         let mut order: Vec<usize> = (0..texts.len()).collect();
-        order.sort_by_key(|&i| std::cmp::Reverse(tokenized[i].0.len()));
-        let batches = cut_batches(&order, self.batch_tokens, |i| tokenized[i].0.len());
+        order.sort_by_key(|&i| std::cmp::Reverse(texts[i].ids.len()));
+        let batches = cut_batches(&order, self.batch_tokens, |i| texts[i].ids.len());
 
         let vectors = Mutex::new(vec![Vec::new(); texts.len()]);
         let team = self.bulk_team(threads);
         team.crew().run(batches.len(), |i| {
             let mut workspace = self.workspace();
-            let done = self.forward_batch(batches[i], &tokenized, &mut workspace);
+            let done = self.forward_batch(batches[i], texts, &mut workspace, forward);
             self.keep(workspace);
             let mut vectors = vectors.lock().unwrap_or_else(PoisonError::into_inner);
             batches[i].iter().zip(done).for_each(|(&i, vector)| vectors[i] = vector);
         });
-        let vectors = vectors.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let join = |(vector, (_, tokens))| Encoded { vector, tokens };
-        vectors.into_iter().zip(tokenized).map(join).collect()
+        vectors.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn bulk_team(&self, threads: usize) -> Arc<Team> {
@@ -199,20 +252,15 @@ impl Encoder {
         self.workspaces.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
     }
 
-    fn tokenize(&self, text: &str) -> (Vec<u32>, TokenCount) {
-        let mut token_ids = Vec::new();
-        let count = self.tokenizer.encode(text, self.info.max_tokens, &mut token_ids);
-        (token_ids, count)
-    }
-
     /// The vectors of the texts `batch` names.
     fn forward_batch(
         &self,
         batch: &[usize],
-        tokenized: &[(Vec<u32>, TokenCount)],
+        texts: &[Tokens],
         workspace: &mut Workspace,
+        forward: Forward,
     ) -> Vec<Vec<f32>> {
-        let texts = || batch.iter().map(|&i| &tokenized[i].0);
+        let texts = || batch.iter().map(|&i| &texts[i].ids);
         let token_ids: Vec<u32> = texts().flatten().copied().collect();
         let lengths: Vec<usize> = texts().map(Vec::len).collect();
         let batch = Batch { token_ids: &token_ids, lengths: &lengths };
@@ -220,6 +268,9 @@ impl Encoder {
         vectors.chunks_exact(self.info.dim).map(<[f32]>::to_vec).collect()
     }
 }
+
+/// A forward pass, with its last step or without.
+type Forward = fn(&Model, Isa, &Crew<'_>, Batch<'_>, &mut Workspace) -> Vec<f32>;
 
 /// Cuts a list of texts into runs of at most `most` tokens (or one text, if that is longer).
 fn cut_batches(order: &[usize], most: usize, length: impl Fn(usize) -> usize) -> Vec<&[usize]> {

@@ -54,19 +54,30 @@ pub(crate) fn forward(
     batch: Batch<'_>,
     workspace: &mut Workspace,
 ) -> Vec<f32> {
-    embed(model, isa, batch, &mut workspace.hidden); // [T, H]
-    prepare(model, isa, workspace);
-    let run = Run { model, isa, crew, lengths: batch.lengths };
-    for i in 0..model.layers.len() - 1 {
-        transform(run, i, workspace, &mut |_, _| ()); // [T, H]
-    }
-    let mut vectors = transform_and_pool(run, workspace); // [B, H]
+    let mut vectors = forward_unscaled(model, isa, crew, batch, workspace); // [B, H]
     if model.config.normalize {
         for vector in vectors.chunks_exact_mut(model.config.hidden) {
             kernels::normalize(isa, vector);
         }
     }
     vectors
+}
+
+/// The same without the model's last step, if that is to normalise.
+pub(crate) fn forward_unscaled(
+    model: &Model,
+    isa: Isa,
+    crew: &Crew<'_>,
+    batch: Batch<'_>,
+    workspace: &mut Workspace,
+) -> Vec<f32> {
+    embed(model, isa, batch, &mut workspace.hidden); // [T, H]
+    prepare(model, isa, workspace);
+    let run = Run { model, isa, crew, lengths: batch.lengths };
+    for i in 0..model.layers.len() - 1 {
+        transform(run, i, workspace, &mut |_, _| ()); // [T, H]
+    }
+    transform_and_pool(run, workspace) // [B, H]
 }
 
 /// Word, position and type embeddings, added and normalised: `hidden[T, H]`.

@@ -30,7 +30,7 @@ mod weights;
 
 pub use bytes::{ALIGNMENT, Bytes};
 pub use config::Pooling;
-pub use encoder::{Encoded, Encoder, ModelInfo};
+pub use encoder::{Encoded, Encoder, ModelInfo, Tokens};
 pub use error::Error;
 pub use fingerprint::{Fingerprint, Precision};
 pub use libellus_kernels::Isa;

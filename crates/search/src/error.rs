@@ -73,6 +73,39 @@ pub enum Error {
     /// Nothing to compare with.
     #[error("no book is named; give at least one id")]
     NoBook,
+    /// A text to embed that is none.
+    #[error("input {input} is empty; leave it out")]
+    EmptyInput {
+        /// Its number in the request, from 0.
+        input: usize,
+    },
+    /// A token of another vocabulary.
+    #[error(
+        "input {input} has the token id {id}, but the ids of `{model}` end at {last}; token ids must be those of the model's own \
+         tokenizer, so send text instead"
+    )]
+    UnknownToken {
+        /// Its number in the request, from 0.
+        input: usize,
+        /// The id.
+        id: u32,
+        /// The model.
+        model: String,
+        /// The last id of its vocabulary.
+        last: usize,
+    },
+    /// A text that is longer than the model reads, when it is not to be cut.
+    #[error("input {input} has {tokens} tokens, but `{model}` reads at most {max}; shorten it, or have it cut")]
+    InputTooLong {
+        /// Its number in the request, from 0.
+        input: usize,
+        /// How many tokens it has.
+        tokens: usize,
+        /// The model.
+        model: String,
+        /// How many it reads.
+        max: usize,
+    },
     /// There are passages, but none of them lies in the loaded model's space.
     #[error(
         "none of the {passages} passages in `{location}` is embedded for `{model}` ({dim} dimensions, space {space}){stored}; \

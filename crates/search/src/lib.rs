@@ -5,7 +5,7 @@
 //! meaning found; `snapshot.rs` says what an index is made of, `fresh.rs`
 //! when it is made again. [`Library::backfill`] embeds what is new, [`Library::check`] says whether all is well,
 //! [`evaluate`] measures how good the answers are, [`compare()`] how far those of two models differ, and `adopt` compares
-//! another program's vectors with ours.
+//! another program's vectors with ours. [`Library::embedder`] makes vectors for other programs.
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "postgres")]
@@ -16,6 +16,7 @@ mod check;
 mod compare;
 mod cursor;
 mod cutter;
+mod embed;
 mod error;
 pub mod evaluate;
 mod facets;
@@ -36,10 +37,12 @@ mod truncation;
 pub use backfill::{BackfillOptions, BackfillProgress, BackfillReport};
 pub use compare::{Comparison, QueryComparison, compare, sample_queries};
 pub use cutter::EncoderCutter;
+pub use embed::{Embedder, EmbeddingInput, Overlong, Token};
 pub use error::Error;
 pub use facets::{FacetCounts, MAX_FACET_VALUES, ValueCount};
 pub use filter::{FACETS, Filter};
 pub use index_files::IndexOptions;
+pub use libellus_encoder::Encoded;
 pub use libellus_index::{Field, Fields};
 pub use library::{Library, Readiness};
 pub use request::{

@@ -7,7 +7,7 @@
 use crate::Error;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The gate before the search; cheap to clone.
 #[derive(Clone)]
@@ -17,26 +17,70 @@ pub(crate) struct Admission {
     /// A permit for each search that runs.
     running: Arc<Semaphore>,
     queue_wait: Duration,
+    /// All who may be inside.
+    capacity: usize,
 }
 
 impl Admission {
     /// A gate for `concurrent` searches (at least one) at once and `queued` more that wait up to `queue_wait`.
     pub(crate) fn new(concurrent: usize, queued: usize, queue_wait: Duration) -> Self {
         let concurrent = concurrent.clamp(1, Semaphore::MAX_PERMITS);
-        let places = concurrent.saturating_add(queued).min(Semaphore::MAX_PERMITS);
-        Self { places: Arc::new(Semaphore::new(places)), running: Arc::new(Semaphore::new(concurrent)), queue_wait }
+        let capacity = concurrent.saturating_add(queued).min(Semaphore::MAX_PERMITS);
+        let [places, running] = [capacity, concurrent].map(|permits| Arc::new(Semaphore::new(permits)));
+        Self { places, running, queue_wait, capacity }
+    }
+
+    /// How many may be inside, waiting or running.
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// How many are inside.
+    #[cfg(test)]
+    fn inside(&self) -> usize {
+        self.capacity.saturating_sub(self.places.available_permits())
     }
 
     /// Runs `work` on a thread of its own when its turn comes.
     ///
-    /// [`Error::Busy`] when there is no place left, or the turn does not come in time. The permits go
-    /// along with the work: a reader who leaves does not make room for more than the cores can do.
+    /// [`Error::Busy`] when there is no place left, or the turn does not come in time.
     pub(crate) async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+        self.enter()?.run(work).await
+    }
+
+    /// A place inside, for work that is done in parts; [`Error::Busy`] when there is none left.
+    pub(crate) fn enter(&self) -> Result<Place, Error> {
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Error::Busy)?;
-        let turn = tokio::time::timeout(self.queue_wait, Arc::clone(&self.running).acquire_owned());
-        let turn = turn.await.map_err(|_| Error::Busy)?.map_err(Error::internal)?;
+        let running = Arc::clone(&self.running);
+        Ok(Place { place: Arc::new(place), running, patience: Some(self.queue_wait) })
+    }
+}
+
+/// A place inside, kept from the first part of some work to the last.
+pub(crate) struct Place {
+    place: Arc<OwnedSemaphorePermit>,
+    running: Arc<Semaphore>,
+    /// How long the first turn is waited for. What has begun is not thrown away.
+    patience: Option<Duration>,
+}
+
+impl Place {
+    /// Runs the next part when its turn comes, after others who waited before. [`Error::Busy`] if it does not come in
+    /// time.
+    ///
+    /// The permits go along with the work: a reader who leaves does not make room for more than the cores can do.
+    pub(crate) async fn run<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        let turn = Arc::clone(&self.running).acquire_owned();
+        let turn = match self.patience.take() {
+            Some(patience) => tokio::time::timeout(patience, turn).await.map_err(|_| Error::Busy)?,
+            None => turn.await,
+        };
+        let held_until_done = (Arc::clone(&self.place), turn.map_err(Error::internal)?);
         let result = tokio::task::spawn_blocking(move || {
-            let _held_until_done = (place, turn);
+            let _held_until_done = held_until_done;
             work()
         });
         result.await.map_err(Error::internal)
@@ -87,6 +131,20 @@ mod tests {
         for expected in 0..3 {
             assert_eq!(gate.run(move || expected).await.expect("its turn comes"), expected);
         }
+    }
+
+    #[tokio::test]
+    async fn between_the_parts_of_work_others_have_their_turn() {
+        let gate = Admission::new(1, 2, Duration::from_millis(10));
+        let mut place = gate.enter().expect("there is room");
+        assert_eq!((place.run(|| 1).await.expect("its turn"), gate.inside()), (1, 1));
+        let other = occupy(&gate).await;
+        assert_eq!(gate.inside(), 2);
+        // Longer than the first turn would be waited for.
+        let next = tokio::spawn(async move { place.run(|| 2).await });
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        drop(other);
+        assert_eq!(next.await.expect("no panic").expect("what has begun is not refused"), 2);
     }
 
     #[tokio::test]

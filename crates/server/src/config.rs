@@ -18,6 +18,8 @@ pub struct ServerConfig {
     pub site_name: String,
     /// The sites whose pages may read the API in a browser.
     pub allowed_origins: AllowedOrigins,
+    /// Threads that a request of texts to embed is shared out to.
+    pub embedding_threads: usize,
     /// Searches that run at once. Each keeps a core busy, so more than a few a core only make all of them late.
     pub concurrent_searches: usize,
     /// Searches that wait for their turn; the next one is turned away.
@@ -36,6 +38,7 @@ impl Default for ServerConfig {
             port: DEFAULT_PORT,
             site_name: "libellus".to_owned(),
             allowed_origins: AllowedOrigins::Own,
+            embedding_threads: cores,
             concurrent_searches: 2 * cores,
             queued_searches: 32 * cores,
             queue_wait: Duration::from_secs(2),

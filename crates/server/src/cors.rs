@@ -4,6 +4,7 @@
 //! ever allowed, so an allowed page reads what anyone may read. The replies to errors carry the headers too, as a page
 //! could not tell otherwise what it did wrong.
 
+use crate::dialect::Dialect;
 use crate::problem;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
@@ -16,6 +17,8 @@ use std::sync::Arc;
 
 /// What the API can be asked with.
 const METHODS: &str = "GET, HEAD";
+/// What the dialects can be asked with.
+const DIALECT_METHODS: &str = "GET, HEAD, POST";
 /// The star covers every header but this one.
 const HEADERS: &str = "*, Authorization";
 /// Seconds for which a browser may remember a preflight's answer.
@@ -140,7 +143,9 @@ fn as_browsers_spell(origin: &str) -> Result<String, &'static str> {
 
 /// Answers preflights to the API, and says on its replies who may read them.
 pub(crate) async fn layer(State(origins): State<AllowedOrigins>, request: Request, next: Next) -> Response {
-    if origins == AllowedOrigins::Own || !problem::is_api(request.uri().path()) {
+    // The method counts for the page only, which no other site needs.
+    let dialect = Dialect::of(&Method::GET, request.uri().path());
+    if origins == AllowedOrigins::Own || !(problem::is_api(request.uri().path()) || dialect.is_some()) {
         return next.run(request).await;
     }
     let (parts, body) = request.into_parts();
@@ -158,7 +163,7 @@ pub(crate) async fn layer(State(origins): State<AllowedOrigins>, request: Reques
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         let rules: &[_] = match is_preflight {
             true => &[
-                (header::ACCESS_CONTROL_ALLOW_METHODS, METHODS),
+                (header::ACCESS_CONTROL_ALLOW_METHODS, if dialect.is_some() { DIALECT_METHODS } else { METHODS }),
                 (header::ACCESS_CONTROL_ALLOW_HEADERS, HEADERS),
                 (header::ACCESS_CONTROL_MAX_AGE, MAX_AGE_S),
             ],

@@ -54,8 +54,59 @@ pub enum Error {
     #[error("there is nothing at this address")]
     UnknownPath,
     /// The path exists, the method does not.
-    #[error("this address can only be read, with GET or HEAD")]
+    #[error("this address cannot be asked with that method")]
     MethodNotAllowed,
+    /// A body that is not said to be JSON.
+    #[error("the body is not said to be JSON")]
+    NotJson,
+    /// A body that cannot be read.
+    #[error("the body cannot be read: {reason}")]
+    InvalidBody {
+        /// What is wrong with it, and where.
+        reason: String,
+    },
+    /// A body beyond all need.
+    #[error("the body is longer than {max} bytes")]
+    BodyTooLarge {
+        /// The longest that is read.
+        max: usize,
+    },
+    /// Vectors of another length than the model's.
+    #[error("vectors of `{model}` have {dim} dimensions and cannot be cut to {asked}")]
+    Dimensions {
+        /// What was asked.
+        asked: u64,
+        /// The model.
+        model: String,
+        /// How many it has.
+        dim: usize,
+    },
+    /// Neither `float` nor `base64`.
+    #[error("`{found}` is not a format of vectors")]
+    UnknownFormat {
+        /// What was given.
+        found: String,
+    },
+    /// Neither `left` nor `right`.
+    #[error("`{found}` is not an end of a text")]
+    UnknownDirection {
+        /// What was given.
+        found: String,
+    },
+    /// A prompt by its name.
+    #[error("the model has no prompt `{found}`")]
+    UnknownPrompt {
+        /// What was given.
+        found: String,
+    },
+    /// Another model than the one.
+    #[error("there is no model `{name}` here, only `{known}`")]
+    UnknownModel {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
     /// More searches than the machine can do.
     #[error("too many searches are waiting at the moment")]
     Busy,
@@ -183,7 +234,67 @@ impl Error {
                 StatusCode::METHOD_NOT_ALLOWED,
                 "method_not_allowed",
                 "This page can only be read",
-                "send a GET request with the parameters in the address",
+                "send one of the methods that the header `Allow` names",
+            ),
+            Error::NotJson => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "media_type_unsupported",
+                "That cannot be read",
+                "send JSON, with the header `Content-Type: application/json`",
+            ),
+            Error::InvalidBody { .. } => (
+                StatusCode::BAD_REQUEST,
+                "body_invalid",
+                "That cannot be read",
+                "mend what the message names; `docs/clients.md` shows what can be sent",
+            ),
+            Error::BodyTooLarge { .. } => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "That is too long", "send it in parts")
+            }
+            Error::Dimensions { .. } => (
+                StatusCode::BAD_REQUEST,
+                "dimensions_unsupported",
+                "There are no such vectors",
+                "leave `dimensions` out: the model was not trained to have its vectors shortened",
+            ),
+            Error::UnknownFormat { .. } => (
+                StatusCode::BAD_REQUEST,
+                "format_unknown",
+                "There is no such format",
+                "leave `encoding_format` out, or choose `float` or `base64`",
+            ),
+            Error::UnknownDirection { .. } => (
+                StatusCode::BAD_REQUEST,
+                "direction_unknown",
+                "A text has no such end",
+                "leave `truncation_direction` out, or choose `Right` or `Left`",
+            ),
+            Error::UnknownPrompt { .. } => (
+                StatusCode::BAD_REQUEST,
+                "prompt_unknown",
+                "There is no such prompt",
+                "leave `prompt_name` out, and put the prompt in front of the text if there has to be one",
+            ),
+            Error::UnknownModel { .. } => {
+                (StatusCode::NOT_FOUND, "model_not_found", "There is no such model", "`/v1/models` lists what there is")
+            }
+            Error::Search(Search::EmptyInput { .. }) => (
+                StatusCode::BAD_REQUEST,
+                "input_empty",
+                "There is nothing to embed",
+                "send only texts that say something",
+            ),
+            Error::Search(Search::UnknownToken { .. }) => (
+                StatusCode::BAD_REQUEST,
+                "token_unknown",
+                "That is no token",
+                "LangChain sends text with `check_embedding_ctx_length=False`",
+            ),
+            Error::Search(Search::InputTooLong { .. }) => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "input_too_long",
+                "That is too long",
+                "leave `truncate` out, or set it to true",
             ),
             Error::Busy => (
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -228,6 +339,18 @@ impl Error {
             }
             _ if self.is_ours() => "something went wrong inside the service".to_owned(),
             _ => self.to_string(),
+        }
+    }
+
+    /// The member of a request that is wrong, if it is one of those that OpenAI's API knows.
+    pub(crate) fn parameter(&self) -> Option<&'static str> {
+        use libellus_search::Error as Search;
+        match self {
+            Error::Dimensions { .. } => Some("dimensions"),
+            Error::UnknownFormat { .. } => Some("encoding_format"),
+            Error::UnknownModel { .. } => Some("model"),
+            Error::Search(Search::EmptyInput { .. } | Search::UnknownToken { .. }) => Some("input"),
+            _ => None,
         }
     }
 
@@ -277,6 +400,25 @@ mod tests {
             (Error::BookNotFound { id: "x".to_owned() }, 404, "book_not_found"),
             (Error::UnknownPath, 404, "path_unknown"),
             (Error::MethodNotAllowed, 405, "method_not_allowed"),
+            (Error::NotJson, 415, "media_type_unsupported"),
+            (Error::InvalidBody { reason: "x".to_owned() }, 400, "body_invalid"),
+            (Error::BodyTooLarge { max: 1 }, 413, "body_too_large"),
+            (Error::Dimensions { asked: 2, model: "x".to_owned(), dim: 1 }, 400, "dimensions_unsupported"),
+            (Error::UnknownFormat { found: "x".to_owned() }, 400, "format_unknown"),
+            (Error::UnknownDirection { found: "x".to_owned() }, 400, "direction_unknown"),
+            (Error::UnknownPrompt { found: "x".to_owned() }, 400, "prompt_unknown"),
+            (Error::UnknownModel { name: "x".to_owned(), known: "y".to_owned() }, 404, "model_not_found"),
+            (Error::Search(Search::EmptyInput { input: 0 }), 400, "input_empty"),
+            (
+                Error::Search(Search::UnknownToken { input: 0, id: 2, model: "x".to_owned(), last: 1 }),
+                400,
+                "token_unknown",
+            ),
+            (
+                Error::Search(Search::InputTooLong { input: 0, tokens: 2, model: "x".to_owned(), max: 1 }),
+                413,
+                "input_too_long",
+            ),
             (Error::Busy, 503, "busy"),
             (Error::OutOfTime, 503, "out_of_time"),
             (Error::internal(std::fmt::Error), 500, "internal"),

@@ -6,15 +6,20 @@
 //! with a page from `view`. Whatever goes wrong becomes one [`Error`]; its table in `error` says with
 //! which status and code, and `problem` says it as a problem document or as a page.
 //!
+//! Beside our own API there are `dialect`s: what clients of other services of embeddings speak.
+//!
 //! The page needs no JavaScript, sets no cookie and asks no third party for anything. What readers
 //! search for is their own business: no query is written to a log.
 #![forbid(unsafe_code)]
 
 mod admission;
+mod body;
 mod config;
 mod cors;
+mod dialect;
 mod error;
 mod headers;
+mod inputs;
 #[cfg(feature = "lambda")]
 mod lambda;
 mod listen;

@@ -3,6 +3,7 @@
 //! Routes return an [`Error`]; the layer here is the only place that gives it a body. A fault of
 //! ours is written to the error output with its causes, and told without them.
 
+use crate::dialect::Dialect;
 use crate::parameters::SearchParameters;
 use crate::view::{self, Chrome};
 use crate::{AppState, Error};
@@ -33,14 +34,18 @@ struct Problem<'a> {
 /// Gives every error that a route returned its body.
 pub(crate) async fn layer(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let uri = request.uri().clone();
-    let for_reader = wants_page(&uri, request.headers());
+    let dialect = Dialect::of(request.method(), uri.path());
+    let for_reader = dialect.is_none() && wants_page(&uri, request.headers());
     let mut response = next.run(request).await;
     let Some(error) = response.extensions_mut().remove::<Arc<Error>>() else {
         return response;
     };
     log_if_ours(&error, uri.path());
-    let (content_type, body) =
-        if for_reader { ("text/html; charset=utf-8", page(&state, &error, &uri)) } else { problem(&error, uri.path()) };
+    let (content_type, body) = match dialect {
+        Some(dialect) => ("application/json", dialect.problem(&error)),
+        None if for_reader => ("text/html; charset=utf-8", page(&state, &error, &uri)),
+        None => problem(&error, uri.path()),
+    };
     *response.body_mut() = Body::from(body);
     let headers = response.headers_mut();
     headers.remove(header::CONTENT_LENGTH);

@@ -1,17 +1,20 @@
 //! Which address leads to which route.
 
+use crate::body::MAX_BODY_BYTES;
 use crate::routes::{
-    api_book, api_facets, api_search, api_similar, api_suggest, assets, book_page, health, ready, search_page,
+    api_book, api_facets, api_search, api_similar, api_suggest, assets, book_page, health, openai, ready, search_page,
+    tei,
 };
 use crate::{AppState, Error, cors, headers, problem};
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::get;
+use axum::routing::{get, post};
 
 /// The whole service, ready to be served or called in a test. HEAD works wherever GET does.
 pub fn router(state: AppState) -> Router {
     Router::new()
-        .route("/", get(search_page::get))
+        .route("/", get(search_page::get).post(tei::embed))
         .route("/books/{id}", get(book_page::get))
         .route("/api/search", get(api_search::get))
         .route("/api/suggest", get(api_suggest::get))
@@ -19,6 +22,13 @@ pub fn router(state: AppState) -> Router {
         .route("/api/similar", get(api_similar::get))
         .route("/api/books/{id}", get(api_book::get))
         .route("/api/books/{id}/similar", get(api_similar::of_book))
+        .route("/v1/embeddings", post(openai::embeddings))
+        .route("/v1/models", get(openai::models))
+        .route("/v1/models/{*name}", get(openai::model_named))
+        .route("/embed", post(tei::embed))
+        .route("/similarity", post(tei::similarity))
+        .route("/tokenize", post(tei::tokenize))
+        .route("/info", get(tei::info))
         .route("/health", get(health::get))
         .route("/ready", get(ready::get))
         .route(assets::STYLE_PATH.as_str(), get(assets::style))
@@ -26,6 +36,7 @@ pub fn router(state: AppState) -> Router {
         .route(assets::ICON_PATH, get(assets::icon))
         .fallback(async || Error::UnknownPath)
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(from_fn_with_state(state.clone(), problem::layer))
         .layer(from_fn_with_state(state.allowed_origins(), cors::layer))
         .layer(from_fn(headers::layer))

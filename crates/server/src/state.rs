@@ -2,14 +2,18 @@
 
 use crate::admission::Admission;
 use crate::{AllowedOrigins, Error, ServerConfig};
-use libellus_search::Library;
+use libellus_search::{Embedder, EmbeddingInput, Encoded, Library, Overlong};
 use std::sync::Arc;
+
+/// Texts that are embedded in one turn: others who wait have theirs in between.
+const EMBEDDED_AT_ONCE: usize = 128;
 
 /// What every route shares; cheap to clone.
 #[derive(Clone)]
 pub struct AppState {
     library: Arc<Library>,
     admission: Admission,
+    embedding_threads: usize,
     site_name: Arc<str>,
     allowed_origins: AllowedOrigins,
 }
@@ -20,6 +24,7 @@ impl AppState {
         Self {
             library,
             admission: Admission::new(config.concurrent_searches, config.queued_searches, config.queue_wait),
+            embedding_threads: config.embedding_threads.max(1),
             site_name: config.site_name.as_str().into(),
             allowed_origins: config.allowed_origins.clone(),
         }
@@ -47,6 +52,45 @@ impl AppState {
     ) -> Result<T, Error> {
         let library = Arc::clone(&self.library);
         Ok(self.admission.run(move || answer(&library)).await??)
+    }
+
+    /// The model that embeds texts for other programs.
+    pub(crate) fn embedder(&self) -> Embedder {
+        self.library.embedder(self.embedding_threads)
+    }
+
+    /// How many requests may be computed or waiting.
+    pub(crate) fn places(&self) -> usize {
+        self.admission.capacity()
+    }
+
+    /// Embeds texts, by turns with what else is to be computed.
+    pub(crate) async fn embed(
+        &self,
+        embedder: Embedder,
+        inputs: Vec<EmbeddingInput>,
+        overlong: Overlong,
+        is_unscaled: bool,
+    ) -> Result<Vec<Encoded>, Error> {
+        let mut place = self.admission.enter()?;
+        let mut encoded = Vec::with_capacity(inputs.len());
+        let mut inputs = inputs.into_iter();
+        loop {
+            let part: Vec<EmbeddingInput> = inputs.by_ref().take(EMBEDDED_AT_ONCE).collect();
+            if part.is_empty() {
+                return Ok(encoded);
+            }
+            let (embedder, first) = (embedder.clone(), encoded.len());
+            encoded.extend(place.run(move || embedder.embed(&part, first, overlong, is_unscaled)).await??);
+        }
+    }
+
+    /// Computes what needs no library, when its turn comes.
+    pub(crate) async fn compute<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        self.admission.run(work).await
     }
 
     /// The fields that books are filtered and counted by.

@@ -209,6 +209,7 @@ impl Settings {
             host: self.address.host.value.clone(),
             port: self.address.port.value,
             allowed_origins: self.allowed_origins.value.clone(),
+            embedding_threads: self.threads.value,
             ..ServerConfig::default()
         }
     }

@@ -27,7 +27,7 @@ pub use error::TokenizerError;
 
 use crate::Bytes;
 use added::{AddedTokens, Part};
-use definition::{AddedToken, Definition};
+use definition::{AddedToken, Definition, Settings};
 use packed::{Packed, damaged};
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -151,6 +151,30 @@ impl Tokenizer {
         TokenCount { seen, used: token_ids.len() - start }
     }
 
+    /// Appends `ids`, which may lack the special tokens around them or have them, cut to `max_tokens` in all as
+    /// [`Tokenizer::encode`] cuts. An id that the vocabulary does not have is the error, and nothing is appended.
+    pub fn frame(&self, ids: &[u32], max_tokens: usize, token_ids: &mut Vec<u32>) -> Result<TokenCount, u32> {
+        if let Some(&unknown) = ids.iter().find(|&&id| id as usize >= self.vocabulary_size()) {
+            return Err(unknown);
+        }
+        let Settings { before, after, .. } = self.packed.settings();
+        let bare = ids.strip_prefix(before.as_slice()).and_then(|ids| ids.strip_suffix(after.as_slice()));
+        let bare = bare.unwrap_or(ids);
+        let specials = before.len() + after.len();
+        let start = token_ids.len();
+        token_ids.extend_from_slice(before);
+        token_ids.extend(bare.iter().take(max_tokens.saturating_sub(specials)));
+        token_ids.extend_from_slice(after);
+        token_ids.truncate(start.saturating_add(max_tokens));
+        Ok(TokenCount { seen: bare.len() + specials, used: token_ids.len() - start })
+    }
+
+    /// How many of the tokens around a text are special: those before it, and those after it.
+    pub fn specials(&self) -> (usize, usize) {
+        let settings = self.packed.settings();
+        (settings.before.len(), settings.after.len())
+    }
+
     /// How many tokens `text` has, special tokens included.
     pub fn count(&self, text: &str) -> usize {
         self.encode(text, 0, &mut Vec::new()).seen
@@ -213,7 +237,6 @@ fn added_text(packed: &Packed, token: AddedToken) -> Result<String, TokenizerErr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use definition::Settings;
     use normalize::Normalizer;
 
     const TEXTS: [&str; 5] = [
@@ -278,7 +301,14 @@ mod tests {
             let count = tokenizer.encode("a b c", max_tokens, &mut ids);
             assert_eq!((&ids[1..], count.seen, count.used), (expected, 5, expected.len()), "{max_tokens}");
             assert_eq!((ids[0], count.is_truncated()), (99, max_tokens < 5), "{max_tokens}");
+            for framed in [&[5, 7, 9][..], &[2, 5, 7, 9, 3]] {
+                let mut ids = vec![99];
+                let again = tokenizer.frame(framed, max_tokens, &mut ids).expect("known ids");
+                assert_eq!((&ids[1..], again), (expected, count), "{framed:?} {max_tokens}");
+            }
         }
+        let last = tokenizer.vocabulary_size() as u32;
+        assert_eq!(tokenizer.frame(&[5, last, last + 1], 9, &mut Vec::new()), Err(last));
     }
 
     #[test]

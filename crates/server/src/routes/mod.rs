@@ -8,8 +8,11 @@ pub(crate) mod api_suggest;
 pub(crate) mod assets;
 pub(crate) mod book_page;
 pub(crate) mod health;
+pub(crate) mod openai;
 pub(crate) mod ready;
 pub(crate) mod search_page;
+pub(crate) mod tei;
+mod vectors;
 
 use crate::Error;
 use axum::http::{StatusCode, header};

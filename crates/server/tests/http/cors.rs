@@ -51,13 +51,15 @@ async fn only_listed_origins_are_echoed() {
         (Some(FRIEND), listed, "/api/search?q=", FRIEND),
         (Some(FRIEND), listed, "/api/books/none", FRIEND),
         (Some(FRIEND), listed, "/api/nothing", FRIEND),
+        (Some(FRIEND), listed, "/v1/models", FRIEND),
+        (Some(FRIEND), listed, "/info", FRIEND),
         (Some(FRIEND), listed, "/?q=sea", ""),
     ] {
         let reply = ask_from(origin, origins, Method::GET, path).await;
         assert_eq!(reply.header("access-control-allow-origin"), expected, "{origin:?} {origins} {path}");
         assert_eq!(reply.header("access-control-allow-credentials"), "", "never with credentials");
         let by_origin = vary(&reply).iter().filter(|value| **value == "origin").count();
-        let is_listed_api = origins == listed && path.starts_with("/api");
+        let is_listed_api = origins == listed && !path.starts_with("/?");
         assert_eq!(by_origin, usize::from(is_listed_api), "{origin:?} {origins} {path}: {:?}", vary(&reply));
     }
 }
@@ -81,6 +83,8 @@ async fn preflights_are_answered_for_who_may_ask() {
     let reply = ask_from(Some(FRIEND), FRIEND, Method::OPTIONS, "/api/search").await;
     assert_eq!(reply.header("access-control-allow-methods"), "GET, HEAD");
     assert_eq!((vary(&reply), reply.body.as_str()), (vec!["origin"], ""));
+    let reply = ask_from(Some(FRIEND), FRIEND, Method::OPTIONS, "/v1/embeddings").await;
+    assert_eq!(reply.header("access-control-allow-methods"), "GET, HEAD, POST");
 }
 
 #[tokio::test]

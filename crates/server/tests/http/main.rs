@@ -1,7 +1,9 @@
 //! The whole router, in process, over a real library: status, headers and body of every kind of reply.
 
 mod api;
+mod clients;
 mod cors;
+mod dialects;
 mod pages;
 mod problems;
 mod service;

@@ -94,12 +94,23 @@ async fn readers_get_a_page_that_keeps_what_they_typed() {
 
 #[tokio::test]
 async fn a_wrong_method_names_the_right_ones() {
-    for path in ["/api/search?q=sea", "/api/books/iliad", "/", "/health"] {
+    for path in ["/api/search?q=sea", "/api/books/iliad", "/health"] {
         for method in [Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS] {
             let reply = ask(app(), method.clone(), path, None).await;
             assert_problem(&reply, path, 405, "method_not_allowed");
             assert_eq!(reply.header("allow"), "GET,HEAD", "{method} {path}");
         }
+    }
+    // Text Embeddings Inference embeds what is sent to the page's address.
+    for method in [Method::PUT, Method::DELETE, Method::OPTIONS] {
+        let reply = ask(app(), method.clone(), "/", None).await;
+        assert_problem(&reply, "/", 405, "method_not_allowed");
+        assert_eq!(reply.header("allow"), "GET,HEAD,POST", "{method} /");
+    }
+    for method in [Method::GET, Method::PUT] {
+        let reply = ask(app(), method.clone(), "/v1/embeddings", None).await;
+        assert_eq!((reply.status.as_u16(), reply.header("allow")), (405, "POST"), "{method}");
+        assert_eq!(reply.json()["error"]["code"], "method_not_allowed", "{method}");
     }
 }
 

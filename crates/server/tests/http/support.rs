@@ -7,7 +7,8 @@ use http_body_util::BodyExt;
 use libellus_catalogue::{Book, Catalogue};
 use libellus_encoder::Encoder;
 use libellus_search::{BackfillOptions, EncoderCutter, Library};
-use libellus_server::{AppState, ServerConfig, router};
+use libellus_server::{AppState, ServerConfig, bind, router, serve};
+use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::sync::{Arc, LazyLock};
 use tower::ServiceExt;
@@ -46,6 +47,16 @@ pub fn app_with(library: Arc<Library>, config: &ServerConfig) -> Router {
     router(AppState::new(library, config))
 }
 
+/// Serves `library` on a port of its own; its address, and what stops it.
+pub async fn start(library: Library) -> (SocketAddr, impl FnOnce()) {
+    let config = ServerConfig { port: 0, ..ServerConfig::default() };
+    let listener = bind(&config).await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    let running =
+        tokio::spawn(async move { serve(listener, &config, Arc::new(library), std::future::pending()).await });
+    (address, move || running.abort())
+}
+
 /// A library of `books` in memory, embedded or not.
 pub fn library(books: &[Book], is_embedded: bool) -> Library {
     let encoder = Arc::new(Encoder::builtin());
@@ -74,7 +85,17 @@ pub async fn ask(app: Router, method: Method, path: &str, accept: Option<&str>) 
     if let Some(accept) = accept {
         request = request.header("accept", accept);
     }
-    let request = request.body(Body::empty()).expect("a request");
+    send(app, request.body(Body::empty()).expect("a request")).await
+}
+
+/// Sends `body` to `path` of `app`.
+pub async fn post(app: Router, path: &str, content_type: &str, body: String) -> Reply {
+    let request = Request::post(path).header("content-type", content_type);
+    send(app, request.body(Body::from(body)).expect("a request")).await
+}
+
+/// Sends a request, and reads the reply to its end.
+pub async fn send(app: Router, request: Request<Body>) -> Reply {
     let response = app.oneshot(request).await.expect("the router never fails");
     let (status, headers) = (response.status(), response.headers().clone());
     let body = response.into_body().collect().await.expect("a body").to_bytes();
