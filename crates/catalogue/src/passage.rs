@@ -27,7 +27,7 @@ pub struct Passage {
 }
 
 /// Measures text as the model does.
-pub trait PassageCutter {
+pub trait PassageCutter: Sync {
     /// How many tokens `text` has, special tokens included.
     fn count_tokens(&self, text: &str) -> usize;
     /// The longest text that the model reads, in tokens.
@@ -280,25 +280,25 @@ fn span(pieces: &[Piece]) -> Range<usize> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::cell::Cell;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
     /// Counts four letters as a token and every mark as one, plus two special tokens: much as WordPiece does.
     struct Letters {
         max_tokens: usize,
-        calls: Cell<usize>,
-        counted_bytes: Cell<usize>,
+        calls: AtomicUsize,
+        counted_bytes: AtomicUsize,
     }
 
     impl Letters {
         fn new(max_tokens: usize) -> Self {
-            Self { max_tokens, calls: Cell::new(0), counted_bytes: Cell::new(0) }
+            Self { max_tokens, calls: AtomicUsize::new(0), counted_bytes: AtomicUsize::new(0) }
         }
     }
 
     impl PassageCutter for Letters {
         fn count_tokens(&self, text: &str) -> usize {
-            self.calls.set(self.calls.get() + 1);
-            self.counted_bytes.set(self.counted_bytes.get() + text.len());
+            self.calls.fetch_add(1, Relaxed);
+            self.counted_bytes.fetch_add(text.len(), Relaxed);
             let words = text.split_whitespace().flat_map(|word| word.split_inclusive(|c: char| !c.is_alphanumeric()));
             2 + words
                 .map(|word| {
@@ -461,7 +461,7 @@ mod tests {
             let cost = |book: &Book| {
                 let cutter = Letters::new(128);
                 assert!(cut_passages(book, &cutter).len() > 1, "{what}");
-                (cutter.calls.get(), cutter.counted_bytes.get())
+                (cutter.calls.load(Relaxed), cutter.counted_bytes.load(Relaxed))
             };
             let ((calls, bytes), (more_calls, more_bytes)) = (cost(&small), cost(&large));
             assert!(more_calls <= calls * 12, "{what}: {calls} calls, then {more_calls}");

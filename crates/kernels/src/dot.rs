@@ -1,7 +1,8 @@
-//! Dot product of two rows of floats.
+//! Dot products of rows of floats.
 
 use crate::Isa;
 use crate::lanes::{LANES, Lanes, for_every_isa};
+use crate::prefetch::prefetch;
 
 /// Rows of lanes summed side by side, to keep the adders busy.
 const CHAINS: usize = 4;
@@ -16,8 +17,35 @@ pub fn dot_f32(isa: Isa, a: &[f32], b: &[f32]) -> f32 {
     dot_any(isa, a, b)
 }
 
+/// Rows that are asked for in memory before they are read.
+const ROWS_AHEAD: usize = 4;
+/// Parts in which a row is asked for.
+const PARTS: usize = 4;
+
+/// The dot products of `vector` with the rows of `matrix` that `which` names, each bit for bit what [`dot_f32`] gives. They
+/// may lie all over: the next ones are on their way while one is read.
+///
+/// # Panics
+/// If a row is not there, or there are not as many `products` as rows.
+pub fn dot_rows(isa: Isa, vector: &[f32], matrix: &[f32], which: &[u32], products: &mut [f32]) {
+    assert_eq!(which.len(), products.len(), "dot_rows: as many products as rows");
+    rows_any(isa, vector, matrix, which, products);
+}
+
 for_every_isa! {
     fn dot_any(a: &[f32], b: &[f32]) -> f32 = dot_generic;
+    fn rows_any(vector: &[f32], matrix: &[f32], which: &[u32], products: &mut [f32]) = rows_generic;
+}
+
+#[inline(always)]
+fn rows_generic<L: Lanes>(proof: L::Proof, vector: &[f32], matrix: &[f32], which: &[u32], products: &mut [f32]) {
+    let row = |row: u32| matrix[row as usize * vector.len()..].split_at(vector.len()).0;
+    for (i, (&this, product)) in which.iter().zip(products).enumerate() {
+        if let Some(&later) = which.get(i + ROWS_AHEAD) {
+            (0..PARTS).for_each(|part| prefetch::<L, _>(row(later), part, PARTS));
+        }
+        *product = dot_generic::<L>(proof, vector, row(this));
+    }
 }
 
 #[inline(always)]
@@ -44,6 +72,23 @@ fn dot_generic<L: Lanes>(proof: L::Proof, a: &[f32], b: &[f32]) -> f32 {
 mod tests {
     use super::*;
     use crate::testing::Random;
+
+    #[test]
+    fn rows_are_multiplied_one_by_one() {
+        let mut random = Random::new(3);
+        for len in [1, 16, 100, 384] {
+            let (vector, matrix) = (random.floats(len), random.floats(20 * len));
+            let which: Vec<u32> = (0..20).rev().chain([7, 7]).collect();
+            for isa in Isa::available() {
+                let mut products = vec![0.0; which.len()];
+                dot_rows(isa, &vector, &matrix, &which, &mut products);
+                for (&row, product) in which.iter().zip(&products) {
+                    let expected = dot_f32(Isa::Scalar, &vector, &matrix[row as usize * len..][..len]);
+                    assert_eq!(product.to_bits(), expected.to_bits(), "{isa:?}, length {len}, row {row}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn equals_the_scalar_version_and_is_close_to_f64() {

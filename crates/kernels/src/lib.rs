@@ -37,7 +37,7 @@ pub use codes::{
     BLOCK, BlockBounds, BoundWeights, CoarsePlane, CodeErrors, CodeQuery, MAX_WIDTH, QUERY_LIMIT, WIDTH_STEP,
     code_products, encode_row, scan_codes,
 };
-pub use dot::dot_f32;
+pub use dot::{dot_f32, dot_rows};
 pub use isa::Isa;
 #[cfg(target_arch = "x86_64")]
 pub use isa::{Avx2, Avx512Vnni, AvxVnni};

@@ -41,6 +41,8 @@ mod xml;
 pub use embeddings::{EmbeddingRow, each_embedding_row};
 pub(crate) use field::{is_body, is_person, language_code};
 pub(crate) use header::key as bare_name;
+#[doc(hidden)]
+pub use marc::count_marc_fields;
 pub use open_library::{AuthorNames, NamesRead, is_dump_of_authors};
 #[cfg(feature = "postgres")]
 pub(crate) use {
@@ -57,7 +59,9 @@ use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{ErrorKind, Read};
 use std::ops::ControlFlow;
+use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, SyncSender};
 
 /// A file's format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -260,7 +264,8 @@ trait RecordReader<'a> {
 
 /// Reads books from `input` and writes them to `catalogue` in batches of one transaction each.
 ///
-/// `name` is used in messages. `progress` is called after every batch; `Break` stops after it.
+/// `name` is used in messages. `progress` is called when a batch was read; `Break` stops after it, and what was read is
+/// written.
 ///
 /// A record is known by its id: a book that is there already is updated, and of two records with one id in a file the
 /// last one wins, with a warning. A record without an id gets `isbn-` and its first valid ISBN in thirteen digits or,
@@ -296,33 +301,19 @@ pub fn import(
             Box::new(reader)
         }
     };
-    let mut importer = Importer::new(catalogue, cutter, options, reader.source());
-    loop {
-        match reader.next() {
-            Ok(Step::Record(record)) => importer.take(record)?,
-            Ok(Step::Rejected(reject)) => importer.report.reject(reject),
-            Ok(Step::Deleted(id)) => importer.delete(id)?,
-            Ok(Step::End) => break,
-            Err(error) => {
-                // What was read before is whole, and kept.
-                importer.write_batch()?;
-                importer.end_early(error)?;
-                break;
-            }
-        }
-        if importer.batch_is_full() {
-            let so_far = ImportProgress { bytes: reader.source().bytes_read(), records: importer.report.records };
-            importer.write_batch()?;
-            if progress(so_far).is_break() {
-                importer.report.interrupted = true;
-                break;
-            }
-        }
-    }
-    if !importer.report.interrupted {
-        importer.write_batch()?;
-        let _ = progress(ImportProgress { bytes: reader.source().bytes_read(), records: importer.report.records });
-    }
+    let (send, receive) = mpsc::sync_channel(1);
+    let mut importer = Importer::new(options, reader.source(), send);
+    // One thread reads while another stores: with a database that is elsewhere, each takes as long as the other.
+    let (read, stored) = std::thread::scope(|scope| {
+        let storing = scope.spawn(|| Stored::of(catalogue, cutter, receive));
+        let read = importer.read(&mut *reader, progress);
+        drop(importer.outbox.take());
+        (read, storing.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    });
+    // If storing ended early, it says why.
+    let stored = stored?;
+    read?;
+    (importer.report.written, importer.report.deleted) = (stored.written, stored.deleted);
     if !options.dry_run {
         catalogue.settle()?;
     }
@@ -340,14 +331,47 @@ pub fn import(
     Ok(report)
 }
 
-/// Gathers books, writes them, keeps the report.
-struct Importer<'a> {
-    catalogue: &'a Catalogue,
-    cutter: &'a dyn PassageCutter,
+/// Books to store, or, after them, ids of books to delete.
+#[derive(Default)]
+struct Batch {
+    books: Vec<Book>,
+    deletions: Vec<String>,
+}
+
+/// What was stored of all batches.
+#[derive(Default)]
+struct Stored {
+    written: WriteOutcome,
+    deleted: u64,
+}
+
+impl Stored {
+    /// Stores batches, which it owns the way of, so that whoever reads notices if this ends early.
+    fn of(catalogue: &Catalogue, cutter: &dyn PassageCutter, batches: Receiver<Batch>) -> Result<Self, Error> {
+        let mut stored = Self::default();
+        for Batch { books, deletions } in batches {
+            if !books.is_empty() {
+                stored.written += catalogue.put_books(&books, cutter)?;
+            }
+            if !deletions.is_empty() {
+                let ids: Vec<&str> = deletions.iter().map(String::as_str).collect();
+                stored.deleted += catalogue.delete_books(&ids)?;
+            }
+        }
+        Ok(stored)
+    }
+}
+
+/// Whether reading goes on: not if storing has ended.
+type Going = ControlFlow<()>;
+
+/// Gathers books, hands them over in batches, keeps the report.
+struct Importer {
+    /// Where batches go; `None` when all are there.
+    outbox: Option<SyncSender<Batch>>,
     dry_run: bool,
     report: ImportReport,
-    batch: Vec<Book>,
-    deletions: Vec<String>,
+    batch: Batch,
     batch_bytes: usize,
     records_at_last_batch: u64,
     /// Hashes of the ids read; two ids with one hash would cost a wrong warning, and nothing else.
@@ -355,25 +379,18 @@ struct Importer<'a> {
     hasher: RandomState,
 }
 
-impl<'a> Importer<'a> {
-    fn new(
-        catalogue: &'a Catalogue,
-        cutter: &'a dyn PassageCutter,
-        options: &ImportOptions,
-        source: &Source<'_>,
-    ) -> Self {
+impl Importer {
+    fn new(options: &ImportOptions, source: &Source<'_>, outbox: SyncSender<Batch>) -> Self {
         let mut report =
             ImportReport { format: Some(source.format()), encoding: source.encoding(), ..ImportReport::default() };
         if let Some(reason) = source.doubt() {
             report.warn(Reject { place: Place::Line(1), id: None, field: None, reason });
         }
         Self {
-            catalogue,
-            cutter,
+            outbox: Some(outbox),
             dry_run: options.dry_run,
             report,
-            batch: Vec::new(),
-            deletions: Vec::new(),
+            batch: Batch::default(),
             batch_bytes: 0,
             records_at_last_batch: 0,
             ids: HashSet::new(),
@@ -381,29 +398,71 @@ impl<'a> Importer<'a> {
         }
     }
 
-    /// A book that the source says is gone.
-    fn delete(&mut self, id: String) -> Result<(), Error> {
-        // In the order of the file: it may be there before, or again behind.
-        if !self.batch.is_empty() {
-            self.write_batch()?;
+    /// Reads to the end, or until `progress` or the end of storing stops it.
+    fn read(
+        &mut self,
+        reader: &mut dyn RecordReader<'_>,
+        progress: &mut dyn FnMut(ImportProgress) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        loop {
+            let going = match reader.next() {
+                Ok(Step::Record(record)) => self.take(record),
+                Ok(Step::Rejected(reject)) => {
+                    self.report.reject(reject);
+                    Going::Continue(())
+                }
+                Ok(Step::Deleted(id)) => self.delete(id),
+                Ok(Step::End) => break,
+                Err(error) => {
+                    // What was read before is whole, and kept.
+                    let _ = self.hand_over();
+                    self.end_early(error)?;
+                    break;
+                }
+            };
+            if going.is_break() {
+                return Ok(());
+            }
+            if self.batch_is_full() {
+                let so_far = ImportProgress { bytes: reader.source().bytes_read(), records: self.report.records };
+                if self.hand_over().is_break() {
+                    return Ok(());
+                }
+                if progress(so_far).is_break() {
+                    self.report.interrupted = true;
+                    return Ok(());
+                }
+            }
         }
-        self.report.records += 1;
-        if !self.dry_run {
-            self.deletions.push(id);
+        if self.hand_over().is_continue() {
+            let _ = progress(ImportProgress { bytes: reader.source().bytes_read(), records: self.report.records });
         }
         Ok(())
     }
 
-    fn take(&mut self, record: RawRecord) -> Result<(), Error> {
-        if !self.deletions.is_empty() {
-            self.write_batch()?;
+    /// A book that the source says is gone.
+    fn delete(&mut self, id: String) -> Going {
+        // In the order of the file: it may be there before, or again behind.
+        if !self.batch.books.is_empty() {
+            self.hand_over()?;
+        }
+        self.report.records += 1;
+        if !self.dry_run {
+            self.batch.deletions.push(id);
+        }
+        Going::Continue(())
+    }
+
+    fn take(&mut self, record: RawRecord) -> Going {
+        if !self.batch.deletions.is_empty() {
+            self.hand_over()?;
         }
         let (place, bytes) = (record.place, record.bytes);
         let accepted = match record.into_book() {
             Ok(accepted) => accepted,
             Err(reject) => {
                 self.report.reject(reject);
-                return Ok(());
+                return Going::Continue(());
             }
         };
         self.report.records += 1;
@@ -421,9 +480,9 @@ impl<'a> Importer<'a> {
         }
         if !self.dry_run {
             self.batch_bytes += bytes;
-            self.batch.push(book);
+            self.batch.books.push(book);
         }
-        Ok(())
+        Going::Continue(())
     }
 
     /// A compressed file that is cut or damaged has no more records: reported like one that is bad. Any other error is
@@ -450,18 +509,17 @@ impl<'a> Importer<'a> {
         records >= BATCH_RECORDS as u64 || self.batch_bytes >= BATCH_BYTES
     }
 
-    fn write_batch(&mut self) -> Result<(), Error> {
-        if !self.batch.is_empty() {
-            self.report.written += self.catalogue.put_books(&self.batch, self.cutter)?;
-        }
-        if !self.deletions.is_empty() {
-            let ids: Vec<&str> = self.deletions.iter().map(String::as_str).collect();
-            self.report.deleted += self.catalogue.delete_books(&ids)?;
-        }
-        self.deletions.clear();
-        self.batch.clear();
+    /// Gives the batch to the thread that stores, and begins another.
+    fn hand_over(&mut self) -> Going {
+        let batch = std::mem::take(&mut self.batch);
         self.batch_bytes = 0;
         self.records_at_last_batch = self.report.records;
-        Ok(())
+        match &self.outbox {
+            Some(outbox) if !batch.books.is_empty() || !batch.deletions.is_empty() => match outbox.send(batch) {
+                Ok(()) => Going::Continue(()),
+                Err(_) => Going::Break(()),
+            },
+            _ => Going::Continue(()),
+        }
     }
 }

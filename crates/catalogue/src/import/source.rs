@@ -125,7 +125,7 @@ impl<'a> Source<'a> {
             if text.is_empty() && total == 0 {
                 return Ok((Line::End, 0));
             }
-            let end = text.iter().position(|&byte| byte == mark);
+            let end = memchr::memchr(mark, text);
             let part = &text[..end.unwrap_or(text.len())];
             too_long |= piece.len() + part.len() > MAX_RECORD_BYTES;
             if too_long {

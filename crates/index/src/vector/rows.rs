@@ -2,6 +2,7 @@
 
 use super::file::RowFile;
 use crate::Error;
+use libellus_kernels::{Isa, dot_f32, dot_rows};
 use std::ops::Range;
 
 /// Rows of `dim` floats.
@@ -23,6 +24,25 @@ impl Rows {
                 Ok(())
             }
             Self::File(file) => file.read(dim, range, out),
+        }
+    }
+
+    /// The dot products of a vector with some rows.
+    pub fn products(&self, vector: &[f32], which: &[u32]) -> Result<Vec<f32>, Error> {
+        match self {
+            Self::Memory(rows) => {
+                let mut products = vec![0.0; which.len()];
+                dot_rows(Isa::best(), vector, rows, which, &mut products);
+                Ok(products)
+            }
+            Self::File(file) => {
+                let mut row = Vec::new();
+                let product = |&at: &u32| {
+                    file.read(vector.len(), at as usize..at as usize + 1, &mut row)?;
+                    Ok(dot_f32(Isa::best(), vector, &row))
+                };
+                which.iter().map(product).collect()
+            }
         }
     }
 

@@ -36,12 +36,11 @@ pub(super) struct Search<'a> {
     within: Option<&'a GroupSet>,
     k: usize,
     best: BestGroups,
-    vector: Vec<f32>,
 }
 
 impl<'a> Search<'a> {
     pub fn new(index: &'a VectorIndex, query: &'a [f32], k: usize, within: Option<&'a GroupSet>) -> Self {
-        Self { index, query, within, k, best: BestGroups::new(k), vector: Vec::new() }
+        Self { index, query, within, k, best: BestGroups::new(k) }
     }
 
     pub fn run(mut self) -> Result<Vec<GroupHit>, Error> {
@@ -189,9 +188,8 @@ impl<'a> Search<'a> {
             threshold = self.look(segment, wanted, &mut candidates, &mut scored, threshold)?;
             wanted *= 2;
             if candidates.len() == before {
-                for candidate in candidates.drain(..) {
-                    scored.push((segment.first + candidate.row as usize, self.score(segment, candidate.row)?));
-                }
+                let rows: Vec<u32> = candidates.drain(..).map(|candidate| candidate.row).collect();
+                self.score(segment, &rows, &mut scored)?;
             }
         }
         scored.sort_unstable_by_key(|&(row, _)| row);
@@ -202,7 +200,7 @@ impl<'a> Search<'a> {
     /// Scores so many candidates, those that look best, if there are more, so as to rule out others: gives the score of the `k`th group of them, or
     /// the threshold there was.
     fn look(
-        &mut self,
+        &self,
         segment: &Segment,
         wanted: usize,
         candidates: &mut Vec<Candidate>,
@@ -214,17 +212,15 @@ impl<'a> Search<'a> {
         }
         let mut bounds: Vec<f32> = candidates.iter().map(|candidate| candidate.bound).collect();
         let (_, &mut least, _) = bounds.select_nth_unstable_by(wanted - 1, |a, b| b.total_cmp(a));
-        let mut rest = Vec::with_capacity(candidates.len());
-        let mut left = wanted;
-        for candidate in candidates.drain(..) {
-            if left > 0 && candidate.bound.total_cmp(&least).is_ge() {
-                left -= 1;
-                scored.push((segment.first + candidate.row as usize, self.score(segment, candidate.row)?));
-            } else {
-                rest.push(candidate);
+        let mut rows = Vec::with_capacity(wanted);
+        candidates.retain(|candidate| {
+            let is_chosen = rows.len() < wanted && candidate.bound.total_cmp(&least).is_ge();
+            if is_chosen {
+                rows.push(candidate.row);
             }
-        }
-        *candidates = rest;
+            !is_chosen
+        });
+        self.score(segment, &rows, scored)?;
         scored.sort_unstable_by_key(|&(row, _)| row);
         let mut reached = BestGroups::new(self.k);
         self.each_group(scored, |hit| reached.offer(hit));
@@ -233,10 +229,11 @@ impl<'a> Search<'a> {
         Ok(threshold)
     }
 
-    fn score(&mut self, segment: &Segment, row: u32) -> Result<f32, Error> {
-        let row = row as usize;
-        segment.rows.read(self.index.dim, row..row + 1, &mut self.vector)?;
-        Ok(dot_f32(Isa::best(), self.query, &self.vector))
+    /// Scores some rows.
+    fn score(&self, segment: &Segment, rows: &[u32], scored: &mut Vec<(usize, f32)>) -> Result<(), Error> {
+        let scores = segment.rows.products(self.query, rows)?;
+        scored.extend(rows.iter().map(|&row| segment.first + row as usize).zip(scores));
+        Ok(())
     }
 
     /// Offers each group of scored rows, which are in order.

@@ -47,7 +47,7 @@ pub(super) fn cut(bytes: &[u8]) -> String {
 
 /// Reads a record, given without its end mark.
 pub(super) fn parse(content: &[u8]) -> Result<Marc<'_>, String> {
-    let Some(end) = content.iter().position(|&byte| byte == END_OF_FIELD) else {
+    let Some(end) = memchr::memchr(END_OF_FIELD, content) else {
         return Err("not a MARC record: it has no end of the directory (0x1E)".to_owned());
     };
     // A leader may be too short, and tell so by where the directory begins.
@@ -79,7 +79,7 @@ fn coding(bytes: &[u8], warnings: &mut Vec<String>) -> Coding {
     let declares_utf8 = bytes.get(9) == Some(&b'a');
     if bytes.is_ascii() {
         // Escape sequences are ASCII.
-        return if bytes.contains(&0x1b) { Coding::Marc8 } else { Coding::Utf8 };
+        return if memchr::memchr(0x1b, bytes).is_some() { Coding::Marc8 } else { Coding::Utf8 };
     }
     if std::str::from_utf8(bytes).is_ok() {
         if !declares_utf8 {
@@ -105,7 +105,10 @@ fn decode(coding: Coding, bytes: &[u8]) -> Cow<'_, str> {
     match coding {
         Coding::Marc8 if bytes.is_ascii() && !bytes.contains(&0x1b) => String::from_utf8_lossy(bytes),
         Coding::Marc8 => Cow::Owned(marc8::decode(bytes)),
-        Coding::Utf8 | Coding::BrokenUtf8 => String::from_utf8_lossy(bytes),
+        // Almost all is whole, and a check is faster than looking for what is to be replaced.
+        Coding::Utf8 | Coding::BrokenUtf8 => {
+            std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
+        }
     }
 }
 
@@ -144,7 +147,7 @@ fn declared<'r>(entry: &'r [u8; ENTRY], data: &'r [u8]) -> Option<Raw<'r>> {
     let (length, start) = (number(&entry[3..7])?, number(&entry[7..12])?);
     let field = data.get(start..start.checked_add(length)?)?.strip_suffix(&[END_OF_FIELD])?;
     let starts_at_mark = start == 0 || data[start - 1] == END_OF_FIELD;
-    (starts_at_mark && !field.contains(&END_OF_FIELD)).then_some((&entry[..3], field))
+    (starts_at_mark && memchr::memchr(END_OF_FIELD, field).is_none()).then_some((&entry[..3], field))
 }
 
 fn number(digits: &[u8]) -> Option<usize> {
@@ -152,12 +155,12 @@ fn number(digits: &[u8]) -> Option<usize> {
 }
 
 fn field<'r>(coding: Coding, tag: &'r [u8], bytes: &'r [u8]) -> Field<'r> {
-    let tag = String::from_utf8_lossy(tag);
+    let tag = decode(Coding::Utf8, tag);
     if tag.starts_with("00") {
         return Field { tag, indicators: [' '; 2], subfields: vec![(CONTROL, decode(coding, bytes))] };
     }
-    let mut parts = bytes.split(|&byte| byte == SUBFIELD);
-    let head = parts.next().unwrap_or_default();
+    let head = &bytes[..memchr::memchr(SUBFIELD, bytes).unwrap_or(bytes.len())];
+    let parts = bytes[head.len()..].split(|&byte| byte == SUBFIELD).skip(1);
     let indicator = |at: usize| head.get(at).map_or(' ', |&byte| char::from(byte));
     let indicators = [indicator(0), indicator(1)];
     let mut subfields: Vec<(char, Cow<'r, str>)> = parts
