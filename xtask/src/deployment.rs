@@ -6,8 +6,10 @@ use crate::{Failure, dist, root, target, tools};
 use std::fs;
 use std::path::Path;
 
-/// Python packages that carry the schemas of Compose files and of Kubernetes' objects, and a reader of YAML.
-const PACKAGES: [&str; 3] = ["check-jsonschema==0.39.0", "kubernetes-validate==1.37.0", "PyYAML==6.0.4"];
+/// Python packages that carry the schemas of Compose files, actions and Kubernetes' objects, a reader of YAML, and what
+/// reads the description of a hook.
+const PACKAGES: [&str; 4] =
+    ["check-jsonschema==0.39.0", "kubernetes-validate==1.37.0", "PyYAML==6.0.4", "pre-commit==4.7.0"];
 
 /// The highest exposure of the systemd service that is let through, in tenths; 0 would be none.
 const EXPOSURE_LIMIT: &str = "15";
@@ -21,6 +23,10 @@ pub fn check() -> Result<(), Failure> {
     run(&mut command(tool("check-jsonschema"), &["--builtin-schema", "vendor.compose-spec", "compose.yaml"]))?;
     run(&mut command(tool("kubernetes-validate"), &["--strict", "deploy/kubernetes.yaml"]))?;
     run(command(tool("python"), &["deploy/check.py"]).arg(&executable))?;
+    let action = "deploy/footprint/action.yml";
+    run(&mut command(tool("check-jsonschema"), &["--builtin-schema", "vendor.github-actions", action]))?;
+    run(&mut command(tool("pre-commit"), &["validate-manifest", ".pre-commit-hooks.yaml"]))?;
+    check_action(&executable)?;
     check_unit(&executable)
 }
 
@@ -36,6 +42,34 @@ fn install(directory: &Path) -> Result<(), Failure> {
     let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"];
     run(&mut command(directory.join("bin/python"), &[&pip[..], &PACKAGES].concat()))?;
     fs::write(&mark, wanted).map_err(|error| format!("cannot write `{}`: {error}", mark.display()))
+}
+
+/// Lets the action measure a file that keeps a budget, and one that does not.
+fn check_action(executable: &Path) -> Result<(), Failure> {
+    let folder = target().join("deployment-action");
+    let (bin, measured) = (folder.join("bin"), folder.join("measured"));
+    let link = bin.join("libellus");
+    let prepare = || -> std::io::Result<()> {
+        fs::create_dir_all(&bin)?;
+        fs::create_dir_all(&measured)?;
+        fs::write(measured.join("ten"), [b'x'; 10])?;
+        if link.is_symlink() {
+            fs::remove_file(&link)?;
+        }
+        std::os::unix::fs::symlink(executable, &link)
+    };
+    prepare().map_err(|error| format!("cannot write to `{}`: {error}", folder.display()))?;
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());
+    for (budget, expected) in [("1kB\ndisk=1MB", 0), ("1B", 1)] {
+        let mut measure = command("bash", &["deploy/footprint/measure.sh"]);
+        measure.env("PATH", &path).env("TARGET", &measured).env("BUDGET", budget);
+        let output = measure.output().map_err(|error| format!("cannot run the action: {error}"))?;
+        if output.status.code() != Some(expected) {
+            let said = String::from_utf8_lossy(&output.stderr);
+            return Err(format!("the action with the budget {budget:?} ended with {}:\n{said}", output.status));
+        }
+    }
+    Ok(())
 }
 
 /// Has systemd read the service and judge its sandbox, with the executable that was built in its place.

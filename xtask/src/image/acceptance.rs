@@ -1,7 +1,7 @@
 //! Whether the image works: read by tools that are not ours, and started as a platform would start it.
 
 use super::contained::{Bundle, Service, Volume};
-use super::{check::Sizes, dockerfile, make, sbom_path};
+use super::{dockerfile, make, sbom_path};
 use crate::dist::{self, Arch, Edition};
 use crate::run::{capture, command, run};
 use crate::scratch::Scratch;
@@ -11,10 +11,10 @@ use std::fs;
 use std::path::Path;
 
 /// The largest image that is shipped; the aims are 31 and 22 MB.
-const BUDGET: Sizes = Sizes { unpacked_bytes: 35_000_000, compressed_bytes: 28_000_000 };
+const BUDGET: [&str; 2] = ["content=35MB", "download=28MB"];
 
 /// The largest lite image; the aim is 18 MB unpacked.
-const LITE_BUDGET: Sizes = Sizes { unpacked_bytes: 26_000_000, compressed_bytes: 22_000_000 };
+const LITE_BUDGET: [&str; 2] = ["content=26MB", "download=22MB"];
 
 /// Checks the bill of materials against the schema of CycloneDX.
 const VALIDATE: &str = "\
@@ -29,10 +29,14 @@ pub fn check() -> Result<(), Failure> {
     let executable = dist::build(arch)?;
     let scratch = Scratch::new("image")?;
     let archive = scratch.path("libellus.oci.tar");
-    let sizes = make(arch, Edition::Standard, &executable, &archive)?;
-    within(&sizes, &BUDGET)?;
-    let lite = dist::build_edition(arch, Edition::Lite)?;
-    within(&make(arch, Edition::Lite, &lite, &scratch.path("libellus-lite.oci.tar"))?, &LITE_BUDGET)?;
+    make(arch, Edition::Standard, &executable, &archive)?;
+    let (lite, lite_archive) = (dist::build_edition(arch, Edition::Lite)?, scratch.path("libellus-lite.oci.tar"));
+    make(arch, Edition::Lite, &lite, &lite_archive)?;
+    for (archive, budget) in [(&archive, BUDGET), (&lite_archive, LITE_BUDGET)] {
+        // With what anyone else would hold an image to its budget with.
+        let budget = budget.iter().flat_map(|budget| ["--budget", budget]);
+        run(command(&executable, &["footprint"]).arg(archive).args(budget))?;
+    }
     same_again(arch, &executable, &archive, &scratch)?;
     validate_sbom(&sbom_path(&archive))?;
     if !Bundle::can_start() {
@@ -43,13 +47,6 @@ pub fn check() -> Result<(), Failure> {
     dockerfile::check(&bundle, &scratch)?;
     without_a_volume(&bundle)?;
     serves_readers(&bundle, &Volume::new(scratch.path("volume"))?)
-}
-
-fn within(sizes: &Sizes, budget: &Sizes) -> Result<(), Failure> {
-    if sizes.unpacked_bytes > budget.unpacked_bytes || sizes.compressed_bytes > budget.compressed_bytes {
-        return Err(format!("the image is over its budget: {sizes:?}, and {budget:?} is the most"));
-    }
-    Ok(())
 }
 
 /// The same executable gives the same bytes, the bill of materials included.
