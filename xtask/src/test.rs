@@ -103,6 +103,7 @@ const CLIENTS: &[&str] = &[
     "llama-index-embeddings-openai==0.7.0",
     "huggingface_hub==2.4.0",
     "numpy==2.4.6",
+    "prometheus-client==0.26.0",
 ];
 
 /// With the original weights, database servers and other programs' readers at hand, the tests that need them run too.

@@ -282,6 +282,20 @@ impl Library {
         })
     }
 
+    /// Vectors, their books and the bytes of memory of the index of meanings, if it has been made.
+    pub fn index_size(&self) -> Option<(usize, usize, usize)> {
+        let at_hand = self.embeddings.at_hand()?;
+        Some((at_hand.index.len(), at_hand.embedded_books, at_hand.index.bytes()))
+    }
+
+    /// Counts of the catalogue, for the model that answered last.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn catalogue_size(&self) -> Result<Statistics, Error> {
+        Ok(self.catalogue.statistics(&self.answering().info().fingerprint.space)?)
+    }
+
     /// What completes a reader's typing, as of now.
     pub(crate) fn suggesting(&self) -> Result<Arc<Suggesting>, Error> {
         self.kept(&self.suggesting).map_or_else(|| self.suggesting_now(), Ok)

@@ -3,6 +3,7 @@
 use crate::Error;
 use crate::fusion::{Best, Evidence, fused_score};
 use crate::request::{FoundBy, MatchedWord, Mode, Reason};
+use crate::search::Stopwatch;
 use crate::snapshot::{Embeddings, Words};
 use libellus_encoder::TokenCount;
 use libellus_index::{GroupSet, KeywordHit, KeywordMatch, KeywordQuery, KnownItem};
@@ -56,6 +57,8 @@ pub(crate) struct Ranking {
     pub n_relevant: usize,
     /// Whether those are all there are. Each way of searching gives its best [`DEPTH`] books.
     pub is_whole: bool,
+    /// Milliseconds that it took to make one list of what was found.
+    pub fuse_ms: f64,
 }
 
 /// So many books each way of searching gives. What one finds late the other may find early.
@@ -111,6 +114,7 @@ impl Question {
                 (evidence.semantic, *ordinal) = (Some(hit.score), Some(embeddings.ordinals[hit.row as usize]));
             }
         }
+        let mut fusing = Stopwatch::start();
         let mut most_held = 0.0_f32;
         let mut held = Vec::with_capacity(found.len());
         for (book, (evidence, _)) in &mut found {
@@ -147,7 +151,8 @@ impl Question {
         }
         let n_relevant = relevant.len();
         relevant.append(&mut related);
-        Ok(Ranking { books: relevant.into_iter().map(|(_, ranked)| ranked).collect(), n_relevant, is_whole })
+        let books = relevant.into_iter().map(|(_, ranked)| ranked).collect();
+        Ok(Ranking { books, n_relevant, is_whole, fuse_ms: fusing.lap_ms() })
     }
 
     /// Why a book was found, but for the sentence.

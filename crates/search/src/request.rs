@@ -277,6 +277,8 @@ pub struct Timings {
     pub encode_ms: f64,
     /// Vector or words to ranked ids; the first search after a change of the catalogue makes the index in this time.
     pub scan_ms: f64,
+    /// What words and meaning found to one list.
+    pub fuse_ms: f64,
     /// Ids to books, with reasons.
     pub fetch_ms: f64,
 }

@@ -64,9 +64,10 @@ impl Library {
         let counts =
             request.facets.iter().map(|field| facet(field, &question, words.as_deref(), &request.filter, &ranking));
         let facets = counts.collect::<Result<Vec<_>, Error>>()?.into_iter().flatten().collect();
-        timings.scan_ms += words_ms + stopwatch.lap_ms();
+        timings.fuse_ms = ranking.fuse_ms;
+        timings.scan_ms += words_ms + (stopwatch.lap_ms() - ranking.fuse_ms).max(0.0);
 
-        let Ranking { books, n_relevant, is_whole } = ranking;
+        let Ranking { books, n_relevant, is_whole, .. } = ranking;
         let mut relevant = books;
         let related = relevant.split_off(n_relevant);
         self.sort(&mut relevant, request.sort)?;
@@ -316,15 +317,15 @@ fn corrected<'q>(query: &'q str, corrections: &[Corrected]) -> Cow<'q, str> {
 }
 
 /// Measures one step after the other.
-struct Stopwatch(Instant);
+pub(crate) struct Stopwatch(Instant);
 
 impl Stopwatch {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self(Instant::now())
     }
 
     /// Milliseconds since the last lap or the start, to the microsecond.
-    fn lap_ms(&mut self) -> f64 {
+    pub(crate) fn lap_ms(&mut self) -> f64 {
         let elapsed = self.0.elapsed();
         self.0 = Instant::now();
         elapsed.as_micros() as f64 / 1000.0

@@ -17,6 +17,7 @@ pub(crate) struct Admission {
     /// A permit for each search that runs.
     running: Arc<Semaphore>,
     queue_wait: Duration,
+    concurrent: usize,
     /// All who may be inside.
     capacity: usize,
 }
@@ -27,7 +28,7 @@ impl Admission {
         let concurrent = concurrent.clamp(1, Semaphore::MAX_PERMITS);
         let capacity = concurrent.saturating_add(queued).min(Semaphore::MAX_PERMITS);
         let [places, running] = [capacity, concurrent].map(|permits| Arc::new(Semaphore::new(permits)));
-        Self { places, running, queue_wait, capacity }
+        Self { places, running, queue_wait, concurrent, capacity }
     }
 
     /// How many may be inside, waiting or running.
@@ -35,10 +36,10 @@ impl Admission {
         self.capacity
     }
 
-    /// How many are inside.
-    #[cfg(test)]
-    fn inside(&self) -> usize {
-        self.capacity.saturating_sub(self.places.available_permits())
+    /// How many are inside, and how many of them run.
+    pub(crate) fn inside(&self) -> (usize, usize) {
+        let inside = self.capacity.saturating_sub(self.places.available_permits());
+        (inside, self.concurrent.saturating_sub(self.running.available_permits()))
     }
 
     /// Runs `work` on a thread of its own when its turn comes.
@@ -137,9 +138,9 @@ mod tests {
     async fn between_the_parts_of_work_others_have_their_turn() {
         let gate = Admission::new(1, 2, Duration::from_millis(10));
         let mut place = gate.enter().expect("there is room");
-        assert_eq!((place.run(|| 1).await.expect("its turn"), gate.inside()), (1, 1));
+        assert_eq!((place.run(|| 1).await.expect("its turn"), gate.inside()), (1, (1, 0)));
         let other = occupy(&gate).await;
-        assert_eq!(gate.inside(), 2);
+        assert_eq!(gate.inside(), (2, 1));
         // Longer than the first turn would be waited for.
         let next = tokio::spawn(async move { place.run(|| 2).await });
         tokio::time::sleep(Duration::from_millis(50)).await;

@@ -1,6 +1,6 @@
 //! The settings of the service, already resolved: where they come from is the executable's concern.
 
-use crate::AllowedOrigins;
+use crate::{AllowedOrigins, Log};
 use std::time::Duration;
 
 /// The port of the backend that libellus replaces.
@@ -18,6 +18,8 @@ pub struct ServerConfig {
     pub site_name: String,
     /// The sites whose pages may read the API in a browser.
     pub allowed_origins: AllowedOrigins,
+    /// What is logged, and how.
+    pub log: Log,
     /// Threads that a request of texts to embed is shared out to.
     pub embedding_threads: usize,
     /// Searches that run at once. Each keeps a core busy, so more than a few a core only make all of them late.
@@ -38,6 +40,7 @@ impl Default for ServerConfig {
             port: DEFAULT_PORT,
             site_name: "libellus".to_owned(),
             allowed_origins: AllowedOrigins::Own,
+            log: Log::default(),
             embedding_threads: cores,
             concurrent_searches: 2 * cores,
             queued_searches: 32 * cores,

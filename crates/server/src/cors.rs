@@ -23,8 +23,8 @@ const DIALECT_METHODS: &str = "GET, HEAD, POST";
 const HEADERS: &str = "*, Authorization";
 /// Seconds for which a browser may remember a preflight's answer.
 const MAX_AGE_S: &str = "600";
-/// What a page may read besides the body: when to try again.
-const EXPOSED: &str = "Retry-After";
+/// What a page may read besides the body.
+const EXPOSED: &str = "Link, Retry-After, Server-Timing, X-Request-Id, X-Truncated-Inputs";
 
 /// The origins whose pages may read the API.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -84,16 +84,58 @@ impl<'de> Visitor<'de> for OneItem {
     }
 
     fn visit_u64<E: serde::de::Error>(self, id: u64) -> Result<Item, E> {
-        u32::try_from(id).map(Item::Id).map_err(|_| E::custom(format_args!("{id} is no token id")))
+        token_id(id).map(Item::Id)
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, id: f64) -> Result<Item, E> {
+        self.visit_u64(whole(id)?)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Item, A::Error> {
         let mut ids = Vec::new();
-        while let Some(id) = items.next_element()? {
-            ids.push(id);
+        while let Some(Whole(id)) = items.next_element()? {
+            ids.push(token_id(id)?);
         }
         Ok(Item::Input(EmbeddingInput::TokenIds(ids)))
     }
+}
+
+fn token_id<E: serde::de::Error>(id: u64) -> Result<u32, E> {
+    u32::try_from(id).map_err(|_| E::custom(format_args!("{id} is no token id")))
+}
+
+/// A whole number of a request. JSON knows one kind of numbers, and some clients write `384.0`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Whole(pub(crate) u64);
+
+impl<'de> Deserialize<'de> for Whole {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(WholeNumber)
+    }
+}
+
+struct WholeNumber;
+
+impl Visitor<'_> for WholeNumber {
+    type Value = Whole;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a whole number")
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Whole, E> {
+        Ok(Whole(number))
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<Whole, E> {
+        whole(number).map(Whole)
+    }
+}
+
+/// `number`, if it is whole and not too large to be told from its neighbours.
+fn whole<E: serde::de::Error>(number: f64) -> Result<u64, E> {
+    let is_whole = number.fract() == 0.0 && (0.0..=u32::MAX.into()).contains(&number);
+    if is_whole { Ok(number as u64) } else { Err(E::custom(format_args!("{number} is not a whole number"))) }
 }
 
 #[cfg(test)]
@@ -108,8 +150,8 @@ mod tests {
             (r#""a""#, vec![text("a")]),
             (r#""""#, vec![text("")]),
             (r#"["a", "b"]"#, vec![text("a"), text("b")]),
-            ("[1, 2]", vec![TokenIds(vec![1, 2])]),
-            ("[[1, 2], [3], []]", vec![TokenIds(vec![1, 2]), TokenIds(vec![3]), TokenIds(vec![])]),
+            ("[1, 2.0]", vec![TokenIds(vec![1, 2])]),
+            ("[[1, 2], [3.0], []]", vec![TokenIds(vec![1, 2]), TokenIds(vec![3]), TokenIds(vec![])]),
         ] {
             assert_eq!(serde_json::from_str::<Inputs>(json).expect(json).0, expected, "{json}");
         }
@@ -126,7 +168,8 @@ mod tests {
             (r#"["a", 1]"#, "a list of different things"),
             (r#"[1, "a"]"#, "a list of different things"),
             ("[-1]", "invalid type: integer `-1`, expected a text, a token id"),
-            ("[1.5]", "invalid type: floating point"),
+            ("[1.5]", "1.5 is not a whole number"),
+            ("[[1e99]]", "1000000"),
             ("[4294967296]", "4294967296 is no token id"),
             ("[[[1]]]", "invalid type: sequence"),
             ("[null]", "invalid type: null"),

@@ -23,8 +23,13 @@ mod inputs;
 #[cfg(feature = "lambda")]
 mod lambda;
 mod listen;
+mod log;
+mod metrics;
+mod observe;
+mod openapi;
 mod parameters;
 mod problem;
+mod represent;
 mod request_line;
 mod router;
 mod routes;
@@ -39,6 +44,7 @@ pub use error::Error;
 #[cfg(feature = "lambda")]
 pub use lambda::{LambdaError, RuntimeInterface, serve_lambda};
 pub use listen::{BindError, bind};
+pub use log::{Log, UnknownLog};
 pub use router::router;
 pub use serve::serve;
 pub use shutdown::shutdown_signal;

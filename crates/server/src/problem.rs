@@ -4,6 +4,7 @@
 //! ours is written to the error output with its causes, and told without them.
 
 use crate::dialect::Dialect;
+use crate::observe::{self, Origin};
 use crate::parameters::SearchParameters;
 use crate::view::{self, Chrome};
 use crate::{AppState, Error};
@@ -29,28 +30,35 @@ struct Problem<'a> {
     instance: &'a str,
     code: &'static str,
     hint: &'static str,
+    /// What the operator finds in the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
 }
 
 /// Gives every error that a route returned its body.
 pub(crate) async fn layer(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let uri = request.uri().clone();
     let dialect = Dialect::of(request.method(), uri.path());
+    let origin = request.extensions().get::<Arc<Origin>>().map(Arc::clone);
+    let route = observe::route(&request);
     let for_reader = dialect.is_none() && wants_page(&uri, request.headers());
     let mut response = next.run(request).await;
     let Some(error) = response.extensions_mut().remove::<Arc<Error>>() else {
         return response;
     };
-    log_if_ours(&error, uri.path());
+    if error.is_ours() {
+        state.log().fault(&error, uri.path(), &route, origin.as_deref());
+    }
     let (content_type, body) = match dialect {
         Some(dialect) => ("application/json", dialect.problem(&error)),
         None if for_reader => ("text/html; charset=utf-8", page(&state, &error, &uri)),
-        None => problem(&error, uri.path()),
+        None => problem(&error, uri.path(), origin.as_deref()),
     };
     *response.body_mut() = Body::from(body);
     let headers = response.headers_mut();
     headers.remove(header::CONTENT_LENGTH);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    headers.insert(header::VARY, HeaderValue::from_static("accept"));
+    headers.append(header::VARY, HeaderValue::from_static("accept"));
     if matches!(*error, Error::Busy | Error::OutOfTime) {
         headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
     }
@@ -77,7 +85,7 @@ fn page(state: &AppState, error: &Error, uri: &Uri) -> String {
     view::error_page(Chrome::new(state), told.heading, &error.detail(), told.hint, &typed)
 }
 
-fn problem(error: &Error, path: &str) -> (&'static str, String) {
+fn problem(error: &Error, path: &str, origin: Option<&Origin>) -> (&'static str, String) {
     let told = error.told();
     let problem = Problem {
         r#type: "about:blank",
@@ -87,22 +95,9 @@ fn problem(error: &Error, path: &str) -> (&'static str, String) {
         instance: path,
         code: told.code,
         hint: told.hint,
+        request_id: origin.map(|origin| origin.id.as_str()),
     };
     // Strings and a number: there is nothing in a problem that JSON could not say.
     let body = serde_json::to_string(&problem).unwrap_or_default();
     ("application/problem+json", body)
-}
-
-/// Writes a fault of ours to the error output, with its causes; never the query.
-fn log_if_ours(error: &Error, path: &str) {
-    if !error.is_ours() {
-        return;
-    }
-    let mut line = format!("error: {path}: {error}");
-    let mut cause = std::error::Error::source(error);
-    while let Some(source) = cause {
-        line.push_str(&format!(": {source}"));
-        cause = source.source();
-    }
-    eprintln!("{line}");
 }

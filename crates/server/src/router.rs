@@ -2,10 +2,10 @@
 
 use crate::body::MAX_BODY_BYTES;
 use crate::routes::{
-    api_book, api_facets, api_search, api_similar, api_suggest, assets, book_page, health, openai, ready, search_page,
-    tei,
+    api_book, api_facets, api_search, api_similar, api_suggest, assets, book_page, docs, health, metrics, openai,
+    ready, search_page, tei,
 };
-use crate::{AppState, Error, cors, headers, problem};
+use crate::{AppState, Error, cors, headers, observe, problem, represent};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -22,6 +22,8 @@ pub fn router(state: AppState) -> Router {
         .route("/api/similar", get(api_similar::get))
         .route("/api/books/{id}", get(api_book::get))
         .route("/api/books/{id}/similar", get(api_similar::of_book))
+        .route("/openapi.json", get(docs::openapi))
+        .route("/docs", get(docs::page))
         .route("/v1/embeddings", post(openai::embeddings))
         .route("/v1/models", get(openai::models))
         .route("/v1/models/{*name}", get(openai::model_named))
@@ -30,6 +32,7 @@ pub fn router(state: AppState) -> Router {
         .route("/tokenize", post(tei::tokenize))
         .route("/info", get(tei::info))
         .route("/health", get(health::get))
+        .route("/metrics", get(metrics::get))
         .route("/ready", get(ready::get))
         .route(assets::STYLE_PATH.as_str(), get(assets::style))
         .route(assets::SCRIPT_PATH.as_str(), get(assets::script))
@@ -38,7 +41,9 @@ pub fn router(state: AppState) -> Router {
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(from_fn_with_state(state.clone(), problem::layer))
+        .layer(from_fn(represent::layer))
         .layer(from_fn_with_state(state.allowed_origins(), cors::layer))
         .layer(from_fn(headers::layer))
+        .layer(from_fn_with_state(state.clone(), observe::layer))
         .with_state(state)
 }

@@ -5,7 +5,7 @@
 //! sent far too much still gets to read the refusal.
 
 use crate::request_line::BoundedRequestLine;
-use crate::{AppState, ServerConfig, router};
+use crate::{AppState, Log, ServerConfig, router};
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
@@ -42,17 +42,23 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) {
     let router = router(AppState::new(library, config));
-    serve_router(listener, router, config.drain, shutdown).await;
+    serve_router(listener, router, config, shutdown).await;
 }
 
-async fn serve_router(listener: TcpListener, router: Router, drain: Duration, shutdown: impl Future<Output = ()>) {
+async fn serve_router(
+    listener: TcpListener,
+    router: Router,
+    config: &ServerConfig,
+    shutdown: impl Future<Output = ()>,
+) {
+    let (drain, log) = (config.drain, config.log);
     let (stop, stopping) = watch::channel(false);
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
     loop {
         tokio::select! {
             () = &mut shutdown => break,
-            stream = accept(&listener) => {
+            stream = accept(&listener, log) => {
                 connections.spawn(serve_connection(stream, router.clone(), stopping.clone()));
             }
             Some(_ended) = connections.join_next() => {}
@@ -62,18 +68,19 @@ async fn serve_router(listener: TcpListener, router: Router, drain: Duration, sh
     stop.send_replace(true);
     let drained = tokio::time::timeout(drain, async { while connections.join_next().await.is_some() {} }).await;
     if drained.is_err() {
-        eprintln!("warning: {} connections were still busy after {drain:?} and were closed", connections.len());
+        let busy = connections.len();
+        log.warning(&format!("{busy} connections were still busy after {drain:?} and were closed"));
     }
 }
 
 /// The next connection. One that is lost while it waits is not an error; being out of file handles passes.
-async fn accept(listener: &TcpListener) -> TcpStream {
+async fn accept(listener: &TcpListener, log: Log) -> TcpStream {
     loop {
         match listener.accept().await {
             Ok((stream, _peer)) => return stream,
             Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) => {}
             Err(error) => {
-                eprintln!("warning: cannot accept a connection: {error}");
+                log.warning(&format!("cannot accept a connection: {error}"));
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -142,7 +149,8 @@ mod tests {
         let shutdown = async {
             stopped.await.ok();
         };
-        (address, stop, tokio::spawn(serve_router(listener, router, drain, shutdown)))
+        let config = ServerConfig { drain, ..ServerConfig::default() };
+        (address, stop, tokio::spawn(async move { serve_router(listener, router, &config, shutdown).await }))
     }
 
     async fn send(address: std::net::SocketAddr, request: &[u8]) -> TcpStream {

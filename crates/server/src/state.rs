@@ -1,8 +1,9 @@
 //! What every route shares.
 
 use crate::admission::Admission;
-use crate::{AllowedOrigins, Error, ServerConfig};
-use libellus_search::{Embedder, EmbeddingInput, Encoded, Library, Overlong};
+use crate::metrics::Metrics;
+use crate::{AllowedOrigins, Error, Log, ServerConfig};
+use libellus_search::{Embedder, EmbeddingInput, Encoded, Library, Overlong, SearchRequest, SearchResponse};
 use std::sync::Arc;
 
 /// Texts that are embedded in one turn: others who wait have theirs in between.
@@ -14,6 +15,8 @@ pub struct AppState {
     library: Arc<Library>,
     admission: Admission,
     embedding_threads: usize,
+    metrics: Arc<Metrics>,
+    log: Log,
     site_name: Arc<str>,
     allowed_origins: AllowedOrigins,
 }
@@ -25,6 +28,8 @@ impl AppState {
             library,
             admission: Admission::new(config.concurrent_searches, config.queued_searches, config.queue_wait),
             embedding_threads: config.embedding_threads.max(1),
+            metrics: Arc::default(),
+            log: config.log,
             site_name: config.site_name.as_str().into(),
             allowed_origins: config.allowed_origins.clone(),
         }
@@ -54,6 +59,34 @@ impl AppState {
         Ok(self.admission.run(move || answer(&library)).await??)
     }
 
+    /// What is counted.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// What is logged, and how.
+    pub(crate) fn log(&self) -> Log {
+        self.log
+    }
+
+    /// Answers a question, when its turn comes.
+    pub(crate) async fn search(&self, request: SearchRequest) -> Result<SearchResponse, Error> {
+        let response = self.answer(move |library| library.search(&request)).await?;
+        self.metrics.search(&response.timings);
+        Ok(response)
+    }
+
+    /// Requests that are computed, those that wait, and how many both may be.
+    pub(crate) fn queue(&self) -> (usize, usize, usize) {
+        let (inside, running) = self.admission.inside();
+        (running, inside.saturating_sub(running), self.admission.capacity())
+    }
+
+    /// Vectors, their books and the bytes of memory of the index of meanings, if it has been made.
+    pub(crate) fn index_size(&self) -> Option<(usize, usize, usize)> {
+        self.library.index_size()
+    }
+
     /// The model that embeds texts for other programs.
     pub(crate) fn embedder(&self) -> Embedder {
         self.library.embedder(self.embedding_threads)
@@ -81,7 +114,9 @@ impl AppState {
                 return Ok(encoded);
             }
             let (embedder, first) = (embedder.clone(), encoded.len());
-            encoded.extend(place.run(move || embedder.embed(&part, first, overlong, is_unscaled)).await??);
+            let part = place.run(move || embedder.embed(&part, first, overlong, is_unscaled)).await??;
+            self.metrics.embedded(part.len(), part.iter().map(|encoded| encoded.tokens.used).sum());
+            encoded.extend(part);
         }
     }
 

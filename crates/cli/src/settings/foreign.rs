@@ -4,7 +4,7 @@ use super::{Environment, Finding};
 use serde::Serialize;
 
 /// Every variable that is read.
-pub(super) const KNOWN: [&str; 10] = [
+pub(super) const KNOWN: [&str; 11] = [
     "PORT",
     "DATABASE_URL",
     "CORS_ORIGINS",
@@ -15,6 +15,7 @@ pub(super) const KNOWN: [&str; 10] = [
     super::FACETS,
     super::INDEX_DIR,
     super::INDEX_MEMORY,
+    super::LOG,
 ];
 
 /// What our own variables begin with.

@@ -20,7 +20,7 @@ use crate::threads::ThreadsArgs;
 use libellus_catalogue::Location;
 use libellus_encoder::Isa;
 use libellus_search::IndexOptions;
-use libellus_server::{AllowedOrigins, ServerConfig};
+use libellus_server::{AllowedOrigins, Log, ServerConfig};
 use std::path::PathBuf;
 
 /// A secret that is shorter can be found by trying: 256 bits, as HMAC-SHA-256 wants it (RFC 7518, section 3.2).
@@ -35,6 +35,9 @@ const FACETS: &str = "LIBELLUS_FACETS";
 /// The variables with the directory of index files, and how much memory the index may take.
 const INDEX_DIR: &str = "LIBELLUS_INDEX_DIR";
 const INDEX_MEMORY: &str = "LIBELLUS_INDEX_MEMORY";
+
+/// The variable with what is logged.
+const LOG: &str = "LIBELLUS_LOG";
 
 /// The settings that can be typed after `serve`, and after `config` to see what they would do.
 #[derive(Clone, Debug, clap::Args)]
@@ -64,6 +67,10 @@ pub struct ServiceArgs {
     /// The most memory for the index of meanings, e.g. 500M [default: LIBELLUS_INDEX_MEMORY, or else no ceiling]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub index_memory: Option<usize>,
+    /// What is logged on standard error: `text` (what goes wrong) or `json` (every request, too) [default: LIBELLUS_LOG, or
+    /// else text]
+    #[arg(long, value_name = "FORMAT")]
+    pub log: Option<Log>,
     /// A second model, to change over to when `libellus migrate --cut-over` says so, and back
     #[arg(long, value_name = "MODEL")]
     pub next_model: Option<String>,
@@ -150,6 +157,8 @@ pub struct Settings {
     pub index_dir: Option<Setting<PathBuf>>,
     /// The most bytes of memory for the index of meanings.
     pub index_memory: Option<Setting<usize>>,
+    /// What is logged, and how.
+    pub log: Setting<Log>,
     /// Extra fields of books to filter and count by.
     pub facets: Setting<Vec<String>>,
     /// The sites whose pages may read the API.
@@ -185,6 +194,7 @@ impl Settings {
             sample: Setting::new(args.sample, sample_origin),
             index_dir: resolve_index_dir(args, environment),
             index_memory: resolve_index_memory(args, environment, &mut findings),
+            log: resolve_log(args, environment, &mut findings),
             facets: if args.facet.is_empty() {
                 facets(environment)
             } else {
@@ -210,6 +220,7 @@ impl Settings {
             port: self.address.port.value,
             allowed_origins: self.allowed_origins.value.clone(),
             embedding_threads: self.threads.value,
+            log: self.log.value,
             ..ServerConfig::default()
         }
     }
@@ -290,6 +301,16 @@ fn resolve_index_dir(args: &ServiceArgs, environment: &Environment) -> Option<Se
     let typed = args.index_dir.clone().map(|directory| Setting::new(directory, Origin::Flag("--index-dir")));
     let variable = || environment.get(INDEX_DIR).map(|value| Setting::new(value.into(), Origin::Variable(INDEX_DIR)));
     typed.or_else(variable)
+}
+
+fn resolve_log(args: &ServiceArgs, environment: &Environment, findings: &mut Vec<Finding>) -> Setting<Log> {
+    let of_variable = || {
+        let read = environment.get(LOG)?.parse();
+        let read = read.map_err(|wrong| findings.push(Finding::error(LOG, format!("{LOG}: {wrong}"))));
+        Some(Setting::new(read.ok()?, Origin::Variable(LOG)))
+    };
+    let of_flag = args.log.map(|log| Setting::new(log, Origin::Flag("--log")));
+    of_flag.or_else(of_variable).unwrap_or(Setting::new(Log::default(), Origin::Default))
 }
 
 fn resolve_index_memory(
@@ -410,6 +431,12 @@ mod tests {
             index(&settings),
             (expected("b", Flag("--index-dir")), Some((1_000_000_000, Flag("--index-memory"))))
         );
+        let settings = resolve(&["--log", "json"], &[("LIBELLUS_LOG", "text")]);
+        assert_eq!((settings.log.value, settings.log.origin), (Log::Json, Flag("--log")));
+        let settings = resolve(&[], &[("LIBELLUS_LOG", "json")]);
+        assert_eq!((settings.log.value, settings.log.origin), (Log::Json, Variable("LIBELLUS_LOG")));
+        let settings = resolve(&[], &[("LIBELLUS_LOG", "xml")]);
+        assert_eq!((settings.findings[0].level, settings.log.value), (Level::Error, Log::Text));
         let settings = resolve(&[], &[("LIBELLUS_INDEX_MEMORY", "much")]);
         assert_eq!((settings.findings[0].level, settings.index_memory), (Level::Error, None));
         let settings = resolve(&[], &[("LIBELLUS_FACETS", "shelf, reading level,")]);

@@ -117,3 +117,42 @@ fn passages_without_embeddings_are_embedded_before_it_is_ready() {
     let (status, body) = get(&service.address, "/api/search?q=evolution");
     assert!(status == 200 && body.contains("On the Origin of Species"), "{status}: {body}");
 }
+
+#[test]
+fn a_log_in_json_has_a_line_for_every_request_and_no_question() {
+    let sandbox = Sandbox::new();
+    let mut command = sandbox.command(&["serve", "--sample", "--port", "0"]);
+    command.env("LIBELLUS_LOG", "json");
+    let service = Service::start(command);
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let headers = format!("X-Request-Id: order-7\r\nTraceparent: 00-{trace}-00f067aa0ba902b7-01\r\n");
+    let reply = ask(&service.address, &format!("GET /api/search?q=whalesecret HTTP/1.1\r\nHost: x\r\n{headers}"));
+    assert!(reply.contains("x-request-id: order-7"), "{reply}");
+    get(&service.address, "/api/books/whalesecret");
+    signal(service.process(), "TERM");
+    let finished = service.finish().expect_code(0);
+    assert!(!finished.stderr.contains("whalesecret"), "{}", finished.stderr);
+    let lines: Vec<serde_json::Value> =
+        finished.stderr.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let of =
+        |route: &str| lines.iter().find(|line| line["route"] == route).unwrap_or_else(|| panic!("{route}: {lines:?}"));
+    let search = of("/api/search");
+    let said = ["level", "message", "request_id", "trace_id", "parent_id", "method"].map(|name| &search[name]);
+    assert_eq!(said, ["info", "request", "order-7", trace, "00f067aa0ba902b7", "GET"], "{search}");
+    assert!(search["status"] == 200 && search["ms"].is_number(), "{search}");
+    assert!(search["time"].as_str().is_some_and(|time| time.len() == 24 && time.ends_with('Z')), "{search}");
+    assert_eq!(of("/api/books/{id}")["status"], 404);
+
+    let refused = sandbox.run(&["serve", "--port", "0", "--log", "xml"]).expect_code(2);
+    assert!(refused.stderr.contains("`json`"), "{}", refused.stderr);
+}
+
+/// Sends a request without its last line, and reads the reply to its end.
+fn ask(address: &str, request: &str) -> String {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(address).expect("connects");
+    stream.write_all(format!("{request}Connection: close\r\n\r\n").as_bytes()).expect("sent");
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).expect("a reply");
+    reply
+}

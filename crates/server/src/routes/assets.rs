@@ -12,10 +12,12 @@ const ICON: &str = include_str!("../../templates/icon.svg");
 const FOR_GOOD: &str = "public, max-age=31536000, immutable";
 
 /// The stylesheet's path. It changes with the content, so that browsers may keep it for good.
-pub(crate) static STYLE_PATH: LazyLock<String> = LazyLock::new(|| format!("/assets/{:016x}.css", fnv1a(STYLE)));
+pub(crate) static STYLE_PATH: LazyLock<String> =
+    LazyLock::new(|| format!("/assets/{:016x}.css", fnv1a(STYLE.as_bytes())));
 
 /// The script's path; it changes likewise.
-pub(crate) static SCRIPT_PATH: LazyLock<String> = LazyLock::new(|| format!("/assets/{:016x}.js", fnv1a(SCRIPT)));
+pub(crate) static SCRIPT_PATH: LazyLock<String> =
+    LazyLock::new(|| format!("/assets/{:016x}.js", fnv1a(SCRIPT.as_bytes())));
 
 /// The icon's path.
 pub(crate) const ICON_PATH: &str = "/favicon.svg";
@@ -39,7 +41,7 @@ fn reply(content_type: &'static str, cache_control: &'static str, body: &'static
     ([(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, cache_control)], body).into_response()
 }
 
-/// FNV-1a, 64 bits: enough to tell two versions of a file apart.
-fn fnv1a(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+/// FNV-1a, 64 bits: enough to tell two versions of a file or a reply apart.
+pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }

@@ -7,7 +7,9 @@ pub(crate) mod api_similar;
 pub(crate) mod api_suggest;
 pub(crate) mod assets;
 pub(crate) mod book_page;
+pub(crate) mod docs;
 pub(crate) mod health;
+pub(crate) mod metrics;
 pub(crate) mod openai;
 pub(crate) mod ready;
 pub(crate) mod search_page;
@@ -15,9 +17,21 @@ pub(crate) mod tei;
 mod vectors;
 
 use crate::Error;
-use axum::http::{StatusCode, header};
+use crate::metrics as metrics_of;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use libellus_search::Timings;
 use serde::Serialize;
+
+/// Adds the times that the stages of a search took, where a browser's tools and a proxy show them.
+fn with_timing(mut reply: Response, timings: &Timings) -> Response {
+    let stages = metrics_of::stages(timings).map(|(stage, ms)| format!("{stage};dur={ms:.3}"));
+    // Names and numbers are what a header may hold.
+    if let Ok(value) = HeaderValue::try_from(stages.join(", ")) {
+        reply.headers_mut().insert("server-timing", value);
+    }
+    reply
+}
 
 /// A JSON reply.
 fn json(status: StatusCode, value: &impl Serialize) -> Result<Response, Error> {

@@ -6,7 +6,7 @@
 use super::json;
 use super::vectors::{self, Format, Written};
 use crate::body::JsonBody;
-use crate::inputs::Inputs;
+use crate::inputs::{Inputs, Whole};
 use crate::{AppState, Error};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Request {
     input: Inputs,
     encoding_format: Option<String>,
-    dimensions: Option<u64>,
+    dimensions: Option<Whole>,
 }
 
 #[derive(Serialize)]

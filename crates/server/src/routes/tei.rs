@@ -6,7 +6,7 @@
 use super::json;
 use super::vectors::{self, Format};
 use crate::body::JsonBody;
-use crate::inputs::{Inputs, MAX_INPUTS};
+use crate::inputs::{Inputs, MAX_INPUTS, Whole};
 use crate::{AppState, Error};
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -28,7 +28,7 @@ struct Options {
 pub(crate) struct EmbedRequest {
     inputs: Inputs,
     normalize: Option<bool>,
-    dimensions: Option<u64>,
+    dimensions: Option<Whole>,
     encoding_format: Option<String>,
     truncate: Option<bool>,
     truncation_direction: Option<String>,

@@ -1,5 +1,6 @@
 //! Vectors in a reply: what the dialects have in common.
 
+use crate::inputs::Whole;
 use crate::{AppState, Error};
 use axum::http::HeaderValue;
 use axum::response::Response;
@@ -51,9 +52,9 @@ impl Serialize for Written {
 
 /// Whether vectors of `dimensions` numbers can be had. These models were not trained to be cut short: the first numbers
 /// of a vector mean nothing by themselves.
-pub(super) fn check_dimensions(embedder: &Embedder, dimensions: Option<u64>) -> Result<(), Error> {
+pub(super) fn check_dimensions(embedder: &Embedder, dimensions: Option<Whole>) -> Result<(), Error> {
     match dimensions {
-        Some(asked) if asked != embedder.dim() as u64 => {
+        Some(Whole(asked)) if asked != embedder.dim() as u64 => {
             Err(Error::Dimensions { asked, model: embedder.name().to_owned(), dim: embedder.dim() })
         }
         _ => Ok(()),
@@ -79,7 +80,7 @@ pub(super) async fn reply<T: Serialize>(
 }
 
 /// The model at hand.
-pub(super) fn embedder(state: &AppState, dimensions: Option<u64>) -> Result<Embedder, Error> {
+pub(super) fn embedder(state: &AppState, dimensions: Option<Whole>) -> Result<Embedder, Error> {
     let embedder = state.embedder();
     check_dimensions(&embedder, dimensions)?;
     Ok(embedder)

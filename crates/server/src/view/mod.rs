@@ -4,6 +4,7 @@
 //! more" appears) is plain Rust with tests; the templates only place it. They escape whatever they place.
 
 mod book;
+mod docs;
 mod error;
 mod facets;
 mod language;
@@ -13,6 +14,7 @@ mod start;
 mod text;
 
 pub(crate) use book::book_page;
+pub(crate) use docs::docs_page;
 pub(crate) use error::error_page;
 pub(crate) use results::results_page;
 pub(crate) use start::start_page;

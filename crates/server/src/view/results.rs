@@ -191,8 +191,8 @@ fn count_line(response: &SearchResponse) -> String {
         _ => format!("{least}{}", text::count(books as u64, "book")),
     };
     let searched = text::number(response.searched_books as u64);
-    let Timings { encode_ms, scan_ms, fetch_ms } = response.timings;
-    format!("{found}, searched among {searched} {}", text::duration(encode_ms + scan_ms + fetch_ms))
+    let Timings { encode_ms, scan_ms, fuse_ms, fetch_ms } = response.timings;
+    format!("{found}, searched among {searched} {}", text::duration(encode_ms + scan_ms + fuse_ms + fetch_ms))
 }
 
 /// A longer list, as long as it may grow; then the next page.
@@ -238,7 +238,7 @@ mod tests {
             query_tokens: None,
             corrections: Vec::new(),
             degraded: None,
-            timings: Timings { encode_ms: 2.1, scan_ms: 0.2, fetch_ms: 0.4 },
+            timings: Timings { encode_ms: 2.1, scan_ms: 0.1, fuse_ms: 0.1, fetch_ms: 0.4 },
         }
     }
 

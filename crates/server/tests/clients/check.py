@@ -14,6 +14,7 @@ import openai
 from huggingface_hub import InferenceClient
 from huggingface_hub.errors import HfHubHTTPError
 from langchain_openai import OpenAIEmbeddings
+from prometheus_client.parser import text_string_to_metric_families
 from llama_index.embeddings.openai import OpenAIEmbedding
 
 address, expected = sys.argv[1], json.load(open(sys.argv[2]))
@@ -116,4 +117,10 @@ info = tei("/info")
 assert info["model_id"] == "all-MiniLM-L6-v2" and info["model_type"] == {"embedding": {"pooling": "mean"}}, info
 assert (info["max_input_length"], info["max_client_batch_size"]) == (256, 2048), info
 assert tei("/health") == {"status": "ok"}
+text = urllib.request.urlopen(f"{address}/metrics").read().decode()
+families = {family.name: family for family in text_string_to_metric_families(text)}
+requests = {tuple(sample.labels.values()): sample.value for sample in families["libellus_requests"].samples}
+assert requests["/v1/embeddings", "POST", "200"] > 10, requests
+assert families["libellus_request_seconds"].type == "histogram" and families["libellus_catalogue_books"].type == "gauge"
+print("ok: prometheus_client")
 print("all is well")

@@ -1,7 +1,8 @@
 //! The clients that people have for other services of embeddings, against a service on a port.
 //!
 //! They run where `LIBELLUS_TEST_CLIENTS` names the folder that pip installed them into, and `LIBELLUS_TEST_NODE_CLIENTS`
-//! the one with npm's `node_modules` (`cargo xtask test` sees to that).
+//! the one with npm's `node_modules`; schemathesis, which tries what the description says, where `LIBELLUS_TEST_SCHEMATHESIS`
+//! names its folder (`cargo xtask test` sees to that).
 
 use crate::support::{books, library, start};
 use libellus_encoder::Encoder;
@@ -71,4 +72,35 @@ async fn openais_client_for_javascript_works_unchanged() {
     let mut node = Command::new("node");
     node.arg(clients().join("check.mjs"));
     run(node, "node").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_description_says_is_what_schemathesis_finds() {
+    let Some(packages) = folder("LIBELLUS_TEST_SCHEMATHESIS") else { return };
+    let (address, stop) = start(library(&books(), true)).await;
+    let home = std::env::temp_dir().join(format!("libellus-schemathesis-{}", std::process::id()));
+    std::fs::create_dir_all(&home).expect("a directory");
+    let mut python = Command::new("python3");
+    python.args(["-B", "-c", "from schemathesis.cli import schemathesis; schemathesis()", "--config-file"]);
+    python.arg(clients().join("schemathesis.toml")).args(["run", "--phases", "examples,coverage,fuzzing"]);
+    // The same requests each time, and nothing left behind.
+    python.args([
+        "--request-timeout",
+        "120",
+        "--seed",
+        "1",
+        "--generation-database",
+        "none",
+        "--no-color",
+        "--max-examples",
+        "25",
+    ]);
+    python.arg(format!("http://{address}/openapi.json"));
+    python.current_dir(&home).env("PYTHONPATH", packages).env("PYTHONDONTWRITEBYTECODE", "1");
+    let output = tokio::task::spawn_blocking(move || python.output()).await.expect("no panic").expect("it starts");
+    std::fs::remove_dir_all(&home).expect("it was there");
+    let said = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+    assert!(output.status.success(), "{}\n{}", said[0], said[1]);
+    eprintln!("{}", said[0]);
+    stop();
 }
