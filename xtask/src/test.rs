@@ -106,6 +106,9 @@ const CLIENTS: &[&str] = &[
     "prometheus-client==0.26.0",
 ];
 
+/// What tries everything that the description of the API says.
+const SCHEMATHESIS: &[&str] = &["schemathesis==4.32.5"];
+
 /// With the original weights, database servers and other programs' readers at hand, the tests that need them run too.
 fn test() -> Result<(), Failure> {
     let servers = databases::variables()?;
@@ -118,6 +121,7 @@ fn test() -> Result<(), Failure> {
             .env("LIBELLUS_TEST_MODEL_DIR", model::fetch()?)
             .env("LIBELLUS_TEST_CITATION_TOOLS", tools::python_packages(CITATION_TOOLS)?)
             .env("LIBELLUS_TEST_CLIENTS", tools::python_packages(CLIENTS)?)
+            .env("LIBELLUS_TEST_SCHEMATHESIS", tools::python_packages(SCHEMATHESIS)?)
             .env("LIBELLUS_TEST_NODE_CLIENTS", tools::node_packages("crates/server/tests/clients")?)
             .env("LIBELLUS_TEST_PYTHON_PACKAGES", tools::python_packages(PYTHON_PACKAGES)?)
             .envs(servers),

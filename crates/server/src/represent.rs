@@ -1,14 +1,23 @@
-//! How a reply travels: not at all to those who have it already.
+//! How a reply travels: compressed for those who read that, and not at all to those who have it already.
 //!
-//! An `ETag` stands for what a reply says, not for its bytes: it is weak. Only replies that lie in memory are looked at;
-//! what is streamed passes as it is.
+//! An `ETag` stands for what a reply says, not for its bytes: it is weak, and the same whether compressed or not. Only
+//! replies that lie in memory are looked at; what is streamed passes as it is.
 
 use crate::routes::assets::fnv1a;
-use axum::body::{Body, HttpBody as _, to_bytes};
+use axum::body::{Body, Bytes, HttpBody as _, to_bytes};
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use std::io::Write as _;
+
+/// Below this a reply fits into one packet in any case.
+const SHORTEST_COMPRESSED: usize = 1024;
+
+/// What is larger is compressed on a thread that serves no connections.
+const LONGEST_AT_ONCE: usize = 64 * 1024;
 
 /// A reply's tag, where it is not that of its whole body.
 #[derive(Clone)]
@@ -21,35 +30,63 @@ impl Tag {
     }
 }
 
-/// Tags replies of the API, and answers 304 where a tag is at hand.
+/// Tags replies of the API, answers 304 where a tag is at hand, and compresses what is worth it.
 pub(crate) async fn layer(request: Request, next: Next) -> Response {
     let is_read = [Method::GET, Method::HEAD].contains(request.method());
-    let at_hand = request.headers().get(header::IF_NONE_MATCH).cloned();
+    let (at_hand, accepts_gzip) =
+        (request.headers().get(header::IF_NONE_MATCH).cloned(), accepts_gzip(request.headers()));
     let response = next.run(request).await;
     let is_whole = response.body().size_hint().exact().is_some();
-    if !is_read || response.status() != StatusCode::OK || !is_whole || !is_json(response.headers()) {
+    let kind = Kind::of(response.headers());
+    if !is_whole || kind == Kind::Other || response.headers().contains_key(header::CONTENT_ENCODING) {
         return response;
     }
     let (mut parts, body) = response.into_parts();
     // What lies in memory is read without fail.
     let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
-    let Some(Tag(tag)) = parts.extensions.remove::<Tag>().or_else(|| Tag::of(&body)) else {
-        return Response::from_parts(parts, Body::from(body));
-    };
-    let is_at_hand = at_hand.is_some_and(|at_hand| matches(&at_hand, &tag));
-    parts.headers.insert(header::ETAG, tag);
-    if is_at_hand {
-        parts.status = StatusCode::NOT_MODIFIED;
-        parts.headers.remove(header::CONTENT_TYPE);
+    parts.headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
+    if is_read && parts.status == StatusCode::OK && kind == Kind::Json {
+        let tag = parts.extensions.remove::<Tag>().or_else(|| Tag::of(&body));
+        if let Some(Tag(tag)) = tag {
+            let is_at_hand = at_hand.is_some_and(|at_hand| matches(&at_hand, &tag));
+            parts.headers.insert(header::ETAG, tag);
+            if is_at_hand {
+                parts.status = StatusCode::NOT_MODIFIED;
+                parts.headers.remove(header::CONTENT_TYPE);
+                parts.headers.remove(header::CONTENT_LENGTH);
+                return Response::from_parts(parts, Body::empty());
+            }
+        }
+    }
+    if accepts_gzip
+        && body.len() >= SHORTEST_COMPRESSED
+        && let Some(compressed) = compressed(body.clone()).await
+    {
         parts.headers.remove(header::CONTENT_LENGTH);
-        return Response::from_parts(parts, Body::empty());
+        parts.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        return Response::from_parts(parts, Body::from(compressed));
     }
     Response::from_parts(parts, Body::from(body))
 }
 
-/// Whether a reply is JSON that says something.
-fn is_json(headers: &HeaderMap) -> bool {
-    headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/json")
+/// What is in a reply, as far as it matters here.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Json,
+    Text,
+    Other,
+}
+
+impl Kind {
+    fn of(headers: &HeaderMap) -> Self {
+        let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        match content_type.split(';').next().unwrap_or_default() {
+            "application/json" => Self::Json,
+            "application/problem+json" | "image/svg+xml" => Self::Text,
+            text if text.starts_with("text/") => Self::Text,
+            _ => Self::Other,
+        }
+    }
 }
 
 /// Whether `If-None-Match` names a tag, compared weakly (RFC 9110, section 13.1.2).
@@ -59,9 +96,54 @@ fn matches(at_hand: &HeaderValue, tag: &HeaderValue) -> bool {
     at_hand.trim() == "*" || at_hand.split(',').any(|one| bare(one) == bare(tag))
 }
 
+/// Whether gzip is named, or everything is, and not with `q=0`.
+fn accepts_gzip(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    let mut by_star = false;
+    for coding in values.flat_map(|value| value.split(',')) {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+        let is_refused = weight.trim().strip_prefix("q=").is_some_and(|q| q.trim().parse::<f32>() == Ok(0.0));
+        match name.trim().to_ascii_lowercase().as_str() {
+            "gzip" | "x-gzip" => return !is_refused,
+            "*" => by_star = !is_refused,
+            _ => {}
+        }
+    }
+    by_star
+}
+
+/// `body` in gzip; none if it would be longer.
+async fn compressed(body: Bytes) -> Option<Vec<u8>> {
+    let is_short = body.len() <= LONGEST_AT_ONCE;
+    let compress = move || {
+        let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 2), Compression::fast());
+        encoder.write_all(&body).ok()?;
+        encoder.finish().ok().filter(|compressed| compressed.len() < body.len())
+    };
+    if is_short { compress() } else { tokio::task::spawn_blocking(compress).await.ok()? }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn codings_are_chosen_as_clients_say() {
+        for (value, expected) in [
+            ("gzip", true),
+            ("br, GZIP;q=0.5", true),
+            ("*", true),
+            ("gzip;q=0, *", false),
+            ("gzip; q=0.0", false),
+            ("*;q=0", false),
+            ("identity", false),
+            ("", false),
+        ] {
+            let headers = [(header::ACCEPT_ENCODING, HeaderValue::from_static(value))].into_iter().collect();
+            assert_eq!(accepts_gzip(&headers), expected, "{value}");
+        }
+        assert!(!accepts_gzip(&HeaderMap::new()));
+    }
 
     #[test]
     fn tags_are_compared_weakly() {

@@ -90,6 +90,6 @@ async fn preflights_are_answered_for_who_may_ask() {
 #[tokio::test]
 async fn an_errors_reply_varies_by_both() {
     let reply = ask_from(Some(FRIEND), FRIEND, Method::GET, "/api/nothing").await;
-    assert_eq!(vary(&reply), ["accept", "origin"]);
+    assert_eq!(vary(&reply), ["accept", "accept-encoding", "origin"]);
     assert_eq!(reply.json()["code"], "path_unknown");
 }

@@ -1,10 +1,12 @@
-//! How replies travel: tagged, and described.
+//! How replies travel: compressed, tagged, and described.
 
 use crate::support::{Reply, app, get, send};
-use axum::body::Body;
+use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, StatusCode};
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::io::Read;
+use tower::ServiceExt;
 
 async fn get_with(header: (&str, &str), path: &str) -> Reply {
     send(app(), Request::get(path).header(header.0, header.1).body(Body::empty()).expect("a request")).await
@@ -30,6 +32,30 @@ async fn what_is_at_hand_is_not_sent_again() {
     assert_ne!(other.header("etag"), get("/api/search?q=insect").await.header("etag"));
     let refused = get_with(("if-none-match", "*"), "/api/search?q=").await;
     assert_eq!((refused.status, refused.header("etag")), (StatusCode::BAD_REQUEST, ""));
+}
+
+#[tokio::test]
+async fn long_replies_are_compressed_for_those_who_read_that() {
+    for path in ["/api/search?q=insect", "/?q=insect", "/openapi.json", "/docs", "/metrics"] {
+        let plain = get(path).await;
+        assert_eq!(plain.header("content-encoding"), "", "{path}");
+        let request = Request::get(path).header("accept-encoding", "br, gzip").body(Body::empty()).expect("a request");
+        let reply = app().oneshot(request).await.expect("the router never fails");
+        assert_eq!(reply.headers()["content-encoding"], "gzip", "{path}");
+        let vary: Vec<_> = reply.headers().get_all("vary").iter().collect();
+        assert!(vary.iter().any(|value| *value == "accept-encoding"), "{path}: {vary:?}");
+        let tag = reply.headers().get("etag").map(|tag| tag.to_str().expect("readable").to_owned());
+        assert_eq!(tag.unwrap_or_default(), plain.header("etag"), "{path}");
+        let bytes = to_bytes(reply.into_body(), 1 << 20).await.expect("a body");
+        let mut text = String::new();
+        flate2::read::GzDecoder::new(&bytes[..]).read_to_string(&mut text).expect("gzip");
+        assert!(bytes.len() < text.len() && text.len() > 1024, "{path}: {} of {}", bytes.len(), text.len());
+        if !path.contains("insect") && path != "/metrics" {
+            assert_eq!(text, plain.body, "{path}");
+        }
+    }
+    let short = get_with(("accept-encoding", "gzip"), "/health").await;
+    assert_eq!((short.header("content-encoding"), short.body.as_str()), ("", r#"{"status":"ok"}"#));
 }
 
 /// Every route as the router's source has it: methods and path.
