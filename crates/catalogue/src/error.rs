@@ -174,6 +174,12 @@ pub enum Error {
         /// What the database said.
         source: DatabaseFault,
     },
+    /// The system has no random bytes.
+    #[error("this system gives no random bytes to make a key of")]
+    Random {
+        /// What it said.
+        source: getrandom::Error,
+    },
     /// The disk is full, or would not take the write.
     #[error(
         "cannot write to the catalogue `{location}`: the disk is full, or failing; nothing was lost: what was committed \
@@ -463,6 +469,19 @@ impl Error {
         matches!(
             self,
             Error::UnknownHost { .. } | Error::Unreachable { .. } | Error::Locked { .. } | Error::DiskFull { .. }
+        )
+    }
+
+    /// Whether a file is at fault: it is no catalogue of books at all.
+    #[must_use]
+    pub fn is_about_the_input(&self) -> bool {
+        matches!(
+            self,
+            Error::InputIsDirectory { .. }
+                | Error::NoRecords { .. }
+                | Error::NotText { .. }
+                | Error::NotVectors { .. }
+                | Error::NoTitleColumn { .. }
         )
     }
 

@@ -13,6 +13,7 @@ pub mod export;
 mod extra_field;
 pub mod import;
 pub mod isbn;
+mod key;
 mod location;
 pub mod npy;
 mod passage;
@@ -23,6 +24,7 @@ mod store;
 pub use book::Book;
 pub use error::{DatabaseFault, Error};
 pub use extra_field::{ExtraField, extra_texts};
+pub use key::{ApiKey, KEY_PREFIX, Scope};
 pub use location::Location;
 pub use passage::{BookTokens, Passage, PassageCutter, cut_passages};
 pub use sentence::sentences_of;
@@ -30,7 +32,7 @@ pub use snapshot::{SnapshotCounts, check_snapshot, restore_snapshot, write_snaps
 #[cfg(feature = "postgres")]
 pub use store::PostgresAddress;
 pub use store::{
-    Access, Catalogue, CatalogueState, Claim, EmbeddedPassage, FailedPassage, Failure, MAX_ATTEMPTS, MigrationProblem,
-    ModelSpace, NewEmbedding, PendingPassage, PlacedEmbedding, PlacedPassage, QueueCounts, RoleChange, SpaceRoles,
-    Statistics, WriteOutcome, unless_failed,
+    Access, BookChange, Catalogue, CatalogueState, Claim, Condition, EmbeddedPassage, FailedPassage, Failure,
+    MAX_ATTEMPTS, MigrationProblem, ModelSpace, NewEmbedding, PendingPassage, PlacedEmbedding, PlacedPassage,
+    QueueCounts, RoleChange, SpaceRoles, Statistics, WriteOutcome, unless_failed,
 };

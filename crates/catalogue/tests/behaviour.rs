@@ -8,9 +8,9 @@ use libellus_catalogue::adopt::Agreement;
 use libellus_catalogue::check::{Expected, check, repair};
 use libellus_catalogue::import::ImportOptions;
 use libellus_catalogue::{
-    Access, Book, Catalogue, CatalogueState, Claim, EmbeddedPassage, Error, Failure, Location, MAX_ATTEMPTS,
-    MigrationProblem, ModelSpace, NewEmbedding, PassageCutter, PendingPassage, QueueCounts, RoleChange, SnapshotCounts,
-    SpaceRoles, WriteOutcome, restore_snapshot, write_snapshot,
+    Access, Book, BookChange, Catalogue, CatalogueState, Claim, EmbeddedPassage, Error, Failure, Location,
+    MAX_ATTEMPTS, MigrationProblem, ModelSpace, NewEmbedding, PassageCutter, PendingPassage, QueueCounts, RoleChange,
+    Scope, SnapshotCounts, SpaceRoles, WriteOutcome, restore_snapshot, write_snapshot,
 };
 use sha2::{Digest, Sha256};
 use std::cell::Cell;
@@ -50,6 +50,8 @@ const CASES: &[Case] = &[
     ("a repair undoes no change of others", a_repair_undoes_no_change_of_others),
     ("a snapshot holds what spaces are for", a_snapshot_holds_what_spaces_are_for),
     ("a snapshot that cannot be put in changes nothing", a_snapshot_that_cannot_be_put_in_changes_nothing),
+    ("a book is changed under a condition", a_book_is_changed_under_a_condition),
+    ("keys are known by what was shown once", keys_are_known_by_what_was_shown_once),
 ];
 
 fn run_all(fresh: Fresh<'_>) {
@@ -907,4 +909,82 @@ fn a_snapshot_that_cannot_be_put_in_changes_nothing(fresh: Fresh<'_>) {
     }
     damage(&format!("PRAGMA foreign_keys = 0; UPDATE books SET book_rowid = {} WHERE id = 'b'", i64::MAX));
     refused("is too high for the number of a row");
+}
+
+fn keys_are_known_by_what_was_shown_once(fresh: Fresh<'_>) {
+    let location = fresh();
+    let catalogue = open(&location);
+    assert!(!catalogue.has_keys().expect("reads"));
+    let revision = catalogue.revision().expect("reads");
+    let (children, kept) =
+        catalogue.create_key("children's room", Scope::Read, Some("{\"age\":9}"), None).expect("stores");
+    let (ended, _) = catalogue.create_key("last year's", Scope::Admin, None, Some(1)).expect("stores");
+    let (writer, _) = catalogue.create_key("nightly\0import", Scope::Write, None, Some(i64::MAX)).expect("stores");
+    assert_eq!(catalogue.revision().expect("reads"), revision, "no search shows a key");
+    assert!(catalogue.has_keys().expect("reads"));
+    assert_eq!(catalogue.keys().expect("reads").len(), 3);
+    assert_eq!(catalogue.find_key(&children).expect("reads"), Some(kept.clone()));
+    assert_eq!(kept.filter.as_deref(), Some("{\"age\":9}"));
+    assert_eq!(catalogue.find_key(&ended).expect("reads"), None, "its time is over");
+    assert_eq!(catalogue.find_key(&writer).expect("reads").map(|key| key.scope), Some(Scope::Write));
+    for wrong in ["", "libellus_", &children[..children.len() - 1], &"libellus_0".repeat(8), "\u{1F511}"] {
+        assert_eq!(catalogue.find_key(wrong).expect("reads"), None, "{wrong}");
+    }
+    // Another process sees it, and that it was revoked.
+    let other = Catalogue::open_at(&location, Access::ReadOnly).expect("opens");
+    assert_eq!(other.find_key(&children).expect("reads"), Some(kept.clone()));
+    assert!(catalogue.revoke_key(&kept.id).expect("deletes"));
+    assert!(!catalogue.revoke_key(&kept.id).expect("deletes"), "it is gone");
+    assert_eq!(other.find_key(&children).expect("reads"), None);
+    assert!(matches!(other.create_key("x", Scope::Read, None, None), Err(Error::OpenedReadOnly { .. })));
+    // Copies of a catalogue hold no keys, and do not take away those that are there.
+    let snapshot = snapshot_of(&catalogue);
+    let copy = open(&fresh());
+    for catalogue in [&copy, &catalogue] {
+        restore(catalogue, &snapshot).expect("restores");
+    }
+    assert!(!copy.has_keys().expect("reads"));
+    assert!(catalogue.find_key(&writer).expect("reads").is_some());
+}
+
+fn a_book_is_changed_under_a_condition(fresh: Fresh<'_>) {
+    use BookChange::{Added, Deleted, Missing, Refused, Unchanged, Updated};
+    let location = fresh();
+    let catalogue = open(&location);
+    let (first, second) = (book("b", "The first."), book("b", "The second."));
+    let put = |book: &Book, wanted: Option<&Book>| {
+        catalogue.put_book_if(book, &Words, &|there| there == wanted).expect("writes")
+    };
+    assert_eq!(put(&first, Some(&first)), Refused, "there is none");
+    assert_eq!(put(&first, None), Added);
+    let revision = catalogue.revision().expect("reads");
+    assert_eq!((put(&second, None), put(&second, Some(&second))), (Refused, Refused));
+    assert_eq!(put(&first, Some(&first)), Unchanged);
+    assert_eq!(catalogue.revision().expect("reads"), revision, "nothing changed");
+    assert_eq!(put(&second, Some(&first)), Updated);
+    assert_eq!(books_of(&catalogue), std::slice::from_ref(&second));
+    let delete = |wanted: Option<&Book>| catalogue.delete_book_if("b", &|there| there == wanted).expect("writes");
+    assert_eq!((delete(Some(&first)), delete(Some(&second)), delete(None)), (Refused, Deleted, Missing));
+    assert_eq!(books_of(&catalogue), []);
+
+    // Of many who count up at once under a condition, none undoes what another did.
+    catalogue.put_books(&[book("n", "0")], &Words).expect("writes");
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let own = open(&location);
+                for _ in 0..5 {
+                    loop {
+                        let there = own.book("n").expect("reads").expect("a book");
+                        let count: u32 = there.description.as_deref().expect("a number").parse().expect("a number");
+                        let next = book("n", &(count + 1).to_string());
+                        if own.put_book_if(&next, &Words, &|now| now == Some(&there)).expect("writes") == Updated {
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(catalogue.book("n").expect("reads").expect("a book").description.as_deref(), Some("20"));
 }

@@ -4,7 +4,7 @@ mod common;
 
 use common::server::{self, Pooler, Server, certificates, free_port, programs, wait_until};
 use common::{CHILD, Words, book, books_of, child, embed_pending, embeddings_shown};
-use libellus_catalogue::{Access, Book, Catalogue, Error, Location, WriteOutcome};
+use libellus_catalogue::{Access, Book, Catalogue, Error, Location, Scope, WriteOutcome};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -169,6 +169,12 @@ fn missing_rights_are_named_and_readers_are_served() {
     assert!(error.to_string().contains("grant it INSERT, UPDATE and DELETE"), "{error}");
     let catalogue = Catalogue::open_at(&reader, Access::ReadOnly).expect("opens");
     assert_eq!(books_of(&catalogue).len(), 2);
+    // A service of this role knows keys, and cannot list them without a right to the table.
+    let (key, kept) = open(&writer).create_key("a reader's", Scope::Read, None, None).expect("stores");
+    server.sql("books", "REVOKE SELECT ON libellus.api_keys FROM reader");
+    assert!(catalogue.has_keys().expect("reads"));
+    assert_eq!(catalogue.find_key(&key).expect("reads"), Some(kept));
+    assert!(matches!(catalogue.keys(), Err(Error::MissingRights { .. })));
     let error = catalogue.put_books(&books(1), &Words).expect_err("may only read");
     assert!(matches!(error, Error::OpenedReadOnly { .. }), "{error:?}");
     assert_eq!(open(&as_owner).statistics("s").expect("counts").books, 2);

@@ -12,7 +12,7 @@ use crate::commands::lambda;
 use crate::commands::migrate;
 #[cfg(feature = "chores")]
 use crate::commands::snapshot;
-use crate::commands::{backfill, config, embed, eval, export, health, import, model, search, serve, similar};
+use crate::commands::{backfill, config, embed, eval, export, health, import, key, model, search, serve, similar};
 use crate::error::Error;
 use crate::outcome::Outcome;
 use clap::{Parser, Subcommand, ValueEnum};
@@ -35,7 +35,15 @@ Environment:
                 extra fields of books to filter and count by, with commas between
   CORS_ORIGINS  the sites whose pages may read the API, with commas between; * for all
   JWT_SECRET_KEY, or else SECRET_KEY
-                read and checked; nothing needs it yet
+                the secret that tokens of Flask-JWT-Extended are checked by
+  LIBELLUS_READING
+                `closed` if only those with a token or a key may read (--reading wins)
+  LIBELLUS_RATE_LIMIT
+                requests a second of one client, and perhaps how many at once: 20 or 20/100 [default: no limit]
+  LIBELLUS_TRUSTED_PROXIES
+                the proxies that are believed about who asks: 10.0.0.0/8,fd00::1
+  LIBELLUS_TOKEN_SCOPE
+                what a token without `scope` is good for: read, write or admin [default: read]
   LIBELLUS_HOME where pulled models are kept [default: ~/.local/share/libellus]
   NO_COLOR      no colours
 `libellus config` shows what is set, and by what.
@@ -81,6 +89,8 @@ enum Command {
     Export(export::Args),
     /// Embed the passages that have no fresh embedding
     Backfill(backfill::Args),
+    /// Say who may read, write and administer over HTTP
+    Key(key::Args),
     /// Look whether the catalogue is whole, and mend it
     #[cfg(feature = "chores")]
     Check(check::Args),
@@ -133,6 +143,7 @@ impl Cli {
             Command::Adopt(args) => adopt::run(&args),
             Command::Export(args) => export::run(&args),
             Command::Backfill(args) => backfill::run(&args),
+            Command::Key(args) => key::run(&args),
             #[cfg(feature = "chores")]
             Command::Check(args) => check::run(&args),
             #[cfg(feature = "chores")]

@@ -164,6 +164,18 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// Nothing to revoke.
+    #[error("there is no key `{id}`")]
+    NoSuchKey {
+        /// What was given.
+        id: String,
+    },
+    /// A key that could overwrite what it does not see.
+    #[error("a key with a filter reads only, as it would change books unseen; it cannot be for `{scope}`")]
+    FilteredKeyWrites {
+        /// What was asked for.
+        scope: libellus_catalogue::Scope,
+    },
     /// `--years` is no span of years.
     #[error("`{0}` is no span of years; write `1813`, `1800-1899`, `1990-` or `-1800`")]
     Years(String),
@@ -335,6 +347,7 @@ impl Error {
             ),
             Error::Settings { .. } => Some("`libellus config` shows every setting, and where it comes from"),
             Error::InvalidUtf8 { .. } => Some("convert the file first, e.g. with `iconv -f WINDOWS-1252 -t UTF-8`"),
+            Error::NoSuchKey { .. } => Some("`libellus key list` shows them"),
             Error::OverCatalogue { .. } => Some("write to another file"),
             Error::ArrayNeedsFiles { .. } => Some("save it to a file first"),
             Error::DamagedVector { .. } => {
@@ -388,6 +401,8 @@ impl Error {
             | Error::WithoutSample
             | Error::Port { .. }
             | Error::Years(_)
+            | Error::NoSuchKey { .. }
+            | Error::FilteredKeyWrites { .. }
             | Error::Settings { .. } => 2,
             Error::Search(
                 Search::EmptyQuery
@@ -423,17 +438,7 @@ impl Error {
 
     /// Whether a file is at fault that holds no books, rather than the catalogue or the disk.
     pub fn is_about_the_input(&self) -> bool {
-        use libellus_catalogue::Error as Catalogue;
-        matches!(
-            self,
-            Error::Catalogue(
-                Catalogue::InputIsDirectory { .. }
-                    | Catalogue::NoRecords { .. }
-                    | Catalogue::NotText { .. }
-                    | Catalogue::NotVectors { .. }
-                    | Catalogue::NoTitleColumn { .. }
-            )
-        )
+        matches!(self, Error::Catalogue(error) if error.is_about_the_input())
     }
 
     /// Whether waiting may cure it.

@@ -56,6 +56,9 @@ pub enum Error {
         /// What there is, with `` `, ` `` between.
         known: String,
     },
+    /// What should bound a key or a token, and is no filter.
+    #[error("this is no filter of books: {0}")]
+    NotAFilter(String),
     /// A filter that no year passes.
     #[error("no year is from {from} and up to {to}; exchange the two")]
     YearsReversed {

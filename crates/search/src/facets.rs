@@ -61,7 +61,7 @@ impl BookFacets {
     /// [`Error::UnknownFacet`] for a field without a column, and if the years are reversed.
     pub fn admitted(&self, filter: &Filter) -> Result<Option<GroupSet>, Error> {
         filter.check()?;
-        let mut admitted: Option<GroupSet> = None;
+        let mut admitted = filter.within.as_ref().map_or(Ok(None), |within| self.admitted(within))?;
         let mut keep = |set: GroupSet| match &mut admitted {
             Some(admitted) => admitted.intersect(&set),
             None => admitted = Some(set),
@@ -80,6 +80,16 @@ impl BookFacets {
             keep(of_column(&self.ages, |least| least.map_or(filter.unknown_age, |least| least <= reader)));
         }
         Ok(admitted)
+    }
+
+    /// Whether a book passes, given the names of extra fields that have a column.
+    ///
+    /// # Errors
+    /// As [`BookFacets::admitted`].
+    pub fn admits(declared: &[String], book: &Book, filter: &Filter) -> Result<bool, Error> {
+        let mut facets = Self::new(declared);
+        facets.push(book);
+        Ok(facets.admitted(filter)?.is_none_or(|admitted| admitted.len() == 1))
     }
 
     /// Whether all these fields have columns.

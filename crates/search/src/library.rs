@@ -5,11 +5,12 @@
 
 use crate::backfill::{Progress, backfill};
 use crate::error::StoredSpaces;
+use crate::facets::BookFacets;
 use crate::fresh::Fresh;
 use crate::index_files::IndexOptions;
 use crate::snapshot::{Embeddings, Words};
 use crate::suggest::Suggesting;
-use crate::{BackfillOptions, BackfillReport, Error, FACETS};
+use crate::{BackfillOptions, BackfillReport, Error, FACETS, Filter};
 use libellus_catalogue::adopt::StoredPrecision;
 use libellus_catalogue::{Book, Catalogue, SpaceRoles, Statistics};
 use libellus_encoder::Encoder;
@@ -312,6 +313,15 @@ impl Library {
     /// The book with this id.
     pub fn book(&self, id: &str) -> Result<Option<Book>, Error> {
         Ok(self.catalogue.book(id)?)
+    }
+
+    /// The same, if the filter lets it pass.
+    ///
+    /// # Errors
+    /// If the filter asks of a field that is not one, or the catalogue fails.
+    pub fn book_within(&self, id: &str, filter: &Filter) -> Result<Option<Book>, Error> {
+        let Some(book) = self.book(id)? else { return Ok(None) };
+        Ok(BookFacets::admits(&self.declared, &book, filter)?.then_some(book))
     }
 
     /// Embeds every passage without a fresh embedding, in the space that is searched or, if the one model of this library

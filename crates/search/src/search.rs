@@ -40,7 +40,7 @@ impl Library {
         }
         let lexical = words.clone().filter(|_| request.mode != Mode::Semantic);
         let lexical = lexical.map(|words| self.asked_by_words(words, query, request.exact));
-        let corrections = lexical.as_ref().map_or_else(Vec::new, |lexical| corrections(&lexical.query));
+        let mut corrections = lexical.as_ref().map_or_else(Vec::new, |lexical| corrections(&lexical.query));
         let words_ms = stopwatch.lap_ms();
         let mut degraded = None;
         let semantic = match (request.mode, &lexical) {
@@ -81,6 +81,14 @@ impl Library {
         let mut related = self.fetch(&question, related.iter().take(room), end)?;
         if let Some(semantic) = question.semantic.as_ref().filter(|_| request.sentences) {
             nearest_sentences(semantic, hits.iter_mut().chain(&mut related));
+        }
+        if request.filter.within.is_some() {
+            // A word that only other books have says what they hold.
+            let is_seen = |correction: &Corrected| {
+                let mut words = hits.iter().chain(&related).flat_map(|hit| &hit.reason.words);
+                words.any(|found| found.word == correction.searched)
+            };
+            corrections.retain(is_seen);
         }
         timings.fetch_ms = stopwatch.lap_ms();
         let searched_books = match (&scope, &question.lexical, &question.semantic) {

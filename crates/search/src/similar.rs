@@ -65,7 +65,12 @@ impl Library {
         let (mut asked, mut own, mut sum) = (Vec::new(), Vec::new(), vec![0.0; embeddings.index.dim()]);
         for id in ids {
             let unknown = || Error::UnknownBook(id.clone());
-            let book = self.book(id)?.ok_or_else(unknown)?;
+            let book = match &filter.within {
+                // What may not be seen is not there, even to be compared with.
+                Some(within) => self.book_within(id, within)?,
+                None => self.book(id)?,
+            };
+            let book = book.ok_or_else(unknown)?;
             let rowid = self.catalogue().rowid_of(id)?.ok_or_else(unknown)?;
             let group = embeddings.books.binary_search(&rowid).ok().map(|group| group as u32);
             let vector = match group.map(|group| mean_vector(&embeddings, group)).transpose()? {

@@ -1,10 +1,14 @@
 //! The settings of the service, already resolved: where they come from is the executable's concern.
 
-use crate::{AllowedOrigins, Log};
+use crate::{AccessConfig, AllowedOrigins, Log, RateLimit, TrustedProxies};
+use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 /// The port of the backend that libellus replaces.
 const DEFAULT_PORT: u16 = 5001;
+
+/// Larger than any catalogue that is sent in one piece; a dump of Open Library is loaded beside the service.
+const MOST_UPLOAD_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 
 /// The settings of the service.
 #[derive(Clone, Debug)]
@@ -22,6 +26,16 @@ pub struct ServerConfig {
     pub log: Log,
     /// Threads that a request of texts to embed is shared out to.
     pub embedding_threads: usize,
+    /// Who may read and write.
+    pub access: AccessConfig,
+    /// How often one client may ask; as often as it likes if there is none.
+    pub rate_limit: Option<RateLimit>,
+    /// Who is believed about whom a request is from.
+    pub trusted_proxies: TrustedProxies,
+    /// The largest upload, in bytes.
+    pub most_upload_bytes: u64,
+    /// Told whenever books were written, so that somebody embeds them.
+    pub written: Option<Sender<()>>,
     /// Searches that run at once. Each keeps a core busy, so more than a few a core only make all of them late.
     pub concurrent_searches: usize,
     /// Searches that wait for their turn; the next one is turned away.
@@ -42,6 +56,11 @@ impl Default for ServerConfig {
             allowed_origins: AllowedOrigins::Own,
             log: Log::default(),
             embedding_threads: cores,
+            access: AccessConfig::default(),
+            rate_limit: None,
+            trusted_proxies: TrustedProxies::default(),
+            most_upload_bytes: MOST_UPLOAD_BYTES,
+            written: None,
             concurrent_searches: 2 * cores,
             queued_searches: 32 * cores,
             queue_wait: Duration::from_secs(2),

@@ -16,7 +16,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 /// What the API can be asked with.
-const METHODS: &str = "GET, HEAD";
+const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
 /// What the dialects can be asked with.
 const DIALECT_METHODS: &str = "GET, HEAD, POST";
 /// The star covers every header but this one.
@@ -24,7 +24,8 @@ const HEADERS: &str = "*, Authorization";
 /// Seconds for which a browser may remember a preflight's answer.
 const MAX_AGE_S: &str = "600";
 /// What a page may read besides the body.
-const EXPOSED: &str = "Link, Retry-After, Server-Timing, X-Request-Id, X-Truncated-Inputs";
+const EXPOSED: &str = "ETag, Link, Location, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, \
+                       Server-Timing, X-Request-Id, X-Truncated-Inputs";
 
 /// The origins whose pages may read the API.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

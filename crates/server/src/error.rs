@@ -1,7 +1,9 @@
 //! Everything that can go wrong with a request, and the one table that says how it is told.
 
+use crate::auth::TokenFault;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use libellus_catalogue::Scope;
 use std::sync::Arc;
 
 /// What went wrong with a request.
@@ -69,7 +71,7 @@ pub enum Error {
     #[error("the body is longer than {max} bytes")]
     BodyTooLarge {
         /// The longest that is read.
-        max: usize,
+        max: u64,
     },
     /// Vectors of another length than the model's.
     #[error("vectors of `{model}` have {dim} dimensions and cannot be cut to {asked}")]
@@ -107,6 +109,54 @@ pub enum Error {
         /// What there is.
         known: String,
     },
+    /// Nothing was shown where something has to be.
+    #[error("this wants a token or a key")]
+    CredentialsMissing,
+    /// What was shown is not good.
+    #[error(transparent)]
+    Token(TokenFault),
+    /// What was shown is good for less.
+    #[error("the token or key does not allow this; it has to allow `{wanted}`, for all books")]
+    ScopeInsufficient {
+        /// What it has to allow.
+        wanted: Scope,
+    },
+    /// Nobody may write.
+    #[error("books can only be read here")]
+    WritingOff,
+    /// A client that asks too often.
+    #[error("this client asks too often")]
+    TooManyRequests {
+        /// When it may ask again.
+        retry_after_s: u64,
+    },
+    /// A packed body.
+    #[error("the body is packed (`Content-Encoding`)")]
+    Packed,
+    /// A body that does not come.
+    #[error("the body did not come in time")]
+    BodyTooSlow,
+    /// JSON that is no book.
+    #[error("this is not a book: {reason}")]
+    BookInvalid {
+        /// What is wrong.
+        reason: String,
+    },
+    /// A new book that is not new.
+    #[error("there is a book with the id `{id}` already")]
+    BookExists {
+        /// The id.
+        id: String,
+    },
+    /// `If-Match` or `If-None-Match` does not hold.
+    #[error("the book is not, or no longer, as the request says it is")]
+    PreconditionFailed,
+    /// `format` names none.
+    #[error("there is no such format")]
+    FormatUnknown,
+    /// No import has this id.
+    #[error("there is no import of this id, or not any more")]
+    ImportNotFound,
     /// More searches than the machine can do.
     #[error("too many searches are waiting at the moment")]
     Busy,
@@ -138,6 +188,7 @@ impl Error {
 
     /// The table: status, code, heading and hint of every error.
     pub(crate) fn told(&self) -> Told {
+        use libellus_catalogue::Error as Catalogue;
         use libellus_search::Error as Search;
         let (status, code, heading, hint) = match self {
             Error::Search(Search::EmptyQuery) => (
@@ -228,7 +279,7 @@ impl Error {
                 StatusCode::NOT_FOUND,
                 "path_unknown",
                 "There is no page at this address",
-                "the search page is at `/`, the API at `/api/search`, `/api/suggest`, `/api/facets`, `/api/similar` and `/api/books/{id}`",
+                "the search page is at `/`, the API at `/api/search`, `/api/suggest`, `/api/facets`, `/api/similar` and `/api/books/{id}`; books are added at `/api/books` and `/api/imports`",
             ),
             Error::MethodNotAllowed => (
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -246,11 +297,14 @@ impl Error {
                 StatusCode::BAD_REQUEST,
                 "body_invalid",
                 "That cannot be read",
-                "mend what the message names; `docs/clients.md` shows what can be sent",
+                "mend what the message names; `docs/clients.md` and `docs/access.md` show what can be sent",
             ),
-            Error::BodyTooLarge { .. } => {
-                (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "That is too long", "send it in parts")
-            }
+            Error::BodyTooLarge { .. } => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "body_too_large",
+                "That is too long",
+                "send it in parts; the largest files go to `libellus import`",
+            ),
             Error::Dimensions { .. } => (
                 StatusCode::BAD_REQUEST,
                 "dimensions_unsupported",
@@ -296,6 +350,96 @@ impl Error {
                 "That is too long",
                 "leave `truncate` out, or set it to true",
             ),
+            Error::CredentialsMissing => (
+                StatusCode::UNAUTHORIZED,
+                "credentials_missing",
+                "This is not open to everyone",
+                "send `Authorization: Bearer` with a token, or with a key that the operator makes by `libellus key create`",
+            ),
+            Error::Token(fault) => (
+                if *fault == TokenFault::Several { StatusCode::BAD_REQUEST } else { StatusCode::UNAUTHORIZED },
+                fault.code(),
+                "This is not open to everyone",
+                "get another token or key; without any you can do what everyone may",
+            ),
+            Error::ScopeInsufficient { .. } => (
+                StatusCode::FORBIDDEN,
+                "scope_insufficient",
+                "You may not do this",
+                "the operator makes a key for it by `libellus key create --scope`, or puts `scope` into the token",
+            ),
+            Error::WritingOff => (
+                StatusCode::FORBIDDEN,
+                "writing_off",
+                "Books can only be read here",
+                "writing is off until there is someone who may: the operator sets `JWT_SECRET_KEY` or runs `libellus key create`",
+            ),
+            Error::TooManyRequests { .. } => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "rate_limited",
+                "Slowly, please",
+                "wait as long as `Retry-After` says, and ask less often",
+            ),
+            Error::Packed => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "encoding_unsupported",
+                "That cannot be read",
+                "send the body as it is; a file for `/api/imports` may be packed, without `Content-Encoding`",
+            ),
+            Error::BodyTooSlow => (
+                StatusCode::REQUEST_TIMEOUT,
+                "body_too_slow",
+                "That took too long",
+                "send the body without long pauses",
+            ),
+            Error::BookInvalid { .. } => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "book_invalid",
+                "This is not a book",
+                "send a record as `GET /api/books/{id}` gives it; only `title` is needed",
+            ),
+            Error::BookExists { .. } => (
+                StatusCode::CONFLICT,
+                "book_exists",
+                "This book is there already",
+                "change it with `PUT` or `PATCH` at its own address",
+            ),
+            Error::PreconditionFailed => (
+                StatusCode::PRECONDITION_FAILED,
+                "precondition_failed",
+                "Somebody else was faster",
+                "get the book again, and repeat the change with its new `ETag`",
+            ),
+            Error::FormatUnknown => (
+                StatusCode::BAD_REQUEST,
+                "import_format_unknown",
+                "There is no such format",
+                "leave `format` out to have it found out, or choose one that `libellus import --help` names",
+            ),
+            Error::ImportNotFound => (
+                StatusCode::NOT_FOUND,
+                "import_not_found",
+                "There is no such import",
+                "the last hundred are remembered, until the service ends",
+            ),
+            Error::Search(Search::Catalogue(Catalogue::OpenedReadOnly { .. } | Catalogue::ReadOnly { .. })) => (
+                StatusCode::FORBIDDEN,
+                "catalogue_read_only",
+                "Books can only be read here",
+                "the operator lets the service write to its catalogue",
+            ),
+            Error::Search(Search::Catalogue(Catalogue::DiskFull { .. })) => (
+                StatusCode::INSUFFICIENT_STORAGE,
+                "storage_full",
+                "There is no room left",
+                "tell the operator; what was written before is safe",
+            ),
+            Error::Search(Search::Catalogue(error)) if error.is_transient() => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "catalogue_away",
+                "The catalogue cannot be reached just now",
+                "try again in a moment",
+            ),
             Error::Busy => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "busy",
@@ -337,6 +481,9 @@ impl Error {
             Error::Search(libellus_search::Error::OtherSpace { .. }) => {
                 "this service has another model than the one that the catalogue is searched by".to_owned()
             }
+            Error::Search(libellus_search::Error::Catalogue(_)) if self.told().code == "catalogue_read_only" => {
+                "nothing can be written to this catalogue".to_owned()
+            }
             _ if self.is_ours() => "something went wrong inside the service".to_owned(),
             _ => self.to_string(),
         }
@@ -350,6 +497,45 @@ impl Error {
             Error::UnknownFormat { .. } => Some("encoding_format"),
             Error::UnknownModel { .. } => Some("model"),
             Error::Search(Search::EmptyInput { .. } | Search::UnknownToken { .. }) => Some("input"),
+            _ => None,
+        }
+    }
+
+    /// What `WWW-Authenticate` says (RFC 6750), if it says anything.
+    pub(crate) fn challenge(&self) -> Option<String> {
+        match self {
+            Error::CredentialsMissing => Some("Bearer realm=\"libellus\"".to_owned()),
+            Error::Token(TokenFault::Several) => None,
+            // The messages are ours, without quotation marks and anything of the token.
+            Error::Token(fault) => {
+                Some(format!("Bearer realm=\"libellus\", error=\"invalid_token\", error_description=\"{fault}\""))
+            }
+            Error::ScopeInsufficient { wanted } => {
+                Some(format!("Bearer realm=\"libellus\", error=\"insufficient_scope\", scope=\"{wanted}\""))
+            }
+            _ => None,
+        }
+    }
+
+    /// The same of an import that ended with it: what is wrong with the file is told whole.
+    pub(crate) fn detail_of_import(&self) -> String {
+        match self {
+            Error::Search(libellus_search::Error::Catalogue(error))
+                if error.is_about_the_input() || matches!(error, libellus_catalogue::Error::Input { .. }) =>
+            {
+                let cause = std::error::Error::source(error).map_or_else(String::new, |cause| format!(": {cause}"));
+                format!("{error}{cause}")
+            }
+            _ => self.detail(),
+        }
+    }
+
+    /// How long whoever was turned away should wait, in seconds.
+    pub(crate) fn retry_after_s(&self) -> Option<u64> {
+        match self {
+            Error::TooManyRequests { retry_after_s } => Some(*retry_after_s),
+            Error::Busy | Error::OutOfTime => Some(1),
+            _ if self.told().code == "catalogue_away" => Some(2),
             _ => None,
         }
     }
@@ -419,6 +605,19 @@ mod tests {
                 413,
                 "input_too_long",
             ),
+            (Error::CredentialsMissing, 401, "credentials_missing"),
+            (Error::Token(TokenFault::Expired), 401, "token_expired"),
+            (Error::Token(TokenFault::Several), 400, "credentials_ambiguous"),
+            (Error::ScopeInsufficient { wanted: Scope::Write }, 403, "scope_insufficient"),
+            (Error::WritingOff, 403, "writing_off"),
+            (Error::TooManyRequests { retry_after_s: 1 }, 429, "rate_limited"),
+            (Error::Packed, 415, "encoding_unsupported"),
+            (Error::BodyTooSlow, 408, "body_too_slow"),
+            (Error::BookInvalid { reason: "x".to_owned() }, 422, "book_invalid"),
+            (Error::BookExists { id: "x".to_owned() }, 409, "book_exists"),
+            (Error::PreconditionFailed, 412, "precondition_failed"),
+            (Error::FormatUnknown, 400, "import_format_unknown"),
+            (Error::ImportNotFound, 404, "import_not_found"),
             (Error::Busy, 503, "busy"),
             (Error::OutOfTime, 503, "out_of_time"),
             (Error::internal(std::fmt::Error), 500, "internal"),

@@ -1,7 +1,7 @@
 //! The HTTP API and the search page.
 //!
-//! A request's way: [`serve()`] accepts it, [`router()`] finds its file in `routes`, the file reads its
-//! `parameters`, asks the [`Library`](libellus_search::Library) through the `admission` gate (searching
+//! A request's way: [`serve()`] accepts it, [`router()`] finds its file in `routes`, `auth` says whether who asks
+//! may, and which books are theirs to see, the file reads its `parameters`, asks the [`Library`](libellus_search::Library) through the `admission` gate (searching
 //! keeps a core busy, so it never runs on the threads that serve connections), and answers with JSON or
 //! with a page from `view`. Whatever goes wrong becomes one [`Error`]; its table in `error` says with
 //! which status and code, and `problem` says it as a problem document or as a page.
@@ -13,12 +13,15 @@
 #![forbid(unsafe_code)]
 
 mod admission;
+mod auth;
 mod body;
+mod client;
 mod config;
 mod cors;
 mod dialect;
 mod error;
 mod headers;
+mod imports;
 mod inputs;
 #[cfg(feature = "lambda")]
 mod lambda;
@@ -38,6 +41,8 @@ mod shutdown;
 mod state;
 mod view;
 
+pub use auth::{AccessConfig, Reading, Secret};
+pub use client::{RateLimit, TrustedProxies};
 pub use config::ServerConfig;
 pub use cors::{AllowedOrigins, OriginsError};
 pub use error::Error;

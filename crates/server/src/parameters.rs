@@ -44,9 +44,8 @@ impl SearchParameters {
     /// Reads a query string (without its `?`).
     pub(crate) fn parse(query_string: Option<&str>) -> Result<Self, Error> {
         let mut parameters = Self::default();
-        for pair in query_string.unwrap_or_default().split('&') {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            parameters.set(&decode(name)?, decode(value)?)?;
+        for (name, value) in pairs_of(query_string)? {
+            parameters.set(&name, value)?;
         }
         Ok(parameters)
     }
@@ -115,7 +114,7 @@ impl SearchParameters {
 
     /// What a form has to send along so that the search stays the same but for its query and mode: names and values.
     pub(crate) fn kept(&self) -> Vec<(String, String)> {
-        let Filter { any_of, year_from, year_to, age, unknown_age } = &self.filter;
+        let Filter { any_of, year_from, year_to, age, unknown_age, within: _ } = &self.filter;
         let of_field = |(field, values): (&String, &Vec<String>)| {
             let name = parameter_of(field);
             values.iter().map(|value| (name.clone(), value.clone())).collect::<Vec<_>>()
@@ -151,6 +150,12 @@ impl SearchParameters {
             pairs.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
         format!("{path}?{}", pairs.join("&"))
     }
+}
+
+/// The names and values of a query string (without its `?`).
+pub(crate) fn pairs_of(query_string: Option<&str>) -> Result<Vec<(String, String)>, Error> {
+    let pairs = query_string.unwrap_or_default().split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    pairs.map(|(name, value)| Ok((decode(name)?, decode(value)?))).collect()
 }
 
 /// The name of the parameter that filters by a field.

@@ -16,9 +16,6 @@ use axum::response::Response;
 use serde::Serialize;
 use std::sync::Arc;
 
-/// Seconds after which a client that was turned away may try again.
-const RETRY_AFTER_S: &str = "1";
-
 /// A problem document. Its `type` is `about:blank`, so `title` is the status in words; programs go by `code`.
 #[derive(Serialize)]
 struct Problem<'a> {
@@ -59,8 +56,12 @@ pub(crate) async fn layer(State(state): State<AppState>, request: Request, next:
     headers.remove(header::CONTENT_LENGTH);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.append(header::VARY, HeaderValue::from_static("accept"));
-    if matches!(*error, Error::Busy | Error::OutOfTime) {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
+    // A description is ASCII; were it not, the code in the body says the same.
+    if let Some(challenge) = error.challenge().and_then(|challenge| HeaderValue::try_from(challenge).ok()) {
+        headers.insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    if let Some(seconds) = error.retry_after_s() {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
 }

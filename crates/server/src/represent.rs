@@ -38,7 +38,9 @@ pub(crate) async fn layer(request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     let is_whole = response.body().size_hint().exact().is_some();
     let kind = Kind::of(response.headers());
-    if !is_whole || kind == Kind::Other || response.headers().contains_key(header::CONTENT_ENCODING) {
+    // A route may have a tag of its own: a record's is strong, as it is written under the condition that it is still so.
+    let is_done = [header::CONTENT_ENCODING, header::ETAG].iter().any(|name| response.headers().contains_key(name));
+    if !is_whole || kind == Kind::Other || is_done {
         return response;
     }
     let (mut parts, body) = response.into_parts();

@@ -4,9 +4,12 @@
 //! client that never finishes its request is let go, stopping takes a bounded time, and a client that
 //! sent far too much still gets to read the refusal.
 
+use crate::client::Peer;
 use crate::request_line::BoundedRequestLine;
 use crate::{AppState, Log, ServerConfig, router};
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -14,6 +17,7 @@ use hyper_util::service::TowerToHyperService;
 use libellus_search::Library;
 use std::future::poll_fn;
 use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,8 +62,8 @@ async fn serve_router(
     loop {
         tokio::select! {
             () = &mut shutdown => break,
-            stream = accept(&listener, log) => {
-                connections.spawn(serve_connection(stream, router.clone(), stopping.clone()));
+            (stream, peer) = accept(&listener, log) => {
+                connections.spawn(serve_connection(stream, Peer(peer), router.clone(), stopping.clone()));
             }
             Some(_ended) = connections.join_next() => {}
         }
@@ -74,10 +78,10 @@ async fn serve_router(
 }
 
 /// The next connection. One that is lost while it waits is not an error; being out of file handles passes.
-async fn accept(listener: &TcpListener, log: Log) -> TcpStream {
+async fn accept(listener: &TcpListener, log: Log) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok((stream, _peer)) => return stream,
+            Ok(accepted) => return accepted,
             Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) => {}
             Err(error) => {
                 log.warning(&format!("cannot accept a connection: {error}"));
@@ -88,11 +92,14 @@ async fn accept(listener: &TcpListener, log: Log) -> TcpStream {
 }
 
 /// Answers the requests of one connection, until either side ends it.
-async fn serve_connection(stream: TcpStream, router: Router, mut stopping: watch::Receiver<bool>) {
+async fn serve_connection(stream: TcpStream, peer: Peer, router: Router, mut stopping: watch::Receiver<bool>) {
     // Replies are written in one piece, so there is nothing to wait for.
     let _only_slower_without = stream.set_nodelay(true);
     let service = TowerToHyperService::new(router);
-    let service = service_fn(move |request| Box::pin(service.call(request)));
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        Box::pin(service.call(request))
+    });
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
@@ -137,7 +144,7 @@ mod tests {
     const LONG: Duration = Duration::from_secs(30);
 
     /// A running service with one slow and one very slow route, and the way to stop it.
-    async fn start(drain: Duration) -> (std::net::SocketAddr, oneshot::Sender<()>, JoinHandle<()>) {
+    async fn start(drain: Duration) -> (SocketAddr, oneshot::Sender<()>, JoinHandle<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         let wait = |time| async move {
@@ -153,7 +160,7 @@ mod tests {
         (address, stop, tokio::spawn(async move { serve_router(listener, router, &config, shutdown).await }))
     }
 
-    async fn send(address: std::net::SocketAddr, request: &[u8]) -> TcpStream {
+    async fn send(address: SocketAddr, request: &[u8]) -> TcpStream {
         let mut stream = TcpStream::connect(address).await.expect("connected");
         stream.write_all(request).await.expect("sent");
         stream

@@ -1,10 +1,13 @@
 //! What every route shares.
 
 use crate::admission::Admission;
+use crate::client::RateLimiter;
+use crate::imports::Imports;
 use crate::metrics::Metrics;
-use crate::{AllowedOrigins, Error, Log, ServerConfig};
+use crate::{AccessConfig, AllowedOrigins, Error, Log, ServerConfig, TrustedProxies};
 use libellus_search::{Embedder, EmbeddingInput, Encoded, Library, Overlong, SearchRequest, SearchResponse};
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 
 /// Texts that are embedded in one turn: others who wait have theirs in between.
 const EMBEDDED_AT_ONCE: usize = 128;
@@ -19,6 +22,12 @@ pub struct AppState {
     log: Log,
     site_name: Arc<str>,
     allowed_origins: AllowedOrigins,
+    access: Arc<AccessConfig>,
+    rate_limiter: Option<Arc<RateLimiter>>,
+    trusted_proxies: TrustedProxies,
+    most_upload_bytes: u64,
+    imports: Arc<Imports>,
+    written: Option<Sender<()>>,
 }
 
 impl AppState {
@@ -32,12 +41,55 @@ impl AppState {
             log: config.log,
             site_name: config.site_name.as_str().into(),
             allowed_origins: config.allowed_origins.clone(),
+            access: Arc::new(config.access.clone()),
+            rate_limiter: config.rate_limit.map(|limit| Arc::new(RateLimiter::new(limit))),
+            trusted_proxies: config.trusted_proxies.clone(),
+            most_upload_bytes: config.most_upload_bytes,
+            imports: Arc::new(Imports::new()),
+            written: config.written.clone(),
         }
     }
 
     /// The sites whose pages may read the API.
     pub(crate) fn allowed_origins(&self) -> AllowedOrigins {
         self.allowed_origins.clone()
+    }
+
+    /// Who may read and write.
+    pub(crate) fn access(&self) -> &AccessConfig {
+        &self.access
+    }
+
+    /// How often clients may ask, if that is limited.
+    pub(crate) fn rate_limiter(&self) -> Option<&RateLimiter> {
+        self.rate_limiter.as_deref()
+    }
+
+    /// Who is believed about whom a request is from.
+    pub(crate) fn trusted_proxies(&self) -> &TrustedProxies {
+        &self.trusted_proxies
+    }
+
+    /// The largest upload.
+    pub(crate) fn most_upload_bytes(&self) -> u64 {
+        self.most_upload_bytes
+    }
+
+    /// The imports over HTTP.
+    pub(crate) fn imports(&self) -> &Imports {
+        &self.imports
+    }
+
+    /// The library, for what outlasts its request.
+    pub(crate) fn library(&self) -> Arc<Library> {
+        Arc::clone(&self.library)
+    }
+
+    /// Tells whoever embeds that books were written. Nobody may be there any more, when the service ends.
+    pub(crate) fn note_written(&self) {
+        if let Some(written) = &self.written {
+            let _ = written.send(());
+        }
     }
 
     /// What the page is called.

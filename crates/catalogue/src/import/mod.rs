@@ -44,6 +44,7 @@ pub(crate) use header::key as bare_name;
 #[doc(hidden)]
 pub use marc::count_marc_fields;
 pub use open_library::{AuthorNames, NamesRead, is_dump_of_authors};
+pub use record::derived_id;
 #[cfg(feature = "postgres")]
 pub(crate) use {
     embeddings::vector,
@@ -87,6 +88,26 @@ pub enum Format {
     Isbns,
     /// Calibre's library, `metadata.db`.
     Calibre,
+}
+
+impl Format {
+    /// The format of this name, as `libellus import --format` has it.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "csv" => Format::Csv,
+            "tsv" => Format::Tsv,
+            "jsonl" => Format::Jsonl,
+            "json" => Format::Json,
+            "marc" => Format::Marc,
+            "marcxml" => Format::MarcXml,
+            "onix" => Format::Onix,
+            "open-library" => Format::OpenLibrary,
+            "isbns" => Format::Isbns,
+            "calibre" => Format::Calibre,
+            _ => return None,
+        })
+    }
 }
 
 /// How to import.

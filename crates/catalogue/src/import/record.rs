@@ -102,8 +102,9 @@ impl RawRecord {
     }
 }
 
-/// An id for a record without one, the same in every import: see [`super::import`].
-fn derived_id(book: &Book) -> String {
+/// An id for a record without one, the same in every import: see [`import`](super::import()).
+#[must_use]
+pub fn derived_id(book: &Book) -> String {
     if let Some(isbn13) = book.isbns.iter().find_map(|isbn| isbn::to_isbn13(isbn)) {
         return format!("isbn-{isbn13}");
     }

@@ -27,6 +27,7 @@ pub use claim::{Claim, FailedPassage, Failure, MAX_ATTEMPTS, QueueCounts};
 pub use role::{MigrationProblem, ModelSpace, RoleChange, SpaceRoles};
 
 use crate::adopt::{ChangesTaken, StoredPrecision};
+use crate::key::{self, ApiKey, KeyHash, Scope};
 use crate::{Book, Error, Location, PassageCutter};
 pub(crate) use dump::{DumpRow, DumpedAgreement, DumpedEmbedding, DumpedPassage};
 use dump::{NextRow, TakeRow};
@@ -72,6 +73,26 @@ impl std::ops::AddAssign for WriteOutcome {
         self.shortened += other.shortened;
     }
 }
+
+/// What became of a change that was made under a condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BookChange {
+    /// The condition did not hold; nothing was changed.
+    Refused,
+    /// There was no such book before.
+    Added,
+    /// The record changed.
+    Updated,
+    /// It was there already, the same.
+    Unchanged,
+    /// It is gone.
+    Deleted,
+    /// There is none to delete.
+    Missing,
+}
+
+/// Whether a change is to be made, given what is there.
+pub type Condition<'a> = &'a (dyn Fn(Option<&Book>) -> bool + Sync);
 
 /// Counts over the whole catalogue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -175,6 +196,8 @@ trait Store: fmt::Debug + Send + Sync {
 
     fn put_books(&self, books: &[CutBook]) -> Result<WriteOutcome, Error>;
     fn delete_books(&self, ids: &[&str]) -> Result<u64, Error>;
+    /// Puts a book in, or deletes the one of this id if there is none to put.
+    fn change_book(&self, id: &str, book: Option<&CutBook>, condition: Condition<'_>) -> Result<BookChange, Error>;
     fn book(&self, id: &str) -> Result<Option<Book>, Error>;
     fn rowid_of(&self, id: &str) -> Result<Option<i64>, Error>;
     fn books_by_rowid(&self, rowids: &[i64]) -> Result<Vec<Option<Book>>, Error>;
@@ -219,6 +242,12 @@ trait Store: fmt::Debug + Send + Sync {
     fn delete_before(&self, change: RoleChange<'_>, limit: u32) -> Result<u64, Error>;
     /// Cuts books into passages again, under the lock of writers; returns how many.
     fn recut_books(&self, rowids: &[i64], cutter: &dyn PassageCutter) -> Result<u64, Error>;
+
+    fn put_key(&self, key: &ApiKey, hash: &KeyHash) -> Result<(), Error>;
+    fn keys(&self) -> Result<Vec<ApiKey>, Error>;
+    fn key_by_hash(&self, hash: &KeyHash) -> Result<Option<ApiKey>, Error>;
+    fn has_keys(&self) -> Result<bool, Error>;
+    fn delete_key(&self, id: &str) -> Result<bool, Error>;
 
     fn dump(&self, take: TakeRow<'_>) -> Result<(), Error>;
     fn restore(&self, replace: bool, next: NextRow<'_>) -> Result<(), Error>;
@@ -384,6 +413,29 @@ impl Catalogue {
         self.store.delete_books(ids)
     }
 
+    /// Adds or updates a book as [`Catalogue::put_books`] does, if a condition holds for what is there under its id. Both are
+    /// one transaction: nobody changes the book in between.
+    ///
+    /// # Errors
+    /// As [`Catalogue::put_books`].
+    pub fn put_book_if(
+        &self,
+        book: &Book,
+        cutter: &dyn PassageCutter,
+        condition: Condition<'_>,
+    ) -> Result<BookChange, Error> {
+        let cut = CutBook::new(book, cutter).map_err(|source| self.not_json(&source))?;
+        self.store.change_book(&book.id, Some(&cut), condition)
+    }
+
+    /// Deletes a book in the same way.
+    ///
+    /// # Errors
+    /// As [`Catalogue::put_books`].
+    pub fn delete_book_if(&self, id: &str, condition: Condition<'_>) -> Result<BookChange, Error> {
+        self.store.change_book(id, None, condition)
+    }
+
     /// The book with this id.
     ///
     /// # Errors
@@ -547,6 +599,55 @@ impl Catalogue {
         self.store.spaces()
     }
 
+    /// Makes a key of the HTTP API and gives it with what is kept of it: nobody can show it again.
+    ///
+    /// # Errors
+    /// [`Error::Random`] if the system has no random bytes; as [`Catalogue::put_books`].
+    pub fn create_key(
+        &self,
+        name: &str,
+        scope: Scope,
+        filter: Option<&str>,
+        expires: Option<i64>,
+    ) -> Result<(String, ApiKey), Error> {
+        let (key, kept, hash) = key::make(name, scope, filter, expires).map_err(|source| Error::Random { source })?;
+        self.store.put_key(&kept, &hash)?;
+        Ok((key, kept))
+    }
+
+    /// The keys of the HTTP API in the order in which they were made, those that are not good any more among them.
+    ///
+    /// # Errors
+    /// As [`Catalogue::revision`].
+    pub fn keys(&self) -> Result<Vec<ApiKey>, Error> {
+        self.store.keys()
+    }
+
+    /// What is kept of this key, if it is one and still good.
+    ///
+    /// # Errors
+    /// As [`Catalogue::revision`].
+    pub fn find_key(&self, key: &str) -> Result<Option<ApiKey>, Error> {
+        let Some(hash) = key::hash_of(key) else { return Ok(None) };
+        Ok(self.store.key_by_hash(&hash)?.filter(|key| !key.is_expired()))
+    }
+
+    /// Whether there is any key, good or not.
+    ///
+    /// # Errors
+    /// As [`Catalogue::revision`].
+    pub fn has_keys(&self) -> Result<bool, Error> {
+        self.store.has_keys()
+    }
+
+    /// Deletes a key by its id, which ends to be good at once; says whether there was one.
+    ///
+    /// # Errors
+    /// As [`Catalogue::put_books`].
+    pub fn revoke_key(&self, id: &str) -> Result<bool, Error> {
+        self.store.delete_key(id)
+    }
+
     /// Hands over every row as of one moment.
     ///
     /// # Errors
@@ -631,6 +732,21 @@ impl Catalogue {
     /// Fields of strings and of values that were read as JSON are always JSON again, so this is our own bug.
     fn not_json(&self, source: &serde_json::Error) -> Error {
         Error::Corrupt { location: self.location().to_owned(), detail: source.to_string() }
+    }
+}
+
+impl BookChange {
+    /// What one book came to.
+    fn of(outcome: &WriteOutcome) -> Self {
+        match outcome {
+            WriteOutcome { added: 1.., .. } => BookChange::Added,
+            WriteOutcome { updated: 1.., .. } => BookChange::Updated,
+            _ => BookChange::Unchanged,
+        }
+    }
+
+    fn of_deletion(deleted: u64) -> Self {
+        if deleted > 0 { BookChange::Deleted } else { BookChange::Missing }
     }
 }
 

@@ -44,9 +44,6 @@ struct Row {
     origin: &'static str,
     /// The flag or variable.
     from: Option<&'static str>,
-    /// What else is to be said.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    remark: Option<&'static str>,
 }
 
 impl Row {
@@ -56,7 +53,7 @@ impl Row {
             Origin::Variable(name) => ("environment", Some(name)),
             Origin::Default => ("default", None),
         };
-        Self { name, value, origin, from, remark: None }
+        Self { name, value, origin, from }
     }
 }
 
@@ -78,7 +75,7 @@ fn rows(settings: &Settings) -> Vec<Row> {
         settings;
     let next_model = settings.next_model.as_ref();
     let (index_dir, index_memory) = (settings.index_dir.as_ref(), settings.index_memory.as_ref());
-    let secret = if secret_key.value { MASK } else { "not set" };
+    let secret = if secret_key.value.is_some() { MASK } else { "not set" };
     vec![
         Row::new("host", address.host.value.clone(), address.host.origin),
         Row::new("port", address.port.value.to_string(), address.port.origin),
@@ -104,10 +101,15 @@ fn rows(settings: &Settings) -> Vec<Row> {
         Row::new("log", settings.log.value.as_str().to_owned(), settings.log.origin),
         Row::new("facets", list(&settings.facets.value), settings.facets.origin),
         Row::new("allowed_origins", allowed_origins.value.to_string(), allowed_origins.origin),
-        Row {
-            remark: secret_key.value.then_some("read; nothing needs it yet"),
-            ..Row::new("secret_key", secret.to_owned(), secret_key.origin)
-        },
+        Row::new("secret_key", secret.to_owned(), secret_key.origin),
+        Row::new("token_scope", settings.token_scope.value.to_string(), settings.token_scope.origin),
+        Row::new(
+            "rate_limit",
+            settings.rate_limit.value.map_or_else(|| "none".to_owned(), |limit| limit.to_string()),
+            settings.rate_limit.origin,
+        ),
+        Row::new("trusted_proxies", settings.trusted_proxies.value.to_string(), settings.trusted_proxies.origin),
+        Row::new("reading", settings.reading.value.to_string(), settings.reading.origin),
         Row::new("instruction_set", instruction_set.value.to_owned(), instruction_set.origin),
     ]
 }
@@ -123,9 +125,8 @@ fn for_people(report: &Report) -> String {
     let mut text = String::new();
     for row in &report.settings {
         let from = row.from.unwrap_or(row.origin);
-        let remark = row.remark.map_or_else(String::new, |remark| format!(" ({remark})"));
         let value = output::plain(&row.value);
-        text.push_str(&format!("{:<names$}  {value:<values$}  {from}{remark}\n", row.name));
+        text.push_str(&format!("{:<names$}  {value:<values$}  {from}\n", row.name));
     }
     for finding in report.findings.iter().filter(|finding| finding.level != Level::Error) {
         text.push_str(&format!("{finding}\n"));

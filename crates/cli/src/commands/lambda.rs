@@ -51,8 +51,9 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
 
 /// The settings of the service, as far as a function has them.
 fn config() -> Result<ServerConfig, Error> {
-    let allowed_origins = settings::allowed_origins(&Environment::of_process())?.value;
-    Ok(ServerConfig { allowed_origins, ..ServerConfig::default() })
+    let environment = Environment::of_process();
+    let allowed_origins = settings::allowed_origins(&environment)?.value;
+    Ok(ServerConfig { allowed_origins, access: settings::access(&environment)?, ..ServerConfig::default() })
 }
 
 /// Opens model and catalogue, and makes the index.

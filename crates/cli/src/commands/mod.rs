@@ -14,6 +14,7 @@ pub mod footprint;
 pub mod health;
 pub mod import;
 pub mod import_embeddings;
+pub mod key;
 #[cfg(feature = "lambda")]
 pub mod lambda;
 #[cfg(feature = "chores")]

@@ -18,6 +18,7 @@ use libellus_server::{bind, shutdown_signal};
 use std::net::SocketAddr;
 use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
 use tokio::runtime::Runtime;
@@ -53,7 +54,7 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
     let args = &args.service;
     let settings = Settings::resolve(args, &Environment::of_process());
     settings.check()?;
-    let config = settings.server_config();
+    let mut config = settings.server_config();
     let runtime = Runtime::new().map_err(|source| Error::Runtime { source })?;
     // Listening from the start: a signal between the embeddings and the first request must count too.
     let stop = runtime.spawn(shutdown_signal());
@@ -76,6 +77,9 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
         pending = 0;
     }
     let library = Arc::new(library);
+    let (sender, written) = mpsc::channel();
+    config.written = (access == Access::ReadWrite).then_some(sender);
+    let config = config;
     // The first reader should not wait for the indexes, nor a stop for them. What fails, is said to whoever asks.
     library.keep_prepared();
     let address = listener.local_addr().ok();
@@ -85,14 +89,21 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
     });
 
     thread::scope(|scope| {
-        let embedding = (pending > 0).then(|| scope.spawn(|| embed_pending(args, &library, &interrupt, address)));
+        let (library, interrupt) = (&library, &interrupt);
+        let embed = move || {
+            let outcome = if pending > 0 { embed_pending(args, library, interrupt, address) } else { Outcome::Done };
+            embed_what_comes(args, library, interrupt, &written, outcome)
+        };
+        let embedding = (access == Access::ReadWrite).then(|| scope.spawn(embed));
         let stopped = async {
             // The task may not listen yet when the first signal comes; the flag has listened from the start.
             while !interrupt.requested() && !stop.is_finished() {
                 tokio::time::sleep(SIGNAL_PAUSE).await;
             }
         };
-        runtime.block_on(libellus_server::serve(listener, &config, Arc::clone(&library), stopped));
+        runtime.block_on(libellus_server::serve(listener, &config, Arc::clone(library), stopped));
+        // With its last sender nobody writes any more, and the thread that embeds ends.
+        drop(config);
         match embedding.map(ScopedJoinHandle::join) {
             None => Ok(Outcome::Done),
             Some(Ok(outcome)) => Ok(outcome),
@@ -166,6 +177,34 @@ fn embed_pending(args: &ServiceArgs, library: &Library, interrupt: &Interrupt, a
             }
         }
     }
+}
+
+/// Embeds what is written over HTTP, until the service ends; gives how the last embedding ended.
+fn embed_what_comes(
+    args: &ServiceArgs,
+    library: &Library,
+    interrupt: &Interrupt,
+    written: &Receiver<()>,
+    mut outcome: Outcome,
+) -> Outcome {
+    while !interrupt.requested() {
+        match written.recv_timeout(SIGNAL_PAUSE) {
+            Err(RecvTimeoutError::Timeout) => continue,
+            Err(RecvTimeoutError::Disconnected) => break,
+            // One round does for all that were told of meanwhile.
+            Ok(()) => written.try_iter().for_each(drop),
+        }
+        match backfill::with_progress(library, args.threads.for_backfill(), interrupt) {
+            Ok(report) => outcome = backfill::outcome(&report),
+            Err(error) => {
+                error.report();
+                let command = backfill::command(&args.database, &args.model);
+                eprintln!("note: what was written is found by its words; `{command}` embeds it");
+                outcome = Outcome::NotEmbedded;
+            }
+        }
+    }
+    outcome
 }
 
 /// Prints a line with the address. A service whose standard output is closed serves all the same.

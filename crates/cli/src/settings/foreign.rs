@@ -4,7 +4,7 @@ use super::{Environment, Finding};
 use serde::Serialize;
 
 /// Every variable that is read.
-pub(super) const KNOWN: [&str; 11] = [
+pub(super) const KNOWN: [&str; 15] = [
     "PORT",
     "DATABASE_URL",
     "CORS_ORIGINS",
@@ -13,6 +13,10 @@ pub(super) const KNOWN: [&str; 11] = [
     "LIBELLUS_ISA",
     "LIBELLUS_HOME",
     super::FACETS,
+    super::RATE_LIMIT,
+    super::READING,
+    super::TOKEN_SCOPE,
+    super::TRUSTED_PROXIES,
     super::INDEX_DIR,
     super::INDEX_MEMORY,
     super::LOG,

@@ -2,7 +2,7 @@
 //!
 //! The environment is read as deployments of the Python backend that libellus replaces set it, so that they move over
 //! unchanged. What cannot be meant, or contradicts itself, becomes a [`Finding`] here; `serve` names the findings at
-//! start, and `libellus config` shows everything. No secret is kept or shown.
+//! start, and `libellus config` shows everything. No secret is ever shown.
 
 mod environment;
 mod finding;
@@ -17,10 +17,11 @@ use crate::error::Error;
 use crate::memory::parse_size;
 use crate::model::ModelArgs;
 use crate::threads::ThreadsArgs;
-use libellus_catalogue::Location;
+use clap::ValueEnum;
+use libellus_catalogue::{Location, Scope};
 use libellus_encoder::Isa;
 use libellus_search::IndexOptions;
-use libellus_server::{AllowedOrigins, Log, ServerConfig};
+use libellus_server::{AccessConfig, AllowedOrigins, Log, RateLimit, Reading, Secret, ServerConfig, TrustedProxies};
 use std::path::PathBuf;
 
 /// A secret that is shorter can be found by trying: 256 bits, as HMAC-SHA-256 wants it (RFC 7518, section 3.2).
@@ -31,6 +32,14 @@ const CORS_ORIGINS: &str = "CORS_ORIGINS";
 
 /// The variable with the extra fields that books are filtered by.
 const FACETS: &str = "LIBELLUS_FACETS";
+
+/// The variables that say who may read, and what a token is good for that does not say it.
+const READING: &str = "LIBELLUS_READING";
+const TOKEN_SCOPE: &str = "LIBELLUS_TOKEN_SCOPE";
+
+/// The variables that say how often one client may ask, and which proxies are believed about who that is.
+const RATE_LIMIT: &str = "LIBELLUS_RATE_LIMIT";
+const TRUSTED_PROXIES: &str = "LIBELLUS_TRUSTED_PROXIES";
 
 /// The variables with the directory of index files, and how much memory the index may take.
 const INDEX_DIR: &str = "LIBELLUS_INDEX_DIR";
@@ -60,6 +69,9 @@ pub struct ServiceArgs {
     /// An extra field of books that readers may filter and count by; may be repeated [default: LIBELLUS_FACETS]
     #[arg(long, value_name = "FIELD")]
     pub facet: Vec<String>,
+    /// Who may search and read: everyone, or whoever has a token or a key [default: LIBELLUS_READING, or else public]
+    #[arg(long, value_name = "WHO", value_enum)]
+    pub reading: Option<ReadingArg>,
     /// Where the index of meanings is kept in files: opened instead of made, and a seventh of the memory
     /// [default: LIBELLUS_INDEX_DIR, or else in memory]
     #[arg(long, value_name = "DIR")]
@@ -74,6 +86,24 @@ pub struct ServiceArgs {
     /// A second model, to change over to when `libellus migrate --cut-over` says so, and back
     #[arg(long, value_name = "MODEL")]
     pub next_model: Option<String>,
+}
+
+/// `--reading`, as it is typed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum ReadingArg {
+    /// Everyone
+    Public,
+    /// Whoever has a token or a key
+    Closed,
+}
+
+impl From<ReadingArg> for Reading {
+    fn from(reading: ReadingArg) -> Self {
+        match reading {
+            ReadingArg::Public => Reading::Public,
+            ReadingArg::Closed => Reading::Closed,
+        }
+    }
 }
 
 /// Where a value came from.
@@ -163,8 +193,16 @@ pub struct Settings {
     pub facets: Setting<Vec<String>>,
     /// The sites whose pages may read the API.
     pub allowed_origins: Setting<AllowedOrigins>,
-    /// Whether there is a secret to sign with. It is not kept: nothing needs it yet.
-    pub secret_key: Setting<bool>,
+    /// What tokens are signed with, if there are any.
+    pub secret_key: Setting<Option<Secret>>,
+    /// Who may read.
+    pub reading: Setting<Reading>,
+    /// How often one client may ask.
+    pub rate_limit: Setting<Option<RateLimit>>,
+    /// Proxies that are believed about who asks.
+    pub trusted_proxies: Setting<TrustedProxies>,
+    /// What a token is good for that does not say it.
+    pub token_scope: Setting<Scope>,
     /// The instructions that encode.
     pub instruction_set: Setting<&'static str>,
     /// What is wrong, and what is worth knowing.
@@ -202,6 +240,10 @@ impl Settings {
             },
             allowed_origins: resolve_origins(environment, &mut findings),
             secret_key: resolve_secret(environment, &mut findings),
+            reading: resolve_reading(args.reading, environment, &mut findings),
+            token_scope: resolve_token_scope(environment, &mut findings),
+            rate_limit: read(RATE_LIMIT, environment, &mut findings, |text| text.parse().map(Some)),
+            trusted_proxies: read(TRUSTED_PROXIES, environment, &mut findings, str::parse),
             instruction_set: resolve_instruction_set(environment, &mut findings),
             findings: Vec::new(),
             unused: foreign::unused(environment),
@@ -221,6 +263,13 @@ impl Settings {
             allowed_origins: self.allowed_origins.value.clone(),
             embedding_threads: self.threads.value,
             log: self.log.value,
+            access: AccessConfig {
+                reading: self.reading.value,
+                secret: self.secret_key.value.clone(),
+                token_scope: self.token_scope.value,
+            },
+            rate_limit: self.rate_limit.value,
+            trusted_proxies: self.trusted_proxies.value.clone(),
             ..ServerConfig::default()
         }
     }
@@ -336,7 +385,7 @@ pub fn facets(environment: &Environment) -> Setting<Vec<String>> {
 }
 
 /// JWT_SECRET_KEY, or else SECRET_KEY, as Flask-JWT-Extended has it.
-fn resolve_secret(environment: &Environment, findings: &mut Vec<Finding>) -> Setting<bool> {
+fn resolve_secret(environment: &Environment, findings: &mut Vec<Finding>) -> Setting<Option<Secret>> {
     const NAMES: [&str; 2] = ["JWT_SECRET_KEY", "SECRET_KEY"];
     for name in NAMES.into_iter().filter(|name| environment.is_empty(name)) {
         findings.push(Finding::warning(name, format!("{name} is set to nothing; it counts as not set")));
@@ -351,7 +400,7 @@ fn resolve_secret(environment: &Environment, findings: &mut Vec<Finding>) -> Set
     let (secret, name) = match (jwt, general) {
         (Some(secret), _) => (secret, NAMES[0]),
         (None, Some(secret)) => (secret, NAMES[1]),
-        (None, None) => return Setting::new(false, Origin::Default),
+        (None, None) => return Setting::new(None, Origin::Default),
     };
     if secret.len() < SHORTEST_SECRET_BYTES {
         let message = format!(
@@ -360,7 +409,64 @@ fn resolve_secret(environment: &Environment, findings: &mut Vec<Finding>) -> Set
         );
         findings.push(Finding::warning(name, message));
     }
-    Setting::new(true, Origin::Variable(name))
+    Setting::new(Some(Secret::new(secret)), Origin::Variable(name))
+}
+
+fn resolve_reading(
+    typed: Option<ReadingArg>,
+    environment: &Environment,
+    findings: &mut Vec<Finding>,
+) -> Setting<Reading> {
+    if let Some(typed) = typed {
+        return Setting::new(typed.into(), Origin::Flag("--reading"));
+    }
+    let Some(value) = environment.get(READING) else { return Setting::new(Reading::Public, Origin::Default) };
+    let known = ReadingArg::from_str(value, true).unwrap_or_else(|_| {
+        let message = format!("{READING} is `{value}`; it has to be `public` or `closed`");
+        findings.push(Finding::error(READING, message));
+        ReadingArg::Closed
+    });
+    Setting::new(known.into(), Origin::Variable(READING))
+}
+
+fn resolve_token_scope(environment: &Environment, findings: &mut Vec<Finding>) -> Setting<Scope> {
+    let Some(value) = environment.get(TOKEN_SCOPE) else { return Setting::new(Scope::Read, Origin::Default) };
+    let scope = value.parse().unwrap_or_else(|()| {
+        let message = format!("{TOKEN_SCOPE} is `{value}`; it has to be `read`, `write` or `admin`");
+        findings.push(Finding::error(TOKEN_SCOPE, message));
+        Scope::Read
+    });
+    Setting::new(scope, Origin::Variable(TOKEN_SCOPE))
+}
+
+/// The value of a variable, or its default if it is not set or cannot be read, which is an error.
+fn read<T: Default, E: std::fmt::Display>(
+    name: &'static str,
+    environment: &Environment,
+    findings: &mut Vec<Finding>,
+    parse: impl Fn(&str) -> Result<T, E>,
+) -> Setting<T> {
+    let Some(text) = environment.get(name) else { return Setting::new(T::default(), Origin::Default) };
+    let value = parse(text).unwrap_or_else(|error| {
+        findings.push(Finding::error(name, format!("{name} is `{text}`: {error}")));
+        T::default()
+    });
+    Setting::new(value, Origin::Variable(name))
+}
+
+/// Who may do what over HTTP, for a function, which has no flags.
+#[cfg(feature = "lambda")]
+pub fn access(environment: &Environment) -> Result<AccessConfig, Error> {
+    let mut findings = Vec::new();
+    let access = AccessConfig {
+        reading: resolve_reading(None, environment, &mut findings).value,
+        secret: resolve_secret(environment, &mut findings).value,
+        token_scope: resolve_token_scope(environment, &mut findings).value,
+    };
+    match findings.iter().find(|finding| finding.level == Level::Error) {
+        Some(error) => Err(Error::Settings { messages: error.message.clone() }),
+        None => Ok(access),
+    }
 }
 
 /// What `libellus_kernels` chooses by the same variable; a name that this processor does not run is passed over.
@@ -462,6 +568,10 @@ mod tests {
             ("CORS_ORIGINS", "*,https://a.example", Level::Error, "nothing can stand beside it"),
             ("SECRET_KEY", "hunter2", Level::Warning, "SECRET_KEY is shorter than 32 bytes"),
             ("JWT_SECRET_KEY", "", Level::Warning, "JWT_SECRET_KEY is set to nothing"),
+            ("LIBELLUS_READING", "nobody", Level::Error, "has to be `public` or `closed`"),
+            ("LIBELLUS_RATE_LIMIT", "often", Level::Error, "`20` or `20/100`"),
+            ("LIBELLUS_TRUSTED_PROXIES", "10.0.0.0/99", Level::Error, "`10.0.0.0/99` is no address"),
+            ("LIBELLUS_TOKEN_SCOPE", "root", Level::Error, "`read`, `write` or `admin`"),
             ("LIBELLUS_ISA", "mmx", Level::Warning, "LIBELLUS_ISA is `mmx`"),
             ("LIBELLUS_ISE", "scalar", Level::Warning, "did you mean LIBELLUS_ISA?"),
             ("LIBELLUS_PORT", "80", Level::Warning, "did you mean PORT?"),
@@ -474,7 +584,7 @@ mod tests {
         }
         for variables in [&[("SECRET_KEY", LONG)][..], &[("JWT_SECRET_KEY", LONG), ("SECRET_KEY", LONG)]] {
             let settings = resolve(&[], variables);
-            assert!(settings.findings.is_empty() && settings.secret_key.value, "{:?}", settings.findings);
+            assert!(settings.findings.is_empty() && settings.secret_key.value.is_some(), "{:?}", settings.findings);
         }
         let other = LONG.to_uppercase();
         let settings = resolve(&[], &[("JWT_SECRET_KEY", LONG), ("SECRET_KEY", &other)]);

@@ -37,7 +37,7 @@ pub struct StoredFile {
     /// Its first name.
     pub path: Box<str>,
     /// Of its content, if it is worth comparing.
-    pub hash: Option<u64>,
+    pub hash: Option<[u8; 16]>,
 }
 
 /// Layers, put on each other.

@@ -22,6 +22,7 @@ fn every_setting_is_shown_with_its_origin_and_no_secret() {
         ("JWT_SECRET_KEY", SECRET),
         ("CORS_ORIGINS", "https://school.example, http://localhost:3000"),
         ("LIBELLUS_INDEX_DIR", "/data/indexes"),
+        ("LIBELLUS_READING", "closed"),
         ("FLASK_ENV", "production"),
         ("WEB_CONCURRENCY", "4"),
     ];
@@ -39,7 +40,9 @@ fn every_setting_is_shown_with_its_origin_and_no_secret() {
         ["allowed_origins", "https://school.example,http://localhost:3000", "CORS_ORIGINS"],
         ["index_dir", "/data/indexes", "LIBELLUS_INDEX_DIR"],
         ["index_memory", "no ceiling", "default"],
-        ["secret_key", "********", "JWT_SECRET_KEY (read; nothing needs it yet)"],
+        ["secret_key", "********", "JWT_SECRET_KEY"],
+        ["reading", "closed", "LIBELLUS_READING"],
+        ["token_scope", "read", "default"],
     ] {
         assert!(lines.iter().any(|line| line == &expected), "{expected:?} is not in {}", shown.stdout);
     }

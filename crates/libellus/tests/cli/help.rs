@@ -13,6 +13,7 @@ fn every_command_has_help_with_an_example() {
         "export",
         "backfill",
         "check",
+        "key",
         "embed",
         "migrate",
         "model",

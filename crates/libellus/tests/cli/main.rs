@@ -1,5 +1,6 @@
 //! The whole program: the real executable in a temporary folder, its output, errors and exit codes.
 
+mod access;
 #[cfg(all(feature = "chores", feature = "postgres"))]
 mod adopt;
 mod bad_input;

@@ -49,8 +49,16 @@ impl Sandbox {
     /// The executable behind another program, e.g. one that gives up rights.
     pub fn wrapped<S: AsRef<OsStr>>(&self, mut command: Command, arguments: &[S]) -> Command {
         command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
-        let settings =
-            ["DATABASE_URL", "PORT", "NO_COLOR", "CORS_ORIGINS", "JWT_SECRET_KEY", "SECRET_KEY", "LIBELLUS_ISA"];
+        let settings = [
+            "DATABASE_URL",
+            "PORT",
+            "NO_COLOR",
+            "CORS_ORIGINS",
+            "JWT_SECRET_KEY",
+            "SECRET_KEY",
+            "LIBELLUS_ISA",
+            "LIBELLUS_READING",
+        ];
         let hub = ["HF_ENDPOINT", "HF_TOKEN", "HF_TOKEN_PATH", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"];
         let proxies = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"];
         for variable in settings.into_iter().chain(hub).chain(proxies) {
@@ -251,9 +259,19 @@ impl Drop for Service {
 
 /// One HTTP request; status and body.
 pub fn get(address: &str, path: &str) -> (u16, String) {
+    reply_to(address, &format!("GET {path} HTTP/1.1\r\n"))
+}
+
+/// The same for a request line with headers of its own.
+pub fn reply_to(address: &str, head: &str) -> (u16, String) {
+    reply_with(address, head, "")
+}
+
+/// The same with a body.
+pub fn reply_with(address: &str, head: &str, body: &str) -> (u16, String) {
     use std::io::Read;
     let mut stream = std::net::TcpStream::connect(address).expect("the service listens");
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").expect("it reads");
+    write!(stream, "{head}Host: {address}\r\nConnection: close\r\n\r\n{body}").expect("it reads");
     let mut reply = String::new();
     stream.read_to_string(&mut reply).expect("it replies in UTF-8");
     let (head, body) = reply.split_once("\r\n\r\n").expect("a head and a body");

@@ -1,25 +1,55 @@
 //! `GET /api/books/{id}`: one record.
 
 use super::json;
+use crate::auth::Access;
 use crate::{AppState, Error};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
-use axum::response::Response;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use libellus_catalogue::Book;
+use libellus_search::Filter;
+use sha2::{Digest, Sha256};
 
 /// The record as JSON.
 pub(crate) async fn get(
     State(state): State<AppState>,
+    access: Access,
     id: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
 ) -> Result<Response, Error> {
-    json(StatusCode::OK, &find(&state, id).await?)
+    let book = find(&state, &access, id).await?;
+    let tag = etag(&book)?;
+    let is_known =
+        |known: &str| known.split(',').any(|one| ["*".as_bytes(), tag.as_bytes()].contains(&one.trim().as_bytes()));
+    let mut reply = match headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok()) {
+        Some(known) if is_known(known) => StatusCode::NOT_MODIFIED.into_response(),
+        _ => json(StatusCode::OK, &book)?,
+    };
+    reply.headers_mut().insert(header::ETAG, tag);
+    Ok(reply)
 }
 
-/// The book that a path names.
-pub(super) async fn find(state: &AppState, id: Result<Path<String>, PathRejection>) -> Result<Book, Error> {
+/// The id that a path names.
+pub(super) fn path_id(id: Result<Path<String>, PathRejection>) -> Result<String, Error> {
     // The path has one segment, so the only way to refuse it is that it is not UTF-8.
-    let Path(id) = id.map_err(|_| Error::InvalidUtf8)?;
-    let wanted = id.clone();
-    state.look_up(move |library| library.book(&wanted)).await?.ok_or(Error::BookNotFound { id })
+    id.map(|Path(id)| id).map_err(|_| Error::InvalidUtf8)
+}
+
+/// What changes whenever the record does: a hash of it as it is sent.
+pub(super) fn etag(book: &Book) -> Result<HeaderValue, Error> {
+    let hash = Sha256::digest(serde_json::to_vec(book).map_err(Error::internal)?);
+    let tag: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    HeaderValue::try_from(format!("\"{tag}\"")).map_err(Error::internal)
+}
+
+/// The book that a path names, if it may be seen.
+pub(super) async fn find(
+    state: &AppState,
+    access: &Access,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Book, Error> {
+    let id = path_id(id)?;
+    let (wanted, filter) = (id.clone(), access.bound(Filter::default()));
+    state.look_up(move |library| library.book_within(&wanted, &filter)).await?.ok_or(Error::BookNotFound { id })
 }

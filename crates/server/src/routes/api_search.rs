@@ -1,6 +1,7 @@
 //! `GET /api/search?q=&limit=&mode=`: books, best first, each with the passage that matched.
 
 use super::{json, with_timing};
+use crate::auth::Access;
 use crate::parameters::SearchParameters;
 use crate::represent::Tag;
 use crate::{AppState, Error};
@@ -10,9 +11,14 @@ use axum::response::Response;
 use libellus_search::{SearchResponse, Timings};
 
 /// Answers a question. Where there are more answers, a `Link` header leads to the next page.
-pub(crate) async fn get(State(state): State<AppState>, RawQuery(query): RawQuery) -> Result<Response, Error> {
+pub(crate) async fn get(
+    State(state): State<AppState>,
+    access: Access,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Error> {
     let mut parameters = SearchParameters::parse(query.as_deref())?;
-    let request = parameters.clone().into_request()?;
+    let mut request = parameters.clone().into_request()?;
+    request.filter = access.bound(request.filter);
     let response = state.search(request).await?;
     let mut reply = with_timing(json(StatusCode::OK, &response)?, &response.timings);
     // What it says is the same whenever it is asked; how long it took is not.

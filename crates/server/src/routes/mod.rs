@@ -2,9 +2,11 @@
 
 pub(crate) mod api_book;
 pub(crate) mod api_facets;
+pub(crate) mod api_imports;
 pub(crate) mod api_search;
 pub(crate) mod api_similar;
 pub(crate) mod api_suggest;
+pub(crate) mod api_write;
 pub(crate) mod assets;
 pub(crate) mod book_page;
 pub(crate) mod docs;

@@ -1,6 +1,7 @@
 //! `GET /`: the search page. The whole search is in the address, so every page of results is a permalink.
 
 use super::with_timing;
+use crate::auth::Access;
 use crate::parameters::SearchParameters;
 use crate::view::{self, Chrome};
 use crate::{AppState, Error};
@@ -9,14 +10,19 @@ use axum::response::{IntoResponse, Response};
 use libellus_search::SearchRequest;
 
 /// The invitation to search or, when something was asked, the answer.
-pub(crate) async fn get(State(state): State<AppState>, RawQuery(query): RawQuery) -> Result<Response, Error> {
+pub(crate) async fn get(
+    State(state): State<AppState>,
+    access: Access,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Error> {
     let parameters = SearchParameters::parse(query.as_deref())?;
     if parameters.query.is_none() {
         let readiness = state.look_up(|library| library.readiness()).await?;
         return Ok(view::start_page(Chrome::new(&state), readiness.catalogue.books, &parameters)?.into_response());
     }
     let facets = state.facets().into_iter().filter(|field| field != "author").collect();
-    let request = SearchRequest { sentences: true, facets, ..parameters.clone().into_request()? };
+    let mut request = SearchRequest { sentences: true, facets, ..parameters.clone().into_request()? };
+    request.filter = access.bound(request.filter);
     let response = state.search(request).await?;
     let page = view::results_page(Chrome::new(&state), &parameters, &response)?;
     Ok(with_timing(page.into_response(), &response.timings))

@@ -81,7 +81,7 @@ async fn preflights_are_answered_for_who_may_ask() {
         }
     }
     let reply = ask_from(Some(FRIEND), FRIEND, Method::OPTIONS, "/api/search").await;
-    assert_eq!(reply.header("access-control-allow-methods"), "GET, HEAD");
+    assert_eq!(reply.header("access-control-allow-methods"), "GET, HEAD, POST, PUT, PATCH, DELETE");
     assert_eq!((vary(&reply), reply.body.as_str()), (vec!["origin"], ""));
     let reply = ask_from(Some(FRIEND), FRIEND, Method::OPTIONS, "/v1/embeddings").await;
     assert_eq!(reply.header("access-control-allow-methods"), "GET, HEAD, POST");

@@ -94,7 +94,7 @@ async fn readers_get_a_page_that_keeps_what_they_typed() {
 
 #[tokio::test]
 async fn a_wrong_method_names_the_right_ones() {
-    for path in ["/api/search?q=sea", "/api/books/iliad", "/health"] {
+    for path in ["/api/search?q=sea", "/api/facets", "/health"] {
         for method in [Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS] {
             let reply = ask(app(), method.clone(), path, None).await;
             assert_problem(&reply, path, 405, "method_not_allowed");
@@ -111,6 +111,21 @@ async fn a_wrong_method_names_the_right_ones() {
         let reply = ask(app(), method.clone(), "/v1/embeddings", None).await;
         assert_eq!((reply.status.as_u16(), reply.header("allow")), (405, "POST"), "{method}");
         assert_eq!(reply.json()["error"]["code"], "method_not_allowed", "{method}");
+    }
+    for (path, allowed) in [
+        ("/api/books/iliad", "GET,HEAD,PUT,PATCH,DELETE"),
+        ("/api/books", "POST"),
+        ("/api/imports", "POST,GET,HEAD"),
+        ("/api/imports/1", "GET,HEAD"),
+    ] {
+        let reply = ask(app(), Method::OPTIONS, path, None).await;
+        assert_problem(&reply, path, 405, "method_not_allowed");
+        let sorted = |list: &str| {
+            let mut methods: Vec<String> = list.split(',').map(str::to_owned).collect();
+            methods.sort();
+            methods
+        };
+        assert_eq!(sorted(reply.header("allow")), sorted(allowed), "{path}");
     }
 }
 

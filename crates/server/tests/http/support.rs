@@ -88,6 +88,19 @@ pub async fn ask(app: Router, method: Method, path: &str, accept: Option<&str>) 
     send(app, request.body(Body::empty()).expect("a request")).await
 }
 
+/// Asks with these headers and this body.
+pub async fn ask_with(
+    app: Router,
+    method: Method,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: impl Into<Body>,
+) -> Reply {
+    let request = Request::builder().method(method).uri(path);
+    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    send(app, request.body(body.into()).expect("a request")).await
+}
+
 /// Sends `body` to `path` of `app`.
 pub async fn post(app: Router, path: &str, content_type: &str, body: String) -> Reply {
     let request = Request::post(path).header("content-type", content_type);

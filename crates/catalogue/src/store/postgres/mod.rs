@@ -5,7 +5,7 @@
 //! - `pool.rs`: connections, transactions, and what happens when the server goes away;
 //! - `failure.rs`: what is wrong, in words;
 //! - `schema.rs`: the tables and their versions;
-//! - `books.rs`, `embeddings.rs`, `claims.rs`, `dump.rs`, `copy.rs`, `roles.rs`: the statements; `text.rs`: what text cannot hold;
+//! - `books.rs`, `embeddings.rs`, `claims.rs`, `dump.rs`, `copy.rs`, `roles.rs`, `keys.rs`: the statements; `text.rs`: what text cannot hold;
 //! - `adopt/`: tables of another program in the same database.
 //!
 //! Writers queue at the row that holds the revision, so that whoever sees a revision sees all that came before it.
@@ -19,6 +19,7 @@ mod copy;
 mod dump;
 mod embeddings;
 mod failure;
+mod keys;
 mod pool;
 mod roles;
 mod schema;
@@ -31,11 +32,12 @@ pub use adopt::{Adopted, Adoption, CopyStep, Counts, Following, ForeignTables, U
 use super::dump::{NextRow, TakeRow};
 use super::row::{BookRow, CutBook};
 use super::{
-    Access, CatalogueState, Claim, DatabaseFinding, EmbeddedPassage, FailedPassage, MigrationProblem, NewEmbedding,
-    PendingPassage, PlacedEmbedding, PlacedPassage, QueueCounts, RoleChange, SpaceRoles, Statistics, Store,
-    UnlessUnknown, WriteOutcome,
+    Access, BookChange, CatalogueState, Claim, Condition, DatabaseFinding, EmbeddedPassage, FailedPassage,
+    MigrationProblem, NewEmbedding, PendingPassage, PlacedEmbedding, PlacedPassage, QueueCounts, RoleChange,
+    SpaceRoles, Statistics, Store, UnlessUnknown, WriteOutcome,
 };
 use crate::adopt::{ChangesTaken, StoredPrecision};
+use crate::key::{ApiKey, KeyHash};
 use crate::{Book, Error, PassageCutter};
 use failure::{Failure, named};
 use futures_util::StreamExt;
@@ -298,6 +300,26 @@ impl Store for PostgresStore {
         self.write("deleting books", async |client| books::delete(client, ids).await)
     }
 
+    fn change_book(&self, id: &str, book: Option<&CutBook>, condition: Condition<'_>) -> Result<BookChange, Error> {
+        self.write("changing a book", async |client| {
+            // A record that cannot be read is as good as none.
+            let there = books::by_id(client, id).await?.and_then(|row| row.into_book().ok());
+            if !condition(there.as_ref()) {
+                return Ok((BookChange::Refused, Changed::No));
+            }
+            match book {
+                Some(book) => {
+                    let (outcome, changed) = books::put(client, std::slice::from_ref(book)).await?;
+                    Ok((BookChange::of(&outcome), changed))
+                }
+                None => {
+                    let (deleted, changed) = books::delete(client, &[id]).await?;
+                    Ok((BookChange::of_deletion(deleted), changed))
+                }
+            }
+        })
+    }
+
     fn book(&self, id: &str) -> Result<Option<Book>, Error> {
         let row = self.read("reading a book", async |client| books::by_id(client, id).await)?;
         row.map(|row| self.book_from(row)).transpose()
@@ -408,6 +430,26 @@ impl Store for PostgresStore {
 
     fn spaces(&self) -> Result<Vec<(String, u64)>, Error> {
         self.read("reading the spaces", async |client| embeddings::spaces(client).await)
+    }
+
+    fn put_key(&self, key: &ApiKey, hash: &KeyHash) -> Result<(), Error> {
+        self.write_aside("storing a key", async |client| keys::put(client, key, hash).await)
+    }
+
+    fn keys(&self) -> Result<Vec<ApiKey>, Error> {
+        self.read("reading the keys", keys::all)
+    }
+
+    fn key_by_hash(&self, hash: &KeyHash) -> Result<Option<ApiKey>, Error> {
+        self.read("looking for a key", async |client| keys::by_hash(client, hash).await)
+    }
+
+    fn has_keys(&self) -> Result<bool, Error> {
+        self.read("looking for keys", keys::any)
+    }
+
+    fn delete_key(&self, id: &str) -> Result<bool, Error> {
+        self.write_aside("deleting a key", async |client| keys::delete(client, id).await)
     }
 
     fn dump(&self, take: TakeRow<'_>) -> Result<(), Error> {

@@ -28,6 +28,8 @@ const MIGRATION_LOCK: i64 = 0x6c69_6265_6c6c_7573;
 ///    that may only read could not read.
 /// 5. Which books changed at which revision: see `changes.rs`. Triggers see to it, for whatever way a change comes. What
 ///    they call works with our rights, as do the functions for those who may only read: no grant has to be given anew.
+/// 6. Keys of the HTTP API: see `key.rs`. As for the changes, functions look them up for those who may only read; whoever has
+///    a key may ask for it, and nobody may list them by these.
 const MIGRATIONS: &[&str] = &[
     "
 CREATE TABLE libellus.meta (
@@ -171,11 +173,32 @@ CREATE TRIGGER record_update AFTER UPDATE ON libellus.embeddings
 CREATE TRIGGER record_delete AFTER DELETE ON libellus.embeddings
     REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION libellus.record_changed_books();
 ",
+    "
+CREATE TABLE libellus.api_keys (
+    id text PRIMARY KEY,
+    name text NOT NULL,
+    scope text NOT NULL,
+    filter text,
+    created bigint NOT NULL,
+    expires bigint,
+    hash bytea NOT NULL UNIQUE
+);
+CREATE FUNCTION libellus.api_key(wanted bytea)
+    RETURNS TABLE (id text, name text, scope text, filter text, created bigint, expires bigint)
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $libellus$
+    SELECT k.id, k.name, k.scope, k.filter, k.created, k.expires FROM libellus.api_keys k WHERE k.hash = $1
+$libellus$;
+CREATE FUNCTION libellus.has_api_keys() RETURNS boolean
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $libellus$
+    SELECT EXISTS (SELECT FROM libellus.api_keys)
+$libellus$;
+",
 ];
 
 /// What the migrations made besides tables, to be dropped after those.
 pub(super) const DROP_FUNCTIONS: &str = "DROP FUNCTION IF EXISTS libellus.record_changed_books(), libellus.state(), \
-                                         libellus.changed_since(bigint, bigint, bigint, bigint)";
+                                         libellus.changed_since(bigint, bigint, bigint, bigint), \
+                                         libellus.api_key(bytea), libellus.has_api_keys()";
 
 /// What this program made besides the tables, for an administrator may have: keys in `libellus.meta`.
 pub(super) const MADE_SCHEMA: &str = "made schema";

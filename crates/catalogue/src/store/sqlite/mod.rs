@@ -7,7 +7,8 @@
 //! - `changes.rs`: which books changed, and when;
 //! - `dump.rs`: everything out and in again, and what is wrong with the file;
 //! - `claims.rs`: which passages a worker has in hand, and which failed;
-//! - `roles.rs`: which space is searched.
+//! - `roles.rs`: which space is searched;
+//! - `keys.rs`: keys of the HTTP API.
 //!
 //! The file is in WAL mode: readers go on reading while one process writes. A write begins with the intention
 //! to write, so that two writers queue instead of failing half-way. What is written lies in the log beside the file
@@ -19,6 +20,7 @@ mod changes;
 mod claims;
 mod dump;
 mod embeddings;
+mod keys;
 mod open;
 mod roles;
 mod schema;
@@ -26,11 +28,12 @@ mod schema;
 use super::dump::{NextRow, TakeRow};
 use super::row::{BOOK_COLUMNS, BookRow, CutBook, PassageRow, Written};
 use super::{
-    Access, CatalogueState, Claim, DatabaseFinding, EmbeddedPassage, FailedPassage, Failure, MigrationProblem,
-    NewEmbedding, PendingPassage, PlacedEmbedding, PlacedPassage, QueueCounts, RoleChange, SpaceRoles, Statistics,
-    Store, UnlessUnknown, WriteOutcome,
+    Access, BookChange, CatalogueState, Claim, Condition, DatabaseFinding, EmbeddedPassage, FailedPassage, Failure,
+    MigrationProblem, NewEmbedding, PendingPassage, PlacedEmbedding, PlacedPassage, QueueCounts, RoleChange,
+    SpaceRoles, Statistics, Store, UnlessUnknown, WriteOutcome,
 };
 use crate::adopt::StoredPrecision;
+use crate::key::{ApiKey, KeyHash};
 use crate::{Book, Error, PassageCutter};
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 use std::collections::HashMap;
@@ -217,6 +220,24 @@ impl Store for SqliteStore {
         self.write("deleting books", |transaction| books::delete(transaction, ids))
     }
 
+    fn change_book(&self, id: &str, book: Option<&CutBook>, condition: Condition<'_>) -> Result<BookChange, Error> {
+        self.write("changing a book", |transaction| {
+            if !condition(books::by_id(transaction, id)?.as_ref()) {
+                return Ok((BookChange::Refused, Changed::No));
+            }
+            match book {
+                Some(book) => {
+                    let (outcome, changed) = books::put(transaction, std::slice::from_ref(book))?;
+                    Ok((BookChange::of(&outcome), changed))
+                }
+                None => {
+                    let (deleted, changed) = books::delete(transaction, &[id])?;
+                    Ok((BookChange::of_deletion(deleted), changed))
+                }
+            }
+        })
+    }
+
     fn book(&self, id: &str) -> Result<Option<Book>, Error> {
         self.read("reading a book", |connection| books::by_id(connection, id))
     }
@@ -316,6 +337,26 @@ impl Store for SqliteStore {
 
     fn spaces(&self) -> Result<Vec<(String, u64)>, Error> {
         self.read("reading the spaces", embeddings::spaces)
+    }
+
+    fn put_key(&self, key: &ApiKey, hash: &KeyHash) -> Result<(), Error> {
+        self.write("storing a key", |transaction| Ok((keys::put(transaction, key, hash)?, Changed::No)))
+    }
+
+    fn keys(&self) -> Result<Vec<ApiKey>, Error> {
+        self.read("reading the keys", keys::all)
+    }
+
+    fn key_by_hash(&self, hash: &KeyHash) -> Result<Option<ApiKey>, Error> {
+        self.read("looking for a key", |connection| keys::by_hash(connection, hash))
+    }
+
+    fn has_keys(&self) -> Result<bool, Error> {
+        self.read("looking for keys", keys::any)
+    }
+
+    fn delete_key(&self, id: &str) -> Result<bool, Error> {
+        self.write("deleting a key", |transaction| Ok((keys::delete(transaction, id)?, Changed::No)))
     }
 
     fn dump(&self, take: TakeRow<'_>) -> Result<(), Error> {

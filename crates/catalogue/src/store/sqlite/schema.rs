@@ -22,6 +22,7 @@ pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 /// 3. What spaces are for: rows of `meta` called by the role; see `store/role.rs`.
 /// 4. What was measured of embeddings that another program made: as in PostgreSQL, where they come from by snapshots.
 /// 5. Which books changed at which revision: see `changes.rs`.
+/// 6. Keys of the HTTP API: see `key.rs`.
 const MIGRATIONS: &[&str] = &[
     "
 CREATE TABLE meta (
@@ -124,6 +125,17 @@ END;
 CREATE TRIGGER embeddings_delete AFTER DELETE ON embeddings BEGIN
     INSERT INTO changed_books SELECT value + 1, book_rowid FROM meta, passages WHERE key = 'revision' AND passage_id = OLD.passage_id ON CONFLICT DO NOTHING;
 END;
+",
+    "
+CREATE TABLE api_keys (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    scope TEXT NOT NULL,
+    filter TEXT,
+    created INTEGER NOT NULL,
+    expires INTEGER,
+    hash BLOB NOT NULL UNIQUE
+) WITHOUT ROWID;
 ",
 ];
 
