@@ -37,7 +37,7 @@ fn instances_that_start_at_once_make_the_tables_once() {
         }
     });
     assert_eq!(open(&location).statistics("s").expect("counts").books, 6);
-    assert_eq!(server.sql("books", "SELECT value FROM libellus.meta WHERE key = 'schema'"), "5");
+    assert_eq!(server.sql("books", "SELECT value FROM libellus.meta WHERE key = 'schema'"), "6");
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! The command line of libellus, turned into calls to the other crates.
 //!
-//! Read [`cli`] for what can be typed, then the file of a command under `commands/`: each parses,
+//! Read `cli.rs` for what can be typed, then the file of a command under `commands/`: each parses,
 //! calls and prints, and leaves the work to the crates below. Whatever goes wrong comes back here
-//! as one [`error::Error`] and is printed once.
+//! as one `error::Error` and is printed once.
 #![forbid(unsafe_code)]
 
 mod cli;
