@@ -27,12 +27,22 @@
 
   const options = () => [...list.children];
 
-  function close() {
+  function stopAsking() {
     clearTimeout(timer);
     request?.abort();
+  }
+
+  function close() {
+    stopAsking();
     list.hidden = true;
     activate(-1);
     input.setAttribute("aria-expanded", "false");
+  }
+
+  // What comes late would take away what the reader has moved to.
+  function move(index) {
+    stopAsking();
+    activate(index);
   }
 
   function activate(index) {
@@ -98,8 +108,8 @@
     const last = list.children.length - 1;
     if (event.isComposing || list.hidden) return;
     switch (event.key) {
-      case "ArrowDown": activate(active === last ? -1 : active + 1); break;
-      case "ArrowUp": activate(active === -1 ? last : active - 1); break;
+      case "ArrowDown": move(active === last ? -1 : active + 1); break;
+      case "ArrowUp": move(active === -1 ? last : active - 1); break;
       case "Escape": close(); break;
       case "Enter":
         if (active === -1) return;
