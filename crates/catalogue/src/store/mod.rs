@@ -615,7 +615,8 @@ impl Catalogue {
         Ok((key, kept))
     }
 
-    /// The keys of the HTTP API in the order in which they were made, those that are not good any more among them.
+    /// The keys of the HTTP API, the oldest first and those of one second by their ids; those that are not good any more are
+    /// among them.
     ///
     /// # Errors
     /// As [`Catalogue::revision`].
