@@ -43,7 +43,7 @@ pub fn router(state: AppState) -> Router {
         .route("/tokenize", reading(&state, post(tei::tokenize)))
         .route("/info", get(tei::info))
         .route("/health", get(health::get))
-        .route("/metrics", get(metrics::get))
+        .route("/metrics", reading(&state, get(metrics::get)))
         .route("/ready", get(ready::get))
         .route(assets::STYLE_PATH.as_str(), get(assets::style))
         .route(assets::SCRIPT_PATH.as_str(), get(assets::script))

@@ -1,5 +1,6 @@
 //! The description of the API as a page, which needs nothing from elsewhere.
 
+use super::marked::{Piece, code};
 use super::{Chrome, render};
 use crate::Error;
 use crate::openapi::{DOCUMENT, resolve};
@@ -11,7 +12,7 @@ use serde_json::Value;
 #[template(path = "docs.html")]
 struct DocsPage {
     chrome: Chrome,
-    about: &'static str,
+    about: Vec<Piece>,
     groups: Vec<Group>,
     schemas: Vec<Schema>,
 }
@@ -27,8 +28,8 @@ struct Operation {
     id: &'static str,
     method: String,
     path: &'static str,
-    summary: &'static str,
-    description: &'static str,
+    summary: Vec<Piece>,
+    description: Vec<Piece>,
     parameters: Vec<Parameter>,
     /// The schema of the body, if there is one.
     body: Option<&'static str>,
@@ -39,13 +40,13 @@ struct Parameter {
     name: &'static str,
     place: &'static str,
     is_required: bool,
-    description: &'static str,
+    description: Vec<Piece>,
     schema: String,
 }
 
 struct Reply {
     status: &'static str,
-    description: &'static str,
+    description: Vec<Piece>,
     /// The schema of the body, if it has a name.
     schema: Option<&'static str>,
 }
@@ -61,7 +62,7 @@ pub(crate) fn docs_page(chrome: Chrome) -> Result<Html<String>, Error> {
     let groups = list(&DOCUMENT["tags"]).map(|tag| Group { name: name(tag), operations: operations_of(name(tag)) });
     let schemas = members(&DOCUMENT["components"]["schemas"])
         .map(|(name, schema)| Schema { name, text: serde_json::to_string_pretty(schema).unwrap_or_default() });
-    let about = text(&DOCUMENT["info"]["description"]);
+    let about = code(text(&DOCUMENT["info"]["description"]));
     render(&DocsPage { chrome, about, groups: groups.collect(), schemas: schemas.collect() })
 }
 
@@ -77,19 +78,19 @@ fn describe(path: &'static str, method: &str, operation: &'static Value) -> Oper
         name: text(&parameter["name"]),
         place: text(&parameter["in"]),
         is_required: parameter["required"] == true,
-        description: text(&parameter["description"]),
+        description: code(text(&parameter["description"])),
         schema: parameter["schema"].to_string(),
     });
     let responses = members(&operation["responses"]).map(|(status, reply)| {
         let reply = resolve(reply);
-        Reply { status, description: text(&reply["description"]), schema: schema_of(reply) }
+        Reply { status, description: code(text(&reply["description"])), schema: schema_of(reply) }
     });
     Operation {
         id: text(&operation["operationId"]),
         method: method.to_ascii_uppercase(),
         path,
-        summary: text(&operation["summary"]),
-        description: text(&operation["description"]),
+        summary: code(text(&operation["summary"])),
+        description: code(text(&operation["description"])),
         parameters: parameters.collect(),
         body: schema_of(&operation["requestBody"]),
         responses: responses.collect(),

@@ -27,9 +27,27 @@ pub(super) fn pieces(text: &str, ranges: &[Range<usize>]) -> Vec<Piece> {
     pieces
 }
 
+/// Cuts a text at its backticks, so that what stands between two of them stands out.
+pub(super) fn code(text: &str) -> Vec<Piece> {
+    let pieces = text.split('`').enumerate();
+    pieces
+        .map(|(at, text)| Piece { text: text.to_owned(), stands_out: at % 2 == 1 })
+        .filter(|piece| !piece.text.is_empty())
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn code_stands_between_backticks() {
+        let shown = |text| code(text).into_iter().map(|piece| (piece.text, piece.stands_out)).collect::<Vec<_>>();
+        let expected =
+            [("as ", false), ("/embed", true), (", too", false)].map(|(text, is_code)| (text.to_owned(), is_code));
+        assert_eq!(shown("as `/embed`, too"), expected);
+        assert_eq!(shown(""), []);
+    }
 
     #[test]
     fn nothing_of_the_text_is_lost() {

@@ -176,7 +176,7 @@ async fn where_nothing_is_set_up_clients_may_show_anything() {
 async fn reading_can_be_closed_and_keys_open_it_until_they_are_revoked() {
     let library = Arc::new(library(&shelf(), true));
     let closed = service(&library, Reading::Closed, None);
-    const PATHS: [&str; 8] = [
+    const PATHS: [&str; 9] = [
         "/",
         "/?q=sea",
         "/books/iliad",
@@ -185,6 +185,7 @@ async fn reading_can_be_closed_and_keys_open_it_until_they_are_revoked() {
         "/api/facets",
         "/api/similar?id=iliad",
         "/api/books/iliad",
+        "/metrics",
     ];
     for path in PATHS {
         assert_refused(&ask(&closed, path, "").await, 401, "credentials_missing", path);
