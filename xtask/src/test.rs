@@ -109,6 +109,9 @@ const CLIENTS: &[&str] = &[
 /// What tries everything that the description of the API says.
 const SCHEMATHESIS: &[&str] = &["schemathesis==4.32.5"];
 
+/// What feed readers are made with.
+const FEED_READERS: &[&str] = &["feedparser==6.0.14"];
+
 /// What makes the tokens of the backend that libellus replaces.
 const FLASK_JWT: &[&str] = &["flask-jwt-extended==4.7.4"];
 
@@ -125,6 +128,7 @@ fn test() -> Result<(), Failure> {
             .env("LIBELLUS_TEST_CITATION_TOOLS", tools::python_packages(CITATION_TOOLS)?)
             .env("LIBELLUS_TEST_CLIENTS", tools::python_packages(CLIENTS)?)
             .env("LIBELLUS_TEST_SCHEMATHESIS", tools::python_packages(SCHEMATHESIS)?)
+            .env("LIBELLUS_TEST_FEED_READERS", tools::python_packages(FEED_READERS)?)
             .env("LIBELLUS_TEST_NODE_CLIENTS", tools::node_packages("crates/server/tests/clients")?)
             .env("LIBELLUS_TEST_FLASK_JWT", tools::python_packages(FLASK_JWT)?)
             .env("LIBELLUS_TEST_PYTHON_PACKAGES", tools::python_packages(PYTHON_PACKAGES)?)

@@ -42,6 +42,8 @@ Environment:
                 requests a second of one client, and perhaps how many at once: 20 or 20/100 [default: no limit]
   LIBELLUS_TRUSTED_PROXIES
                 the proxies that are believed about who asks: 10.0.0.0/8,fd00::1
+  LIBELLUS_PUBLIC_URL
+                the address that readers know the service by, for links in feeds [default: that of the request]
   LIBELLUS_TOKEN_SCOPE
                 what a token without `scope` is good for: read, write or admin [default: read]
   LIBELLUS_HOME where pulled models are kept [default: ~/.local/share/libellus]

@@ -87,6 +87,11 @@ impl fmt::Display for TrustedProxies {
 }
 
 impl TrustedProxies {
+    /// Whether what this end of a connection says of a request is believed.
+    pub(crate) fn believe(&self, peer: IpAddr) -> bool {
+        self.has(peer.to_canonical())
+    }
+
     fn has(&self, address: IpAddr) -> bool {
         self.0.iter().any(|&(network, bits)| match (network, address) {
             (IpAddr::V4(network), IpAddr::V4(address)) => {

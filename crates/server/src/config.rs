@@ -1,6 +1,6 @@
 //! The settings of the service, already resolved: where they come from is the executable's concern.
 
-use crate::{AccessConfig, AllowedOrigins, Log, RateLimit, TrustedProxies};
+use crate::{AccessConfig, AllowedOrigins, Log, PublicUrl, RateLimit, TrustedProxies};
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
@@ -20,6 +20,8 @@ pub struct ServerConfig {
     pub port: u16,
     /// What the page is called, e.g. the library's name.
     pub site_name: String,
+    /// The address that readers know the service by; that of each request if it is not said.
+    pub public_url: Option<PublicUrl>,
     /// The sites whose pages may read the API in a browser.
     pub allowed_origins: AllowedOrigins,
     /// What is logged, and how.
@@ -53,6 +55,7 @@ impl Default for ServerConfig {
             host: "127.0.0.1".to_owned(),
             port: DEFAULT_PORT,
             site_name: "libellus".to_owned(),
+            public_url: None,
             allowed_origins: AllowedOrigins::Own,
             log: Log::default(),
             embedding_threads: cores,

@@ -115,7 +115,7 @@ impl AllowedOrigins {
 }
 
 /// `scheme://host[:port]` in small letters and without the scheme's own port (RFC 6454, section 6.2), or what is wrong.
-fn as_browsers_spell(origin: &str) -> Result<String, &'static str> {
+pub(crate) fn as_browsers_spell(origin: &str) -> Result<String, &'static str> {
     let lower = origin.to_ascii_lowercase();
     let (scheme, own_port, authority) = match lower.split_once("://") {
         Some(("https", authority)) => ("https", ":443", authority),

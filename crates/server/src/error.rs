@@ -43,6 +43,9 @@ pub enum Error {
         /// The `%` and what follows it.
         escape: String,
     },
+    /// A `Host` that no link can be made of.
+    #[error("the request does not say which host it is for")]
+    HostInvalid,
     /// Escapes that are not UTF-8 when decoded.
     #[error("the address holds escapes that are not UTF-8")]
     InvalidUtf8,
@@ -262,6 +265,12 @@ impl Error {
                 "escape_invalid",
                 "The address is damaged",
                 "type the search again, or encode the parameters as UTF-8 with percent escapes",
+            ),
+            Error::HostInvalid => (
+                StatusCode::BAD_REQUEST,
+                "host_invalid",
+                "The request is damaged",
+                "send `Host` with a host name and perhaps a port, or let the operator set `LIBELLUS_PUBLIC_URL`",
             ),
             Error::InvalidUtf8 => (
                 StatusCode::BAD_REQUEST,
@@ -582,6 +591,7 @@ mod tests {
             (Error::InvalidLimit { found: "x".to_owned(), max: 100 }, 400, "limit_invalid"),
             (Error::InvalidFlag { name: "exact", found: "x".to_owned() }, 400, "flag_invalid"),
             (Error::BrokenEscape { escape: "%z".to_owned() }, 400, "escape_invalid"),
+            (Error::HostInvalid, 400, "host_invalid"),
             (Error::InvalidUtf8, 400, "utf8_invalid"),
             (Error::BookNotFound { id: "x".to_owned() }, 404, "book_not_found"),
             (Error::UnknownPath, 404, "path_unknown"),

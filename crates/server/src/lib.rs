@@ -38,6 +38,7 @@ mod router;
 mod routes;
 mod serve;
 mod shutdown;
+mod site;
 mod state;
 mod view;
 
@@ -53,4 +54,5 @@ pub use log::{Log, UnknownLog};
 pub use router::router;
 pub use serve::serve;
 pub use shutdown::shutdown_signal;
+pub use site::PublicUrl;
 pub use state::AppState;

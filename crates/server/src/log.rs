@@ -129,7 +129,7 @@ impl<'a> Line<'a> {
 }
 
 /// A moment in UTC, to the millisecond, as RFC 3339 writes it.
-fn rfc3339(moment: SystemTime) -> String {
+pub(crate) fn rfc3339(moment: SystemTime) -> String {
     let since = moment.duration_since(UNIX_EPOCH).unwrap_or_default();
     let (days, seconds) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
     let (year, month, day) = civil(days);

@@ -30,7 +30,7 @@ impl Tag {
     }
 }
 
-/// Tags replies of the API, answers 304 where a tag is at hand, and compresses what is worth it.
+/// Tags replies of the API and feeds, answers 304 where a tag is at hand, and compresses what is worth it.
 pub(crate) async fn layer(request: Request, next: Next) -> Response {
     let is_read = [Method::GET, Method::HEAD].contains(request.method());
     let (at_hand, accepts_gzip) =
@@ -47,7 +47,7 @@ pub(crate) async fn layer(request: Request, next: Next) -> Response {
     // What lies in memory is read without fail.
     let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
     parts.headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
-    if is_read && parts.status == StatusCode::OK && kind == Kind::Json {
+    if is_read && parts.status == StatusCode::OK && kind == Kind::Data {
         let tag = parts.extensions.remove::<Tag>().or_else(|| Tag::of(&body));
         if let Some(Tag(tag)) = tag {
             let is_at_hand = at_hand.is_some_and(|at_hand| matches(&at_hand, &tag));
@@ -74,7 +74,8 @@ pub(crate) async fn layer(request: Request, next: Next) -> Response {
 /// What is in a reply, as far as it matters here.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    Json,
+    /// What programs ask for again and again.
+    Data,
     Text,
     Other,
 }
@@ -83,8 +84,12 @@ impl Kind {
     fn of(headers: &HeaderMap) -> Self {
         let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         match content_type.split(';').next().unwrap_or_default() {
-            "application/json" => Self::Json,
-            "application/problem+json" | "image/svg+xml" => Self::Text,
+            "application/json"
+            | "application/atom+xml"
+            | "application/opds+json"
+            | "application/opds-publication+json"
+            | "application/x-suggestions+json" => Self::Data,
+            "application/problem+json" | "application/opensearchdescription+xml" | "image/svg+xml" => Self::Text,
             text if text.starts_with("text/") => Self::Text,
             _ => Self::Other,
         }

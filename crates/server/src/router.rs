@@ -2,8 +2,8 @@
 
 use crate::auth::{administering, reading, writing};
 use crate::routes::{
-    api_book, api_facets, api_imports, api_search, api_similar, api_suggest, api_write, assets, book_page, docs,
-    health, metrics, openai, ready, search_page, tei,
+    api_book, api_facets, api_imports, api_search, api_similar, api_suggest, api_write, assets, book_page, docs, feed,
+    health, metrics, openai, opensearch, ready, search_page, tei,
 };
 use crate::{AppState, Error, client, cors, headers, observe, problem, represent};
 use axum::Router;
@@ -17,6 +17,15 @@ pub fn router(state: AppState) -> Router {
     Router::new()
         .route("/", reading(&state, get(search_page::get).post(tei::embed)))
         .route("/books/{id}", reading(&state, get(book_page::get)))
+        .route("/feed.atom", reading(&state, get(feed::atom)))
+        .route("/opds", reading(&state, get(feed::opds)))
+        .route("/opds/books", reading(&state, get(feed::opds_books)))
+        .route("/opds/books/{id}/similar", reading(&state, get(feed::opds_similar)))
+        .route("/opds/v2", reading(&state, get(feed::opds2)))
+        .route("/opds/v2/books", reading(&state, get(feed::opds2_books)))
+        .route("/opds/v2/books/{id}", reading(&state, get(feed::opds2_book)))
+        .route("/opensearch.xml", get(opensearch::description))
+        .route("/opensearch/suggestions", reading(&state, get(opensearch::suggestions)))
         .route("/api/search", reading(&state, get(api_search::get)))
         .route("/api/suggest", reading(&state, get(api_suggest::get)))
         .route("/api/facets", reading(&state, get(api_facets::get)))

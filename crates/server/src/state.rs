@@ -4,10 +4,11 @@ use crate::admission::Admission;
 use crate::client::RateLimiter;
 use crate::imports::Imports;
 use crate::metrics::Metrics;
-use crate::{AccessConfig, AllowedOrigins, Error, Log, ServerConfig, TrustedProxies};
+use crate::{AccessConfig, AllowedOrigins, Error, Log, PublicUrl, ServerConfig, TrustedProxies};
 use libellus_search::{Embedder, EmbeddingInput, Encoded, Library, Overlong, SearchRequest, SearchResponse};
-use std::sync::Arc;
 use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 /// Texts that are embedded in one turn: others who wait have theirs in between.
 const EMBEDDED_AT_ONCE: usize = 128;
@@ -21,6 +22,9 @@ pub struct AppState {
     metrics: Arc<Metrics>,
     log: Log,
     site_name: Arc<str>,
+    public_url: Option<PublicUrl>,
+    /// The catalogue's revision, and since when it has been seen.
+    seen: Arc<Mutex<Option<(i64, SystemTime)>>>,
     allowed_origins: AllowedOrigins,
     access: Arc<AccessConfig>,
     rate_limiter: Option<Arc<RateLimiter>>,
@@ -40,6 +44,8 @@ impl AppState {
             metrics: Arc::default(),
             log: config.log,
             site_name: config.site_name.as_str().into(),
+            public_url: config.public_url.clone(),
+            seen: Arc::default(),
             allowed_origins: config.allowed_origins.clone(),
             access: Arc::new(config.access.clone()),
             rate_limiter: config.rate_limit.map(|limit| Arc::new(RateLimiter::new(limit))),
@@ -95,6 +101,20 @@ impl AppState {
     /// What the page is called.
     pub(crate) fn site_name(&self) -> &str {
         &self.site_name
+    }
+
+    /// The address that readers know the service by, if it was said.
+    pub(crate) fn public_url(&self) -> Option<&PublicUrl> {
+        self.public_url.as_ref()
+    }
+
+    /// Since when the catalogue is known to be as it is: feeds have to say when they changed, and books do not.
+    pub(crate) async fn changed(&self) -> Result<SystemTime, Error> {
+        let revision = self.look_up(|library| Ok(library.catalogue().revision()?)).await?;
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, since) = seen.take().filter(|(known, _)| *known == revision).unwrap_or((revision, SystemTime::now()));
+        *seen = Some((revision, since));
+        Ok(since)
     }
 
     /// The name of the model that answers.
@@ -183,6 +203,11 @@ impl AppState {
     /// The fields that books are filtered and counted by.
     pub(crate) fn facets(&self) -> Vec<String> {
         self.library.facets().map(str::to_owned).collect()
+    }
+
+    /// Those of them that readers narrow a search down by: names of authors are too many.
+    pub(crate) fn reader_facets(&self) -> Vec<String> {
+        self.facets().into_iter().filter(|field| field != "author").collect()
     }
 
     /// Runs a short look-up, which reads the disk but computes nothing, beside the searches.

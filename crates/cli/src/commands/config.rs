@@ -109,6 +109,11 @@ fn rows(settings: &Settings) -> Vec<Row> {
             settings.rate_limit.origin,
         ),
         Row::new("trusted_proxies", settings.trusted_proxies.value.to_string(), settings.trusted_proxies.origin),
+        Row::new(
+            "public_url",
+            settings.public_url.value.as_ref().map_or_else(|| "as asked".to_owned(), |url| url.to_string()),
+            settings.public_url.origin,
+        ),
         Row::new("reading", settings.reading.value.to_string(), settings.reading.origin),
         Row::new("instruction_set", instruction_set.value.to_owned(), instruction_set.origin),
     ]

@@ -4,7 +4,7 @@ use super::{Environment, Finding};
 use serde::Serialize;
 
 /// Every variable that is read.
-pub(super) const KNOWN: [&str; 15] = [
+pub(super) const KNOWN: [&str; 16] = [
     "PORT",
     "DATABASE_URL",
     "CORS_ORIGINS",
@@ -17,6 +17,7 @@ pub(super) const KNOWN: [&str; 15] = [
     super::READING,
     super::TOKEN_SCOPE,
     super::TRUSTED_PROXIES,
+    super::PUBLIC_URL,
     super::INDEX_DIR,
     super::INDEX_MEMORY,
     super::LOG,

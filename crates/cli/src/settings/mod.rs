@@ -21,7 +21,9 @@ use clap::ValueEnum;
 use libellus_catalogue::{Location, Scope};
 use libellus_encoder::Isa;
 use libellus_search::IndexOptions;
-use libellus_server::{AccessConfig, AllowedOrigins, Log, RateLimit, Reading, Secret, ServerConfig, TrustedProxies};
+use libellus_server::{
+    AccessConfig, AllowedOrigins, Log, PublicUrl, RateLimit, Reading, Secret, ServerConfig, TrustedProxies,
+};
 use std::path::PathBuf;
 
 /// A secret that is shorter can be found by trying: 256 bits, as HMAC-SHA-256 wants it (RFC 7518, section 3.2).
@@ -40,6 +42,9 @@ const TOKEN_SCOPE: &str = "LIBELLUS_TOKEN_SCOPE";
 /// The variables that say how often one client may ask, and which proxies are believed about who that is.
 const RATE_LIMIT: &str = "LIBELLUS_RATE_LIMIT";
 const TRUSTED_PROXIES: &str = "LIBELLUS_TRUSTED_PROXIES";
+
+/// The variable with the address that readers know the service by.
+const PUBLIC_URL: &str = "LIBELLUS_PUBLIC_URL";
 
 /// The variables with the directory of index files, and how much memory the index may take.
 const INDEX_DIR: &str = "LIBELLUS_INDEX_DIR";
@@ -201,6 +206,8 @@ pub struct Settings {
     pub rate_limit: Setting<Option<RateLimit>>,
     /// Proxies that are believed about who asks.
     pub trusted_proxies: Setting<TrustedProxies>,
+    /// The address that readers know the service by, if it is said.
+    pub public_url: Setting<Option<PublicUrl>>,
     /// What a token is good for that does not say it.
     pub token_scope: Setting<Scope>,
     /// The instructions that encode.
@@ -244,6 +251,7 @@ impl Settings {
             token_scope: resolve_token_scope(environment, &mut findings),
             rate_limit: read(RATE_LIMIT, environment, &mut findings, |text| text.parse().map(Some)),
             trusted_proxies: read(TRUSTED_PROXIES, environment, &mut findings, str::parse),
+            public_url: public_url(environment, &mut findings),
             instruction_set: resolve_instruction_set(environment, &mut findings),
             findings: Vec::new(),
             unused: foreign::unused(environment),
@@ -270,6 +278,7 @@ impl Settings {
             },
             rate_limit: self.rate_limit.value,
             trusted_proxies: self.trusted_proxies.value.clone(),
+            public_url: self.public_url.value.clone(),
             ..ServerConfig::default()
         }
     }
@@ -454,6 +463,11 @@ fn read<T: Default, E: std::fmt::Display>(
     Setting::new(value, Origin::Variable(name))
 }
 
+/// The address that readers know the service by, if it is said.
+fn public_url(environment: &Environment, findings: &mut Vec<Finding>) -> Setting<Option<PublicUrl>> {
+    read(PUBLIC_URL, environment, findings, |text| text.parse().map(Some))
+}
+
 /// Who may do what over HTTP, for a function, which has no flags.
 #[cfg(feature = "lambda")]
 pub fn access(environment: &Environment) -> Result<AccessConfig, Error> {
@@ -571,6 +585,7 @@ mod tests {
             ("LIBELLUS_READING", "nobody", Level::Error, "has to be `public` or `closed`"),
             ("LIBELLUS_RATE_LIMIT", "often", Level::Error, "`20` or `20/100`"),
             ("LIBELLUS_TRUSTED_PROXIES", "10.0.0.0/99", Level::Error, "`10.0.0.0/99` is no address"),
+            ("LIBELLUS_PUBLIC_URL", "books.example", Level::Error, "has to start with `https://`"),
             ("LIBELLUS_TOKEN_SCOPE", "root", Level::Error, "`read`, `write` or `admin`"),
             ("LIBELLUS_ISA", "mmx", Level::Warning, "LIBELLUS_ISA is `mmx`"),
             ("LIBELLUS_ISE", "scalar", Level::Warning, "did you mean LIBELLUS_ISA?"),

@@ -20,8 +20,8 @@ pub(crate) async fn get(
         let readiness = state.look_up(|library| library.readiness()).await?;
         return Ok(view::start_page(Chrome::new(&state), readiness.catalogue.books, &parameters)?.into_response());
     }
-    let facets = state.facets().into_iter().filter(|field| field != "author").collect();
-    let mut request = SearchRequest { sentences: true, facets, ..parameters.clone().into_request()? };
+    let mut request =
+        SearchRequest { sentences: true, facets: state.reader_facets(), ..parameters.clone().into_request()? };
     request.filter = access.bound(request.filter);
     let response = state.search(request).await?;
     let page = view::results_page(Chrome::new(&state), &parameters, &response)?;

@@ -98,20 +98,25 @@ impl FieldView {
 
 impl ValueView {
     fn new(field: &str, value: &str, books: usize, is_chosen: bool) -> Self {
-        let label = match field {
-            "language" => language::name(value).to_owned(),
-            "decade" => match value.strip_prefix('-') {
-                Some(years) => format!("{years}s BCE"),
-                None => format!("{value}s"),
-            },
-            _ => value.to_owned(),
-        };
+        let label = value_label(field, value);
         Self { value: value.to_owned(), label, books: text::number(books as u64), is_chosen }
     }
 }
 
+/// A value as readers know it.
+pub(super) fn value_label(field: &str, value: &str) -> String {
+    match field {
+        "language" => language::name(value).to_owned(),
+        "decade" => match value.strip_prefix('-') {
+            Some(years) => format!("{years}s BCE"),
+            None => format!("{value}s"),
+        },
+        _ => value.to_owned(),
+    }
+}
+
 /// A field's name with a capital.
-fn label(field: &str) -> String {
+pub(super) fn label(field: &str) -> String {
     let mut chars = field.chars();
     chars.next().into_iter().flat_map(char::to_uppercase).chain(chars).collect()
 }

@@ -33,6 +33,8 @@ struct ResultsPage {
     hits: Vec<HitView>,
     related: Vec<HitView>,
     more: Option<More>,
+    /// The same search as a feed.
+    feed_url: String,
     /// Where the same is searched by meaning too.
     by_meaning_url: String,
     corrections: Vec<CorrectionView>,
@@ -143,6 +145,7 @@ pub(crate) fn results_page(
         hits: response.hits.iter().map(HitView::new).collect(),
         related: response.related.iter().map(HitView::new).collect(),
         more: more(asked, response),
+        feed_url: SearchParameters { after: None, ..asked.clone() }.address("/feed.atom"),
         by_meaning_url: SearchParameters { mode: Mode::Hybrid, after: None, ..asked.clone() }.address("/"),
         corrections: response.corrections.iter().map(CorrectionView::new).collect(),
         as_typed_url: SearchParameters { exact: true, after: None, ..asked.clone() }.address("/"),

@@ -5,6 +5,7 @@ mod auth;
 mod clients;
 mod cors;
 mod dialects;
+mod feeds;
 mod limits;
 mod observed;
 mod pages;
