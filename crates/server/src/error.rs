@@ -157,6 +157,9 @@ pub enum Error {
     /// `format` names none.
     #[error("there is no such format")]
     FormatUnknown,
+    /// `format` names none that a record can be had in.
+    #[error("a record cannot be had in that format")]
+    RecordFormatUnknown,
     /// No import has this id.
     #[error("there is no import of this id, or not any more")]
     ImportNotFound,
@@ -425,6 +428,12 @@ impl Error {
                 "There is no such format",
                 "leave `format` out to have it found out, or choose one that `libellus import --help` names",
             ),
+            Error::RecordFormatUnknown => (
+                StatusCode::BAD_REQUEST,
+                "record_format_unknown",
+                "There is no such format",
+                "leave `format` out, or choose `json`, `ris`, `bibtex`, `csl-json`, `marcxml` or `json-ld`",
+            ),
             Error::ImportNotFound => (
                 StatusCode::NOT_FOUND,
                 "import_not_found",
@@ -627,6 +636,7 @@ mod tests {
             (Error::BookExists { id: "x".to_owned() }, 409, "book_exists"),
             (Error::PreconditionFailed, 412, "precondition_failed"),
             (Error::FormatUnknown, 400, "import_format_unknown"),
+            (Error::RecordFormatUnknown, 400, "record_format_unknown"),
             (Error::ImportNotFound, 404, "import_not_found"),
             (Error::Busy, 503, "busy"),
             (Error::OutOfTime, 503, "out_of_time"),

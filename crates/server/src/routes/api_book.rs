@@ -1,24 +1,31 @@
-//! `GET /api/books/{id}`: one record.
+//! `GET /api/books/{id}?format=`: one record, as JSON or for a reference manager.
 
 use super::json;
 use crate::auth::Access;
+use crate::parameters::pairs_of;
+use crate::view::{CITATION_FORMATS, CitationFormat};
 use crate::{AppState, Error};
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use libellus_catalogue::Book;
 use libellus_search::Filter;
 use sha2::{Digest, Sha256};
 
-/// The record as JSON.
+/// The record as JSON, or in the format asked for.
 pub(crate) async fn get(
     State(state): State<AppState>,
     access: Access,
     id: Result<Path<String>, PathRejection>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
+    let format = format_of(query.as_deref())?;
     let book = find(&state, &access, id).await?;
+    if let Some(format) = format {
+        return citation(&book, format);
+    }
     let tag = etag(&book)?;
     let is_known =
         |known: &str| known.split(',').any(|one| ["*".as_bytes(), tag.as_bytes()].contains(&one.trim().as_bytes()));
@@ -27,6 +34,24 @@ pub(crate) async fn get(
         _ => json(StatusCode::OK, &book)?,
     };
     reply.headers_mut().insert(header::ETAG, tag);
+    Ok(reply)
+}
+
+/// The format that is asked for; none for JSON.
+fn format_of(query: Option<&str>) -> Result<Option<&'static CitationFormat>, Error> {
+    let pairs = pairs_of(query)?.into_iter();
+    let asked = pairs.filter(|(name, _)| name == "format").map(|(_, value)| value).find(|value| !value.is_empty());
+    let Some(asked) = asked.filter(|asked| asked != "json") else { return Ok(None) };
+    CITATION_FORMATS.iter().find(|format| format.name == asked).map(Some).ok_or(Error::RecordFormatUnknown)
+}
+
+/// The record as a file.
+fn citation(book: &Book, format: &CitationFormat) -> Result<Response, Error> {
+    let mut reply = format.write(book).map_err(Error::internal)?.into_response();
+    let disposition = format!("attachment; filename=\"{}\"", format.file_name(book));
+    let headers = reply.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.media_type));
+    headers.insert(header::CONTENT_DISPOSITION, HeaderValue::try_from(disposition).map_err(Error::internal)?);
     Ok(reply)
 }
 

@@ -1,5 +1,6 @@
 //! A book's own page.
 
+use super::citation::{CITATION_FORMATS, coins, json_ld};
 use super::{Chrome, Form, Link, extra, language, render, text, title_language};
 use crate::Error;
 use crate::parameters::encode;
@@ -22,6 +23,17 @@ struct BookPage<'a> {
     subjects: Vec<Link>,
     similar: Vec<SimilarView>,
     json_url: String,
+    citations: Vec<Citation>,
+    coins: String,
+    /// The record for search engines.
+    json_ld: String,
+}
+
+/// A form in which the record can be had.
+struct Citation {
+    url: String,
+    media_type: &'static str,
+    label: &'static str,
 }
 
 /// A book like this one.
@@ -54,7 +66,16 @@ pub(crate) fn book_page(chrome: Chrome, book: &Book, similar: &[Hit]) -> Result<
         subjects: book.subjects.iter().map(|subject| Link::search(subject, Mode::default())).collect(),
         similar: similar.iter().map(|hit| SimilarView::new(&hit.book)).collect(),
         json_url: format!("/api/books/{}", encode(&book.id)),
+        citations: CITATION_FORMATS.iter().map(|format| Citation::new(book, format)).collect(),
+        coins: coins(book),
+        json_ld: json_ld(book),
     })
+}
+
+impl Citation {
+    fn new(book: &Book, format: &super::CitationFormat) -> Self {
+        Self { url: format.url(book), media_type: format.media_type, label: format.label }
+    }
 }
 
 impl SimilarView {

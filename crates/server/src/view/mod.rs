@@ -4,6 +4,7 @@
 //! more" appears) is plain Rust with tests; the templates only place it. They escape whatever they place.
 
 mod book;
+mod citation;
 mod docs;
 mod error;
 mod facets;
@@ -16,6 +17,7 @@ mod start;
 mod text;
 
 pub(crate) use book::book_page;
+pub(crate) use citation::{CITATION_FORMATS, CitationFormat};
 pub(crate) use docs::docs_page;
 pub(crate) use error::error_page;
 pub(crate) use feed::{ATOM, FeedOf, OPDS_NAVIGATION, opensearch_description};

@@ -1,5 +1,6 @@
 //! The answer to a search.
 
+use super::citation::coins;
 use super::facets::Narrowing;
 use super::marked::{Piece, pieces};
 use super::{Chrome, Form, book_url, language, render, text, title_language};
@@ -106,6 +107,7 @@ struct HitView {
     passage: PassageView,
     why: String,
     traits: Vec<String>,
+    coins: String,
 }
 
 impl HitView {
@@ -124,6 +126,7 @@ impl HitView {
             passage: PassageView::new(&hit.passage, &hit.reason),
             why: why(&hit.reason),
             traits: traits.into_iter().flatten().map(str::to_owned).collect(),
+            coins: coins(book),
         }
     }
 }

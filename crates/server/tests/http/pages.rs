@@ -70,7 +70,10 @@ async fn nothing_from_outside_becomes_markup() {
         let page = browse(path).await;
         assert!(page.header("content-type").starts_with("text/html"), "{path}");
         assert!(!page.body.contains(EVIL), "{path}:\n{}", page.body);
-        assert_eq!(page.body.matches("<script").count(), 1, "{path}: there is only our own:\n{}", page.body);
+        let ours = ["<script src=\"/assets/", "<script type=\"application/ld+json\">{\"@context\""];
+        let ours: usize = ours.iter().map(|ours| page.body.matches(ours).count()).sum();
+        assert_eq!(page.body.matches("<script").count(), ours, "{path}: there is only our own:\n{}", page.body);
+        assert_eq!(page.body.matches("</script").count(), ours, "{path}: and it ends where we end it:\n{}", page.body);
         assert!(page.body.contains("&#60;script&#62;"), "{path}: it is shown as text:\n{}", page.body);
     }
 }
@@ -102,4 +105,33 @@ async fn no_hits_is_an_answer() {
     let page = browse("/?q=zzyzxqq&mode=keyword").await;
     assert_eq!(page.status, StatusCode::OK);
     assert!(page.body.contains("Nothing found for") && page.body.contains("href=\"/?q=zzyzxqq\""), "{}", page.body);
+}
+
+#[tokio::test]
+async fn a_book_can_be_cited_in_every_format_and_is_described_for_machines() {
+    let page = browse("/books/metamorphosis").await.body;
+    for (format, media_type, file, beginning) in [
+        ("ris", "application/x-research-info-systems", "metamorphosis.ris", "TY  - BOOK\r\nID  - metamorphosis"),
+        ("bibtex", "application/x-bibtex", "metamorphosis.bib", "@book{"),
+        ("csl-json", "application/vnd.citationstyles.csl+json", "metamorphosis.json", "[\n{"),
+        ("marcxml", "application/marcxml+xml", "metamorphosis.xml", "<?xml"),
+        ("json-ld", "application/ld+json", "metamorphosis.jsonld", "{\"@context\":\"https://schema.org\""),
+    ] {
+        let path = format!("/api/books/metamorphosis?format={format}");
+        assert!(page.contains(&format!("<link rel=\"alternate\" type=\"{media_type}\" href=\"{path}\"")), "{page}");
+        let reply = get(&path).await;
+        assert_eq!((reply.status, reply.header("content-type")), (StatusCode::OK, media_type), "{format}");
+        assert_eq!(reply.header("content-disposition"), format!("attachment; filename=\"{file}\""));
+        assert!(reply.body.starts_with(beginning), "{format}: {}", reply.body);
+    }
+    let unknown = get("/api/books/metamorphosis?format=pdf").await;
+    assert_eq!((unknown.status, &unknown.json()["code"]), (StatusCode::BAD_REQUEST, &"record_format_unknown".into()));
+    assert_eq!(get("/api/books/metamorphosis?format=json").await.header("content-type"), "application/json");
+    let (_, json_ld) = page.split_once("<script type=\"application/ld+json\">").expect("JSON-LD");
+    let json_ld: serde_json::Value =
+        serde_json::from_str(json_ld.split_once("</script>").expect("its end").0).expect("JSON");
+    assert_eq!(json_ld["@graph"][0]["name"], "Metamorphosis");
+    let coins = "<span class=\"Z3988\" title=\"ctx_ver=Z39.88-2004&#38;rft_val_fmt=info%3Aofi%2Ffmt%3Akev%3Amtx%3Abook\
+                 &#38;rft.genre=book&#38;rft.btitle=Metamorphosis&#38;rft.au=Franz%20Kafka&#38;rft.date=1915\"></span>";
+    assert!(page.contains(coins) && browse("/?q=beetle").await.body.contains(coins), "{page}");
 }
