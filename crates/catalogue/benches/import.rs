@@ -4,8 +4,8 @@
 mod common;
 
 use common::Words;
-use libellus_catalogue::import::{ImportOptions, count_marc_fields, import};
-use libellus_catalogue::{Access, Catalogue};
+use libellus_catalogue::import::{ImportOptions, count_marc_fields, each_embedding_row, import};
+use libellus_catalogue::{Access, Catalogue, Error};
 use std::fmt::Write as _;
 use std::ops::ControlFlow;
 use std::time::Instant;
@@ -87,7 +87,37 @@ fn marc_to_fields(content: &[u8]) {
     }
 }
 
+/// Rows as `libellus export embeddings` writes them.
+fn embeddings() {
+    let mut content = String::from("book_id,passage,text_hash,space,precision,embedding\n");
+    let mut state = 1u32;
+    for n in 0..20_000 {
+        let _ = write!(content, "b{n},1,{n:032x},{:032x},int8,\"", 7);
+        for at in 0..384 {
+            // Numbers of a linear congruential generator, between -0.1 and 0.1.
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let number = (state as f32 / u32::MAX as f32 - 0.5) / 5.0;
+            let _ = write!(content, "{}{number}", if at == 0 { '[' } else { ',' });
+        }
+        content.push_str("]\"\n");
+    }
+    for _ in 0..2 {
+        let started = Instant::now();
+        let (mut rows, mut input) = (0, content.as_bytes());
+        each_embedding_row("embeddings", &mut input, None, &mut |row| {
+            assert_eq!(row.map(|row| row.vector.len()), Ok(384));
+            rows += 1;
+            Ok::<_, Error>(ControlFlow::Continue(()))
+        })
+        .expect("reads");
+        let seconds = started.elapsed().as_secs_f64();
+        let (rate, megabytes) = (f64::from(rows) / seconds, content.len() as f64 / 1e6);
+        println!("embeddings, CSV to vectors: {rows} rows, {rate:.0} rows/s, {:.0} MB/s", megabytes / seconds);
+    }
+}
+
 fn main() {
+    embeddings();
     jsonl_into_sqlite();
     marc();
 }

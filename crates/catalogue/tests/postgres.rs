@@ -4,9 +4,10 @@ mod common;
 
 use common::server::{self, Pooler, Server, certificates, free_port, programs, wait_until};
 use common::{CHILD, Words, book, books_of, child, embed_pending, embeddings_shown};
-use libellus_catalogue::{Access, Book, Catalogue, Error, Location, Scope, WriteOutcome};
+use libellus_catalogue::{Access, Book, Catalogue, EmbeddedPassage, Error, Location, Scope, WriteOutcome};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -37,7 +38,7 @@ fn instances_that_start_at_once_make_the_tables_once() {
         }
     });
     assert_eq!(open(&location).statistics("s").expect("counts").books, 6);
-    assert_eq!(server.sql("books", "SELECT value FROM libellus.meta WHERE key = 'schema'"), "6");
+    assert_eq!(server.sql("books", "SELECT value FROM libellus.meta WHERE key = 'schema'"), "7");
 }
 
 #[test]
@@ -363,6 +364,36 @@ fn a_transaction_pooler_is_enough() {
     assert!(catalogue.spaces().expect("reads").iter().all(|(space, count)| space == "s" || *count == 1020));
     let log = pooler.log();
     assert!(!log.contains("prepared statement"), "{log}");
+}
+
+#[test]
+fn vectors_may_be_of_another_type_and_have_an_index() {
+    let Some(server) = Server::start(server::PGVECTOR) else { return };
+    for (database, change) in [
+        (
+            "indexed",
+            "ALTER COLUMN vector TYPE vector(2); CREATE INDEX ON libellus.embeddings USING hnsw (vector vector_ip_ops)",
+        ),
+        ("doubles", "ALTER COLUMN vector TYPE double precision[] USING vector::real[]::double precision[]"),
+    ] {
+        let location = server.database(database);
+        let written: Vec<Book> = (0..400).map(|n| book(&format!("{n:03}"), &format!("Text {n}."))).collect();
+        open(&location).put_books(&written, &Words).expect("writes");
+        server.sql(database, &format!("ALTER TABLE libellus.embeddings {change}"));
+        // Many at once, then a few.
+        let catalogue = open(&location);
+        assert_eq!(embed_pending(&catalogue, "s"), 400);
+        catalogue.put_books(&[book("last", "Text.")], &Words).expect("writes");
+        assert_eq!(embed_pending(&catalogue, "s"), 1);
+        let mut first_numbers = Vec::new();
+        let visit = &mut |embedded: EmbeddedPassage<'_>| {
+            assert_eq!(embedded.vector[1..], [0.5], "{database}");
+            first_numbers.push(embedded.vector[0]);
+            ControlFlow::Continue(())
+        };
+        catalogue.each_embedding("s", visit).expect("reads");
+        assert_eq!(first_numbers, (1..=401u16).map(f32::from).collect::<Vec<_>>(), "{database}");
+    }
 }
 
 #[test]

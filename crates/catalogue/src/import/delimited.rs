@@ -346,10 +346,8 @@ fn read_literally(line: &[u8], delimiter: u8) -> Row {
 
 /// Line ends in `bytes`: `\n`, `\r\n` and, as on old Macs, `\r`.
 fn line_breaks(bytes: &[u8]) -> u64 {
-    let breaks = bytes.iter().enumerate().filter(|&(at, &byte)| {
-        byte == b'\r' || (byte == b'\n' && at.checked_sub(1).is_none_or(|before| bytes[before] != b'\r'))
-    });
-    breaks.count() as u64
+    let is_second = |at: usize| bytes[at] == b'\n' && at.checked_sub(1).is_some_and(|before| bytes[before] == b'\r');
+    memchr::memchr2_iter(b'\n', b'\r', bytes).filter(|&at| !is_second(at)).count() as u64
 }
 
 /// The delimiter that a first line such as `sep=;` declares, for and by spreadsheets, and that line's length.

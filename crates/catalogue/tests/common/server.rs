@@ -47,7 +47,8 @@ fn is_root() -> bool {
     Path::new("/proc/self").metadata().is_ok_and(|metadata| metadata.uid() == 0)
 }
 
-fn give_to_postgres(path: &Path) {
+/// Lets the server's user write to a folder.
+pub fn give_to_postgres(path: &Path) {
     if is_root() {
         let status = Command::new("chown").args(["-R", "postgres"]).arg(path).status().expect("chown runs");
         assert!(status.success());

@@ -100,14 +100,15 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
     let vectors = array.as_mut().map(|array| NpyReader::open(&array.name, &mut array.reader)).transpose()?;
     let report = Mutex::new(Report::default());
     let (send, receive) = mpsc::sync_channel(1);
-    // One thread reads while another stores: each takes as long as the other.
+    // One thread reads and looks up while another stores, which takes longer.
     thread::scope(|scope| {
         let storing = scope.spawn(|| -> Result<(), Error> {
             // Owned, so that the reader notices if storing ends early.
-            let batches: Receiver<Vec<EmbeddingRow>> = receive;
+            let batches: Receiver<Batch> = receive;
             batches.iter().try_for_each(|batch| store(&catalogue, &checks, &batch, &input.name, &report))
         });
         let mut batch = Vec::with_capacity(BATCH);
+        let placed = |batch: &mut Vec<EmbeddingRow>| Batch::new(&catalogue, std::mem::take(batch));
         let read = each_embedding_row(&input.name, &mut input.reader, vectors, &mut |row| {
             let row = row.and_then(|row| checks.row(row));
             let mut report = lock(&report);
@@ -123,13 +124,13 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
             }
             let must_stop = report.interrupted;
             drop(report);
-            let is_over = send.send(std::mem::take(&mut batch)).is_err();
+            let is_over = send.send(placed(&mut batch)?).is_err();
             Ok(if must_stop || is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         });
         // What was read before an error is whole, and kept. If storing has ended, it says why.
-        let _ = send.send(batch);
+        let last = placed(&mut batch).map(|last| send.send(last).unwrap_or_default());
         drop(send);
-        storing.join().unwrap_or_else(|panic| resume_unwind(panic)).and(read)
+        storing.join().unwrap_or_else(|panic| resume_unwind(panic)).and(read).and(last)
     })?;
     let report = report.into_inner().unwrap_or_else(PoisonError::into_inner);
     if report.stored > 0 {
@@ -178,18 +179,30 @@ impl Report {
     }
 }
 
+/// Rows that go into one transaction, and the passages of their books.
+struct Batch {
+    rows: Vec<EmbeddingRow>,
+    passages: HashMap<String, Vec<PlacedPassage>>,
+}
+
+impl Batch {
+    fn new(catalogue: &Catalogue, rows: Vec<EmbeddingRow>) -> Result<Self, Error> {
+        let ids: Vec<&str> = rows.iter().map(|row| row.book_id.as_str()).collect();
+        let passages = catalogue.passages_of(&ids)?;
+        Ok(Self { rows, passages })
+    }
+}
+
 /// Stores what belongs to a passage, a transaction for each precision.
 fn store(
     catalogue: &Catalogue,
     checks: &Checks<'_>,
-    batch: &[EmbeddingRow],
+    Batch { rows, passages }: &Batch,
     file: &str,
     report: &Mutex<Report>,
 ) -> Result<(), Error> {
-    let ids: Vec<&str> = batch.iter().map(|row| row.book_id.as_str()).collect();
-    let passages = catalogue.passages_of(&ids)?;
     let mut by_precision: HashMap<&str, Vec<NewEmbedding<'_>>> = HashMap::new();
-    for row in batch {
+    for row in rows {
         match passage_of(row, passages.get(&row.book_id).map(Vec::as_slice)) {
             Ok(PlacedPassage { passage_id, text_hash, .. }) => {
                 let embedding = NewEmbedding { passage_id, text_hash, vector: &row.vector };

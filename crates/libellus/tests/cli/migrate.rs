@@ -211,6 +211,32 @@ fn a_database_changes_its_model_while_it_is_searched() {
 }
 
 #[test]
+fn a_killed_migration_is_taken_up_where_it_was() {
+    const MANY: u64 = 20_000;
+    let sandbox = Sandbox::new();
+    let (old, new) = (tiny("mean"), tiny("cls"));
+    sandbox.run_with_input(&["import", "--model", &old, "-"], numbered_books(0..MANY as usize)).expect_code(0);
+    let location = sandbox.path("libellus.db");
+    let catalogue = Catalogue::open(&location, Access::ReadOnly).expect("opens");
+    let (old_space, new_space) = (space_of(&sandbox, &old), space_of(&sandbox, &new));
+    let embedded = |space: &str| catalogue.statistics(space).expect("counts").embedded;
+    let arguments = ["migrate", "--json", "--threads", "1", "--to", &new, "--model", &old];
+    let mut killed =
+        sandbox.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
+    wait_until("something is stored", || embedded(&new_space) > 0);
+    killed.kill().expect("it runs");
+    killed.wait().expect("it is dead");
+    let kept = embedded(&new_space);
+    assert!(kept < MANY, "it was killed in the middle of it");
+    assert_eq!(embedded(&old_space), MANY, "the first set is whole, and searched");
+    sandbox.run(&["search", "--model", &old, "whale"]).expect_code(0);
+    let report = sandbox.run(&arguments).expect_code(0).json();
+    assert_eq!(report["embedded"], MANY - kept, "{report}");
+    sandbox.run(&["migrate", "--cut-over"]).expect_code(0);
+    sandbox.run(&["search", "--model", &new, "whale"]).expect_code(0);
+}
+
+#[test]
 fn a_service_with_the_old_model_alone_goes_on_and_asks_to_be_replaced() {
     let sandbox = Sandbox::new();
     let (old, new) = (tiny("mean"), tiny("cls"));

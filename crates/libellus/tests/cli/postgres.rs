@@ -45,3 +45,23 @@ fn a_server_that_is_away_ends_the_command_after_some_patience() {
     let finished = sandbox.run(&["serve", "--port", "0", "--db", &url]).expect_error(1, &["cannot reach", "because: "]);
     assert!(!finished.stderr.contains("secret"), "{finished:#?}");
 }
+
+#[test]
+fn a_full_disk_of_the_server_keeps_what_was_committed() {
+    let Some(server) = Server::start(server::POSTGRES) else { return };
+    let Some(disk) = SmallDisk::mount(server.folder().join("disk"), 20) else { return };
+    server::give_to_postgres(&disk.0);
+    server.sql("postgres", &format!("CREATE TABLESPACE small LOCATION '{}'", disk.0.display()));
+    server.sql("postgres", "CREATE DATABASE books TABLESPACE small");
+    let database = format!("postgresql://postgres@127.0.0.1:{}/books", server.port());
+    let sandbox = Sandbox::new();
+    sandbox.file("books.jsonl", numbered_books(0..50_000));
+    let import = || sandbox.run(&["import", "--no-embed", "--db", &database, "books.jsonl"]);
+    let count = || server.sql("books", "SELECT count(*) FROM libellus.books").parse::<u64>().expect("a number");
+    import().expect_error(1, &["disk is full", "nothing was lost"]);
+    let kept = count();
+    assert!(kept > 0 && kept < 50_000 && kept.is_multiple_of(1000), "whole batches are kept, not {kept}");
+    disk.resize(500);
+    import().expect_code(0);
+    assert_eq!(count(), 50_000);
+}

@@ -164,19 +164,30 @@ pub fn unprivileged(sandbox: &Sandbox) -> Option<Command> {
 pub struct SmallDisk(pub PathBuf);
 
 impl SmallDisk {
-    /// Mounts 1 MB; `None` where that is not allowed.
-    pub fn mount(at: PathBuf) -> Option<Self> {
+    /// Mounts so many MB; `None`, with a word on why the test skips, where that is not allowed.
+    pub fn mount(at: PathBuf, megabytes: u32) -> Option<Self> {
         fs::create_dir(&at).expect("a folder");
         let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(&at);
-        mount.output().is_ok_and(|output| output.status.success()).then_some(Self(at))
+        mount.args(["-t", "tmpfs", "-o", &format!("size={megabytes}m"), "tmpfs"]).arg(&at);
+        let is_mounted = mount.output().is_ok_and(|output| output.status.success());
+        if !is_mounted {
+            println!("skipped: a small file system cannot be mounted here");
+        }
+        is_mounted.then_some(Self(at))
+    }
+
+    /// Has so many MB from now on.
+    pub fn resize(&self, megabytes: u32) {
+        let mut mount = Command::new("mount");
+        mount.args(["-o", &format!("remount,size={megabytes}m")]).arg(&self.0);
+        assert!(mount.status().is_ok_and(|status| status.success()), "mount");
     }
 }
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        // Nothing more can be done about it in a test.
-        let _ = Command::new("umount").arg(&self.0).status();
+        // Nothing more can be done about it in a test. A server may still have files there: it is gone when they are closed.
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
     }
 }
 

@@ -1,12 +1,13 @@
 //! Many embeddings at once, by `COPY … FROM STDIN`: the way in that costs the server least.
 //!
-//! They go into a temporary table first, which the end of the transaction drops, and from there into ours in one
-//! statement, which leaves out what belongs to a text that has changed. All is one transaction, as a pooler wants it.
-//! The statement that begins the copying has a name, as the library gives it one; it is closed before the transaction ends.
+//! Copying knows no conflicts: rows that are there already are deleted first. No other writer comes between, as writers
+//! queue at the revision (see the module above). All is one transaction, as a pooler wants it. The statement that begins
+//! the copying has a name, as the library gives it one; it is closed before the transaction ends.
 
 use super::pool::{Answer, Parameter};
 use crate::store::NewEmbedding;
 use futures_util::SinkExt;
+use std::collections::HashMap;
 use std::io::Cursor;
 use std::pin::pin;
 use tokio_postgres::types::Type;
@@ -15,56 +16,88 @@ use tokio_postgres::{Client, CopyInSink};
 /// PostgreSQL's number for the type `real`.
 const REAL: u32 = 700;
 
-/// Stores embeddings of different passages; returns how many.
-pub(super) async fn put<'e>(
+/// How a column's type is written in the binary format.
+#[derive(Clone, Copy)]
+pub(super) enum Form {
+    /// `real[]`.
+    Array,
+    /// pgvector's `vector`.
+    Vector,
+}
+
+impl Form {
+    /// The form of the column, if it is known: a type that someone else chose has one of its own.
+    pub fn of(vector_type: &str) -> Option<Self> {
+        match vector_type {
+            "real[]" | "pg_catalog._float4" => Some(Form::Array),
+            name if name.ends_with(".vector") => Some(Form::Vector),
+            _ => None,
+        }
+    }
+}
+
+/// Stores embeddings, by the number of the passage, of passages whose text is still the same; returns how many.
+pub(super) async fn put(
     client: &Client,
-    vector_type: &str,
+    form: Form,
     space: &str,
     precision: &str,
-    embeddings: impl Iterator<Item = &'e NewEmbedding<'e>>,
+    embeddings: &HashMap<i64, &NewEmbedding<'_>>,
 ) -> Answer<u64> {
-    let table = "CREATE TEMPORARY TABLE libellus_incoming (passage_id bigint NOT NULL, text_hash bytea NOT NULL, \
-                 vector real[] NOT NULL) ON COMMIT DROP";
-    client.batch_execute(table).await?;
-    let copying = client.copy_in("COPY pg_temp.libellus_incoming FROM STDIN (FORMAT binary)").await?;
-    let mut copying: std::pin::Pin<&mut CopyInSink<Cursor<Vec<u8>>>> = pin!(copying);
-    copying.send(Cursor::new(binary(embeddings))).await?;
-    copying.finish().await?;
-    // Without it the server takes the table for a large one, and reads all passages to join it.
-    client.batch_execute("ANALYZE pg_temp.libellus_incoming (passage_id)").await?;
-    let sql = format!(
-        "INSERT INTO libellus.embeddings (passage_id, space, precision, text_hash, vector) \
-         SELECT p.passage_id, $1, $2, p.text_hash, n.vector::{vector_type} FROM pg_temp.libellus_incoming n \
-         JOIN libellus.passages p ON p.passage_id = n.passage_id AND p.text_hash = n.text_hash \
-         ON CONFLICT (passage_id, space) DO UPDATE \
-         SET precision = excluded.precision, text_hash = excluded.text_hash, vector = excluded.vector"
-    );
-    let parameters: &[Parameter<'_>] = &[(&space, Type::TEXT), (&precision, Type::TEXT)];
-    let stored = client.execute_typed(&sql, parameters).await?;
-    // Several batches may be one transaction.
-    client.batch_execute("DROP TABLE pg_temp.libellus_incoming").await?;
-    Ok(stored)
+    let (ids, hashes): (Vec<i64>, Vec<&[u8]>) =
+        embeddings.values().map(|embedding| (embedding.passage_id, &embedding.text_hash[..])).unzip();
+    let parameters: &[Parameter<'_>] = &[(&ids, Type::INT8_ARRAY), (&hashes, Type::BYTEA_ARRAY)];
+    // Each is looked up: the server would read all passages to join a few thousand. Their order is that of the index.
+    let sql = "SELECT n.passage_id FROM unnest($1::int8[], $2::bytea[]) AS n(passage_id, text_hash) CROSS JOIN LATERAL \
+               (SELECT FROM libellus.passages p WHERE p.passage_id = n.passage_id AND p.text_hash = n.text_hash OFFSET 0) p \
+               ORDER BY n.passage_id";
+    let rows = client.query_typed(sql, parameters).await?;
+    let ids = rows.iter().map(|row| row.try_get(0)).collect::<Answer<Vec<i64>>>()?;
+    let parameters: &[Parameter<'_>] = &[(&space, Type::TEXT), (&ids, Type::INT8_ARRAY)];
+    let sql = "DELETE FROM libellus.embeddings WHERE space = $1 AND passage_id = ANY($2)";
+    client.execute_typed(sql, parameters).await?;
+    let sql = "COPY libellus.embeddings (passage_id, space, precision, text_hash, vector) FROM STDIN (FORMAT binary)";
+    let mut copying: std::pin::Pin<&mut CopyInSink<Cursor<Vec<u8>>>> = pin!(client.copy_in(sql).await?);
+    let fresh = ids.iter().filter_map(|id| embeddings.get(id).copied());
+    copying.send(Cursor::new(binary(form, space, precision, fresh))).await?;
+    copying.finish().await
 }
 
 /// The rows in the format that the documentation of `COPY` describes: all numbers have their high byte first.
-fn binary<'e>(embeddings: impl Iterator<Item = &'e NewEmbedding<'e>>) -> Vec<u8> {
+fn binary<'e>(
+    form: Form,
+    space: &str,
+    precision: &str,
+    embeddings: impl Iterator<Item = &'e NewEmbedding<'e>>,
+) -> Vec<u8> {
     let mut bytes = b"PGCOPY\n\xff\r\n\0".to_vec();
     // No flags, no extension.
     bytes.extend([0; 8]);
     for embedding in embeddings {
+        bytes.extend(5u16.to_be_bytes());
+        let fields =
+            [&embedding.passage_id.to_be_bytes(), space.as_bytes(), precision.as_bytes(), &embedding.text_hash];
+        for field in fields {
+            bytes.extend((field.len() as u32).to_be_bytes());
+            bytes.extend(field);
+        }
         let length = embedding.vector.len() as u32;
-        bytes.extend(3u16.to_be_bytes());
-        bytes.extend(8u32.to_be_bytes());
-        bytes.extend(embedding.passage_id.to_be_bytes());
-        bytes.extend((embedding.text_hash.len() as u32).to_be_bytes());
-        bytes.extend(embedding.text_hash);
-        // An array: one dimension, nothing missing, its type, its length and the number of its first member.
-        let head = [1, 0, REAL, length, 1];
-        bytes.extend((4 * head.len() as u32 + 8 * length).to_be_bytes());
-        bytes.extend(head.into_iter().flat_map(u32::to_be_bytes));
-        for number in embedding.vector {
-            bytes.extend(4u32.to_be_bytes());
-            bytes.extend(number.to_be_bytes());
+        match form {
+            Form::Array => {
+                // One dimension, nothing missing, its type, its length and the number of its first member.
+                let head = [1, 0, REAL, length, 1];
+                bytes.extend((4 * head.len() as u32 + 8 * length).to_be_bytes());
+                bytes.extend(head.into_iter().flat_map(u32::to_be_bytes));
+                let members =
+                    embedding.vector.iter().map(|number| (u64::from(number.to_bits()) | 4 << 32).to_be_bytes());
+                bytes.extend(members.flatten());
+            }
+            Form::Vector => {
+                // Its length, and what has no meaning yet.
+                bytes.extend((4 + 4 * length).to_be_bytes());
+                bytes.extend((length << 16).to_be_bytes());
+                bytes.extend(embedding.vector.iter().flat_map(|number| number.to_be_bytes()));
+            }
         }
     }
     bytes.extend((-1i16).to_be_bytes());

@@ -1,8 +1,9 @@
 //! Vectors, and which passages still need one: see SQLite's twin for what makes an embedding fresh.
 //!
-//! A vector travels as an array of `real` either way; `vector_type` is what the table keeps it as.
+//! A vector travels as an array of `real`, unless many are copied; `vector_type` is what the table keeps it as.
 
 use super::Changed;
+use super::copy::Form;
 use super::pool::{Answer, Parameter};
 use super::{claims, copy, roles};
 use crate::store::{NewEmbedding, PendingPassage, PlacedEmbedding, PlacedPassage, Statistics, UnlessUnknown};
@@ -46,8 +47,11 @@ pub(super) async fn passages_of(client: &Client, book_ids: &[&str]) -> Answer<Ha
     // No stored id holds what text cannot hold, and a parameter must not.
     let ids: Vec<&str> = book_ids.iter().copied().filter(|id| !id.contains('\0')).collect();
     let parameters: &[Parameter<'_>] = &[(&ids, Type::TEXT_ARRAY)];
-    let sql = "SELECT b.id, p.passage_id, p.ordinal, p.text_hash FROM libellus.books b \
-               JOIN libellus.passages p USING (book_rowid) WHERE b.id = ANY($1) ORDER BY p.ordinal";
+    // Each is looked up: the server would read all passages to join a few thousand.
+    let sql = "SELECT n.id, p.passage_id, p.ordinal, p.text_hash \
+               FROM (SELECT DISTINCT id FROM unnest($1::text[]) AS given(id)) n CROSS JOIN LATERAL \
+               (SELECT b.book_rowid FROM libellus.books b WHERE b.id = n.id OFFSET 0) b CROSS JOIN LATERAL \
+               (SELECT * FROM libellus.passages p WHERE p.book_rowid = b.book_rowid OFFSET 0) p ORDER BY p.ordinal";
     let mut found: HashMap<String, Vec<PlacedPassage>> = HashMap::new();
     for row in client.query_typed(sql, parameters).await? {
         let passage = PlacedPassage {
@@ -107,18 +111,12 @@ pub(super) async fn put(
         embeddings.iter().map(|embedding| (embedding.passage_id, embedding)).collect();
     let (passage_ids, hashes): (Vec<i64>, Vec<&[u8]>) =
         last.values().map(|embedding| (embedding.passage_id, &embedding.text_hash[..])).unzip();
-    let stored = if last.len() >= COPY_FROM && may_make_temporary_tables(client).await? {
-        copy::put(client, vector_type, space, precision, last.values().copied()).await?
-    } else {
-        put_as_arrays(client, vector_type, space, precision, last.values().copied()).await?
+    let stored = match Form::of(vector_type) {
+        Some(form) if last.len() >= COPY_FROM => copy::put(client, form, space, precision, &last).await?,
+        _ => put_as_arrays(client, vector_type, space, precision, last.values().copied()).await?,
     };
     claims::settle(client, space, &passage_ids, &hashes).await?;
     Ok((Ok(stored), Changed::from(stored > 0 && roles.shows(space))))
-}
-
-async fn may_make_temporary_tables(client: &Client) -> Answer<bool> {
-    let sql = "SELECT has_database_privilege(current_database(), 'TEMPORARY')";
-    client.query_typed_one(sql, &[]).await?.try_get(0)
 }
 
 /// Vectors as parameters: they lie end to end, and each is the piece from its first to its last number, counted from 1.

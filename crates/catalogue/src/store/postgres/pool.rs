@@ -218,10 +218,11 @@ impl Pool {
         patiently(PATIENCE, || self.connect())
     }
 
-    /// The time limits of a transaction.
+    /// The time limits of a transaction. No statement of ours is worth being compiled, whatever the server's guess at its
+    /// cost.
     pub fn limits(&self, statement_timeout: Duration) -> String {
         format!(
-            "SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {}",
+            "SET LOCAL jit = off; SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {}",
             statement_timeout.as_millis(),
             self.lock_timeout_ms.load(Ordering::Relaxed)
         )

@@ -30,6 +30,7 @@ const MIGRATION_LOCK: i64 = 0x6c69_6265_6c6c_7573;
 ///    they call works with our rights, as do the functions for those who may only read: no grant has to be given anew.
 /// 6. Keys of the HTTP API: see `key.rs`. As for the changes, functions look them up for those who may only read; whoever has
 ///    a key may ask for it, and nobody may list them by these.
+/// 7. The trigger of 5 looks each passage up, where the server would read all passages to join a few thousand to them.
 const MIGRATIONS: &[&str] = &[
     "
 CREATE TABLE libellus.meta (
@@ -192,6 +193,28 @@ CREATE FUNCTION libellus.has_api_keys() RETURNS boolean
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $libellus$
     SELECT EXISTS (SELECT FROM libellus.api_keys)
 $libellus$;
+",
+    "
+CREATE OR REPLACE FUNCTION libellus.record_changed_books() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp SET jit = off AS $libellus$
+DECLARE
+    next bigint := value + 1 FROM libellus.meta WHERE key = 'revision';
+BEGIN
+    IF TG_TABLE_NAME = 'embeddings' THEN
+        INSERT INTO libellus.changed_books
+            SELECT DISTINCT next, p.book_rowid FROM changed_rows c CROSS JOIN LATERAL (
+                SELECT q.book_rowid FROM libellus.passages q WHERE q.passage_id = c.passage_id OFFSET 0
+            ) p ON CONFLICT DO NOTHING;
+    ELSE
+        INSERT INTO libellus.changed_books SELECT DISTINCT next, c.book_rowid FROM changed_rows c
+            ON CONFLICT DO NOTHING;
+    END IF;
+    IF FOUND AND NOT EXISTS (SELECT FROM libellus.changed_books WHERE revision = next AND book_rowid < 0) THEN
+        INSERT INTO libellus.changed_books VALUES (next, -1 - floor(random() * 9e15)::bigint);
+        DELETE FROM libellus.changed_books WHERE revision < next - 1000 AND next % 50 = 0;
+    END IF;
+    RETURN NULL;
+END $libellus$;
 ",
 ];
 
