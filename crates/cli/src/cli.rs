@@ -44,6 +44,8 @@ Environment:
                 the proxies that are believed about who asks: 10.0.0.0/8,fd00::1
   LIBELLUS_PUBLIC_URL
                 the address that readers know the service by, for links in feeds [default: that of the request]
+  LIBELLUS_ROBOTS
+                `none` keeps search engines out; they find the pages of books otherwise [default: books]
   LIBELLUS_TOKEN_SCOPE
                 what a token without `scope` is good for: read, write or admin [default: read]
   LIBELLUS_HOME where pulled models are kept [default: ~/.local/share/libellus]

@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 
 /// How often it is looked whether the catalogue has changed.
 const REFRESH_PAUSE: Duration = Duration::from_millis(500);
+/// Books that are read together when all are looked through.
+const BOOKS_AT_ONCE: usize = 256;
 /// After what took long, a pause of so many times as long.
 const REST: u32 = 4;
 
@@ -322,6 +324,25 @@ impl Library {
     pub fn book_within(&self, id: &str, filter: &Filter) -> Result<Option<Book>, Error> {
         let Some(book) = self.book(id)? else { return Ok(None) };
         Ok(BookFacets::admits(&self.declared, &book, filter)?.then_some(book))
+    }
+
+    /// The ids of the books of a part of the catalogue, counted from 0, that the filter lets pass; none behind the last one,
+    /// and the first one is always there.
+    ///
+    /// # Errors
+    /// As [`Library::book_within`].
+    pub fn ids_of_part(&self, part: usize, books: usize, filter: &Filter) -> Result<Option<Vec<String>>, Error> {
+        let rowids = self.catalogue.book_rowids()?;
+        let Some(rowids) = rowids.chunks(books.max(1)).nth(part) else { return Ok((part == 0).then(Vec::new)) };
+        let (mut ids, is_unbound) = (Vec::with_capacity(rowids.len()), *filter == Filter::default());
+        for rowids in rowids.chunks(BOOKS_AT_ONCE) {
+            for book in self.catalogue.books_by_rowid(rowids)?.into_iter().flatten() {
+                if is_unbound || BookFacets::admits(&self.declared, &book, filter)? {
+                    ids.push(book.id);
+                }
+            }
+        }
+        Ok(Some(ids))
     }
 
     /// Embeds every passage without a fresh embedding, in the space that is searched or, if the one model of this library

@@ -1,6 +1,8 @@
 //! The settings of the service, already resolved: where they come from is the executable's concern.
 
 use crate::{AccessConfig, AllowedOrigins, Log, PublicUrl, RateLimit, TrustedProxies};
+use std::fmt;
+use std::str::FromStr;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
@@ -9,6 +11,34 @@ const DEFAULT_PORT: u16 = 5001;
 
 /// Larger than any catalogue that is sent in one piece; a dump of Open Library is loaded beside the service.
 const MOST_UPLOAD_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+
+/// What crawlers of search engines may read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Crawlers {
+    /// The pages of books, and the start page.
+    #[default]
+    Books,
+    /// Nothing.
+    None,
+}
+
+impl FromStr for Crawlers {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "books" => Ok(Self::Books),
+            "none" => Ok(Self::None),
+            _ => Err("it has to be `books` or `none`"),
+        }
+    }
+}
+
+impl fmt::Display for Crawlers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if *self == Self::Books { "books" } else { "none" })
+    }
+}
 
 /// The settings of the service.
 #[derive(Clone, Debug)]
@@ -22,6 +52,8 @@ pub struct ServerConfig {
     pub site_name: String,
     /// The address that readers know the service by; that of each request if it is not said.
     pub public_url: Option<PublicUrl>,
+    /// What crawlers may read; nothing where reading is closed.
+    pub crawlers: Crawlers,
     /// The sites whose pages may read the API in a browser.
     pub allowed_origins: AllowedOrigins,
     /// What is logged, and how.
@@ -56,6 +88,7 @@ impl Default for ServerConfig {
             port: DEFAULT_PORT,
             site_name: "libellus".to_owned(),
             public_url: None,
+            crawlers: Crawlers::Books,
             allowed_origins: AllowedOrigins::Own,
             log: Log::default(),
             embedding_threads: cores,

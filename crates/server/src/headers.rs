@@ -1,6 +1,7 @@
 //! Headers that every reply carries: what a browser may do with it, and who may keep it.
 
-use axum::extract::Request;
+use crate::config::Crawlers;
+use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -22,11 +23,14 @@ const SECURITY_HEADERS: [(HeaderName, &str); 5] = [
 const CACHE_CONTROL: &str = "private, no-cache";
 
 /// Adds the headers.
-pub(crate) async fn layer(request: Request, next: Next) -> Response {
+pub(crate) async fn layer(State(crawlers): State<Crawlers>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     for (name, value) in SECURITY_HEADERS {
         headers.insert(name, HeaderValue::from_static(value));
+    }
+    if crawlers == Crawlers::None {
+        headers.insert(HeaderName::from_static("x-robots-tag"), HeaderValue::from_static("none"));
     }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static(CACHE_CONTROL));
     response

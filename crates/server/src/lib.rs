@@ -44,7 +44,7 @@ mod view;
 
 pub use auth::{AccessConfig, Reading, Secret};
 pub use client::{RateLimit, TrustedProxies};
-pub use config::ServerConfig;
+pub use config::{Crawlers, ServerConfig};
 pub use cors::{AllowedOrigins, OriginsError};
 pub use error::Error;
 #[cfg(feature = "lambda")]

@@ -89,7 +89,10 @@ impl Kind {
             | "application/opds+json"
             | "application/opds-publication+json"
             | "application/x-suggestions+json" => Self::Data,
-            "application/problem+json" | "application/opensearchdescription+xml" | "image/svg+xml" => Self::Text,
+            "application/problem+json"
+            | "application/opensearchdescription+xml"
+            | "application/xml"
+            | "image/svg+xml" => Self::Text,
             text if text.starts_with("text/") => Self::Text,
             _ => Self::Other,
         }

@@ -2,8 +2,8 @@
 
 use crate::auth::{administering, reading, writing};
 use crate::routes::{
-    api_book, api_facets, api_imports, api_search, api_similar, api_suggest, api_write, assets, book_page, docs, feed,
-    health, metrics, openai, opensearch, ready, search_page, tei,
+    api_book, api_facets, api_imports, api_search, api_similar, api_suggest, api_write, assets, book_page, crawlers,
+    docs, feed, health, metrics, openai, opensearch, ready, search_page, tei,
 };
 use crate::{AppState, Error, client, cors, headers, observe, problem, represent};
 use axum::Router;
@@ -17,6 +17,9 @@ pub fn router(state: AppState) -> Router {
     Router::new()
         .route("/", reading(&state, get(search_page::get).post(tei::embed)))
         .route("/books/{id}", reading(&state, get(book_page::get)))
+        .route("/robots.txt", get(crawlers::robots))
+        .route("/sitemap.xml", reading(&state, get(crawlers::index)))
+        .route("/sitemap/{part}", reading(&state, get(crawlers::part)))
         .route("/feed.atom", reading(&state, get(feed::atom)))
         .route("/opds", reading(&state, get(feed::opds)))
         .route("/opds/books", reading(&state, get(feed::opds_books)))
@@ -63,7 +66,7 @@ pub fn router(state: AppState) -> Router {
         .layer(from_fn_with_state(state.clone(), problem::layer))
         .layer(from_fn(represent::layer))
         .layer(from_fn_with_state(state.allowed_origins(), cors::layer))
-        .layer(from_fn(headers::layer))
+        .layer(from_fn_with_state(state.crawlers(), headers::layer))
         .layer(from_fn_with_state(state.clone(), observe::layer))
         .with_state(state)
 }

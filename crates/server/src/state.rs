@@ -4,7 +4,7 @@ use crate::admission::Admission;
 use crate::client::RateLimiter;
 use crate::imports::Imports;
 use crate::metrics::Metrics;
-use crate::{AccessConfig, AllowedOrigins, Error, Log, PublicUrl, ServerConfig, TrustedProxies};
+use crate::{AccessConfig, AllowedOrigins, Crawlers, Error, Log, PublicUrl, Reading, ServerConfig, TrustedProxies};
 use libellus_search::{Embedder, EmbeddingInput, Encoded, Library, Overlong, SearchRequest, SearchResponse};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,6 +23,7 @@ pub struct AppState {
     log: Log,
     site_name: Arc<str>,
     public_url: Option<PublicUrl>,
+    crawlers: Crawlers,
     /// The catalogue's revision, and since when it has been seen.
     seen: Arc<Mutex<Option<(i64, SystemTime)>>>,
     allowed_origins: AllowedOrigins,
@@ -45,6 +46,7 @@ impl AppState {
             log: config.log,
             site_name: config.site_name.as_str().into(),
             public_url: config.public_url.clone(),
+            crawlers: if config.access.reading == Reading::Closed { Crawlers::None } else { config.crawlers },
             seen: Arc::default(),
             allowed_origins: config.allowed_origins.clone(),
             access: Arc::new(config.access.clone()),
@@ -106,6 +108,11 @@ impl AppState {
     /// The address that readers know the service by, if it was said.
     pub(crate) fn public_url(&self) -> Option<&PublicUrl> {
         self.public_url.as_ref()
+    }
+
+    /// What crawlers may read.
+    pub(crate) fn crawlers(&self) -> Crawlers {
+        self.crawlers
     }
 
     /// Since when the catalogue is known to be as it is: feeds have to say when they changed, and books do not.

@@ -114,6 +114,7 @@ fn rows(settings: &Settings) -> Vec<Row> {
             settings.public_url.value.as_ref().map_or_else(|| "as asked".to_owned(), |url| url.to_string()),
             settings.public_url.origin,
         ),
+        Row::new("robots", settings.crawlers.value.to_string(), settings.crawlers.origin),
         Row::new("reading", settings.reading.value.to_string(), settings.reading.origin),
         Row::new("instruction_set", instruction_set.value.to_owned(), instruction_set.origin),
     ]

@@ -4,7 +4,7 @@ use super::{Environment, Finding};
 use serde::Serialize;
 
 /// Every variable that is read.
-pub(super) const KNOWN: [&str; 16] = [
+pub(super) const KNOWN: [&str; 17] = [
     "PORT",
     "DATABASE_URL",
     "CORS_ORIGINS",
@@ -18,6 +18,7 @@ pub(super) const KNOWN: [&str; 16] = [
     super::TOKEN_SCOPE,
     super::TRUSTED_PROXIES,
     super::PUBLIC_URL,
+    super::ROBOTS,
     super::INDEX_DIR,
     super::INDEX_MEMORY,
     super::LOG,

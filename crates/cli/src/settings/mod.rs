@@ -22,7 +22,7 @@ use libellus_catalogue::{Location, Scope};
 use libellus_encoder::Isa;
 use libellus_search::IndexOptions;
 use libellus_server::{
-    AccessConfig, AllowedOrigins, Log, PublicUrl, RateLimit, Reading, Secret, ServerConfig, TrustedProxies,
+    AccessConfig, AllowedOrigins, Crawlers, Log, PublicUrl, RateLimit, Reading, Secret, ServerConfig, TrustedProxies,
 };
 use std::path::PathBuf;
 
@@ -45,6 +45,9 @@ const TRUSTED_PROXIES: &str = "LIBELLUS_TRUSTED_PROXIES";
 
 /// The variable with the address that readers know the service by.
 const PUBLIC_URL: &str = "LIBELLUS_PUBLIC_URL";
+
+/// The variable with what crawlers may read.
+const ROBOTS: &str = "LIBELLUS_ROBOTS";
 
 /// The variables with the directory of index files, and how much memory the index may take.
 const INDEX_DIR: &str = "LIBELLUS_INDEX_DIR";
@@ -208,6 +211,8 @@ pub struct Settings {
     pub trusted_proxies: Setting<TrustedProxies>,
     /// The address that readers know the service by, if it is said.
     pub public_url: Setting<Option<PublicUrl>>,
+    /// What crawlers may read.
+    pub crawlers: Setting<Crawlers>,
     /// What a token is good for that does not say it.
     pub token_scope: Setting<Scope>,
     /// The instructions that encode.
@@ -252,6 +257,7 @@ impl Settings {
             rate_limit: read(RATE_LIMIT, environment, &mut findings, |text| text.parse().map(Some)),
             trusted_proxies: read(TRUSTED_PROXIES, environment, &mut findings, str::parse),
             public_url: public_url(environment, &mut findings),
+            crawlers: read(ROBOTS, environment, &mut findings, str::parse),
             instruction_set: resolve_instruction_set(environment, &mut findings),
             findings: Vec::new(),
             unused: foreign::unused(environment),
@@ -279,6 +285,7 @@ impl Settings {
             rate_limit: self.rate_limit.value,
             trusted_proxies: self.trusted_proxies.value.clone(),
             public_url: self.public_url.value.clone(),
+            crawlers: self.crawlers.value,
             ..ServerConfig::default()
         }
     }
@@ -586,6 +593,7 @@ mod tests {
             ("LIBELLUS_RATE_LIMIT", "often", Level::Error, "`20` or `20/100`"),
             ("LIBELLUS_TRUSTED_PROXIES", "10.0.0.0/99", Level::Error, "`10.0.0.0/99` is no address"),
             ("LIBELLUS_PUBLIC_URL", "books.example", Level::Error, "has to start with `https://`"),
+            ("LIBELLUS_ROBOTS", "all", Level::Error, "it has to be `books` or `none`"),
             ("LIBELLUS_TOKEN_SCOPE", "root", Level::Error, "`read`, `write` or `admin`"),
             ("LIBELLUS_ISA", "mmx", Level::Warning, "LIBELLUS_ISA is `mmx`"),
             ("LIBELLUS_ISE", "scalar", Level::Warning, "did you mean LIBELLUS_ISA?"),

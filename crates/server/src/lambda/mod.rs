@@ -51,7 +51,7 @@ fn function_router(state: AppState) -> Router {
         .layer(from_fn(within_deadline))
         .layer(from_fn_with_state(state.clone(), problem::layer))
         .layer(from_fn_with_state(state.allowed_origins(), cors::layer))
-        .layer(from_fn(headers::layer))
+        .layer(from_fn_with_state(state.crawlers(), headers::layer))
 }
 
 /// Answers one invocation.

@@ -39,8 +39,7 @@ pub(crate) async fn get(
 
 /// The format that is asked for; none for JSON.
 fn format_of(query: Option<&str>) -> Result<Option<&'static CitationFormat>, Error> {
-    let pairs = pairs_of(query)?.into_iter();
-    let asked = pairs.filter(|(name, _)| name == "format").map(|(_, value)| value).find(|value| !value.is_empty());
+    let asked = pairs_of(query)?.into_iter().find_map(|(name, value)| (name == "format").then_some(value));
     let Some(asked) = asked.filter(|asked| asked != "json") else { return Ok(None) };
     CITATION_FORMATS.iter().find(|format| format.name == asked).map(Some).ok_or(Error::RecordFormatUnknown)
 }

@@ -9,6 +9,7 @@ pub(crate) mod api_suggest;
 pub(crate) mod api_write;
 pub(crate) mod assets;
 pub(crate) mod book_page;
+pub(crate) mod crawlers;
 pub(crate) mod docs;
 pub(crate) mod feed;
 pub(crate) mod health;

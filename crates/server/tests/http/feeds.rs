@@ -1,9 +1,9 @@
-//! What other programs read: Atom, OPDS and OpenSearch.
+//! What other programs read: Atom, OPDS, OpenSearch, and the maps of crawlers.
 
 use crate::support::{EVIL, Reply, app, app_with, ask_with, books, browse, library, start};
 use axum::body::Body;
 use axum::http::{Method, StatusCode};
-use libellus_server::{AccessConfig, Reading, ServerConfig};
+use libellus_server::{AccessConfig, Crawlers, Reading, ServerConfig};
 use serde_json::json;
 use std::path::Path;
 use std::process::Command;
@@ -171,9 +171,55 @@ async fn feeds_are_as_closed_as_the_catalogue() {
         "/opds/v2/books?q=sea",
         "/opds/v2/books/iliad",
         "/opensearch/suggestions?q=k",
+        "/sitemap.xml",
+        "/sitemap/1",
     ] {
         let reply = ask_with(closed.clone(), Method::GET, path, &[("host", "a.example")], Body::empty()).await;
         assert_eq!(reply.status, StatusCode::UNAUTHORIZED, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn crawlers_find_books_and_no_searches() {
+    let robots = get("/robots.txt").await;
+    assert_eq!((robots.status, robots.header("content-type")), (StatusCode::OK, "text/plain; charset=utf-8"));
+    for line in ["User-agent: *", "Disallow: /?", "Sitemap: http://books.example:8080/sitemap.xml"] {
+        assert!(robots.body.lines().any(|known| known == line), "{}", robots.body);
+    }
+    assert_eq!(crate::support::get("/robots.txt").await.status, StatusCode::OK, "without a host, too");
+    let index = get("/sitemap.xml").await;
+    assert_eq!((index.status, index.header("content-type")), (StatusCode::OK, "application/xml"));
+    assert_eq!(index.body.matches("<sitemap><loc>http://books.example:8080/sitemap/1</loc></sitemap>").count(), 1);
+    let part = get("/sitemap/1").await.body;
+    assert_eq!(part.matches("<url>").count(), 6, "{part}");
+    for path in ["/", "/books/iliad", "/books/a%2Fb%20c%3Fd%3D%C3%A9"] {
+        assert!(part.contains(&format!("<url><loc>http://books.example:8080{path}</loc></url>")), "{part}");
+        let page = browse(path).await;
+        assert_eq!((page.status, page.header("x-robots-tag")), (StatusCode::OK, ""), "{path}");
+        assert!(!page.body.contains("noindex"), "{path}");
+    }
+    assert!(browse("/?q=sea").await.body.contains("<meta name=\"robots\" content=\"noindex\">"));
+    for path in ["/sitemap/0", "/sitemap/2", "/sitemap/x", "/sitemap/-1", "/sitemap/99999999999999999999"] {
+        assert_eq!(get(path).await.status, StatusCode::NOT_FOUND, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn crawlers_are_kept_out_where_the_operator_or_closed_reading_says_so() {
+    let books = Arc::new(library(&books(), false));
+    let closed = AccessConfig { reading: Reading::Closed, ..AccessConfig::default() };
+    for config in [
+        ServerConfig { crawlers: Crawlers::None, ..ServerConfig::default() },
+        ServerConfig { access: closed, ..ServerConfig::default() },
+    ] {
+        let app = app_with(Arc::clone(&books), &config);
+        let ask =
+            async |path: &str| ask_with(app.clone(), Method::GET, path, &[("host", "a.example")], Body::empty()).await;
+        assert_eq!(ask("/robots.txt").await.body, "User-agent: *\nDisallow: /\n");
+        for path in ["/sitemap.xml", "/sitemap/1"] {
+            assert!(!ask(path).await.status.is_success(), "{path}");
+        }
+        assert_eq!(ask("/").await.header("x-robots-tag"), "none");
     }
 }
 
