@@ -42,6 +42,8 @@ Environment:
                 requests a second of one client, and perhaps how many at once: 20 or 20/100 [default: no limit]
   LIBELLUS_TRUSTED_PROXIES
                 the proxies that are believed about who asks: 10.0.0.0/8,fd00::1
+  LIBELLUS_CACHE
+                memory for the answers that were given last, e.g. 64M; 0 for none [default: 16M]
   LIBELLUS_PUBLIC_URL
                 the address that readers know the service by, for links in feeds [default: that of the request]
   LIBELLUS_ROBOTS

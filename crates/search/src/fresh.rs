@@ -1,5 +1,6 @@
 //! A value derived from the catalogue, made again when the catalogue has changed.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, TryLockError};
 
 /// A value and the revision that it was made from.
@@ -9,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, TryLockError};
 pub(crate) struct Fresh<T> {
     current: RwLock<Option<Dated<T>>>,
     rebuilding: Mutex<()>,
+    times_made: AtomicU64,
 }
 
 struct Dated<T> {
@@ -19,7 +21,7 @@ struct Dated<T> {
 impl<T> Fresh<T> {
     /// No value yet.
     pub fn new() -> Self {
-        Self { current: RwLock::new(None), rebuilding: Mutex::new(()) }
+        Self { current: RwLock::new(None), rebuilding: Mutex::new(()), times_made: AtomicU64::new(0) }
     }
 
     /// The value for `revision`, made by `build` if the one at hand is older.
@@ -48,7 +50,13 @@ impl<T> Fresh<T> {
         let value = Arc::new(value);
         let dated = Dated { revision, value: Arc::clone(&value) };
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(dated);
+        self.times_made.fetch_add(1, Ordering::Release);
         value
+    }
+
+    /// How often a value was made.
+    pub fn times_made(&self) -> u64 {
+        self.times_made.load(Ordering::Acquire)
     }
 
     /// The value at hand, however old.

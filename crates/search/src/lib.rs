@@ -26,6 +26,7 @@ mod fresh;
 mod fusion;
 mod index_files;
 mod library;
+mod query_vectors;
 mod ranking;
 mod request;
 mod search;
@@ -45,6 +46,7 @@ pub use index_files::IndexOptions;
 pub use libellus_encoder::Encoded;
 pub use libellus_index::{Field, Fields};
 pub use library::{Library, Readiness};
+pub use query_vectors::CacheCounts;
 pub use request::{
     Corrected, DEFAULT_LIMIT, FoundBy, Highlights, Hit, MAX_LIMIT, MAX_QUERY_BYTES, MatchedWord, Mode, Reason,
     SearchRequest, SearchResponse, Sort, Timings, Total,

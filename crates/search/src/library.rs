@@ -8,6 +8,7 @@ use crate::error::StoredSpaces;
 use crate::facets::BookFacets;
 use crate::fresh::Fresh;
 use crate::index_files::IndexOptions;
+use crate::query_vectors::{CacheCounts, KEPT, QueryVectors};
 use crate::snapshot::{Embeddings, Words};
 use crate::suggest::Suggesting;
 use crate::{BackfillOptions, BackfillReport, Error, FACETS, Filter};
@@ -62,6 +63,7 @@ pub struct Library {
     /// Whether a thread makes `words` and `suggesting` anew.
     is_kept_prepared: AtomicBool,
     precisions: Fresh<Vec<StoredPrecision>>,
+    pub(crate) query_vectors: QueryVectors,
 }
 
 impl Library {
@@ -77,6 +79,7 @@ impl Library {
             declared: Vec::new(),
             is_kept_prepared: AtomicBool::new(false),
             precisions: Fresh::new(),
+            query_vectors: QueryVectors::new(KEPT),
         }
     }
 
@@ -103,6 +106,25 @@ impl Library {
     pub fn with_index(mut self, options: IndexOptions) -> Self {
         self.index = options;
         self
+    }
+
+    /// The same, which keeps the vectors of so many queries that were asked last; 0 keeps none.
+    #[must_use]
+    pub fn with_query_vectors(mut self, most: usize) -> Self {
+        self.query_vectors = QueryVectors::new(most);
+        self
+    }
+
+    /// How often a query's vector was at hand.
+    pub fn query_vector_counts(&self) -> &CacheCounts {
+        &self.query_vectors.counts
+    }
+
+    /// A number that rises whenever answers may be others than before, for whoever keeps answers. `None` if nobody looks for
+    /// changes unless a question is asked, see [`Library::keep_prepared`].
+    pub fn generation(&self) -> Option<u64> {
+        let is_kept_prepared = self.is_kept_prepared.load(Ordering::Relaxed);
+        is_kept_prepared.then(|| self.words.times_made() + self.embeddings.times_made())
     }
 
     /// The fields to filter and count by.

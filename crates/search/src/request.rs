@@ -99,7 +99,7 @@ impl FromStr for Sort {
 }
 
 /// A question. By default it is empty, and asks for [`DEFAULT_LIMIT`] books.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SearchRequest {
     /// The reader's words.
     pub query: String,

@@ -131,7 +131,7 @@ impl Library {
         let mut stopwatch = Stopwatch::start();
         let embeddings = self.embeddings()?;
         timings.scan_ms += stopwatch.lap_ms();
-        let mut encoded = embeddings.encoder.encode(query);
+        let mut encoded = self.query_vectors.encode(&embeddings.encoder, query);
         normalize(&mut encoded.vector);
         timings.encode_ms = stopwatch.lap_ms();
         Ok(Semantic { embeddings, vector: encoded.vector, tokens: encoded.tokens })

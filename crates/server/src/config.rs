@@ -12,6 +12,12 @@ const DEFAULT_PORT: u16 = 5001;
 /// Larger than any catalogue that is sent in one piece; a dump of Open Library is loaded beside the service.
 const MOST_UPLOAD_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 
+/// Idle ones are let go after seconds, so this is far more than are needed at a time.
+const MOST_CONNECTIONS: usize = 8192;
+
+/// Some hundreds of pages of results.
+const ANSWER_BYTES: usize = 16 * 1024 * 1024;
+
 /// What crawlers of search engines may read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Crawlers {
@@ -68,8 +74,12 @@ pub struct ServerConfig {
     pub trusted_proxies: TrustedProxies,
     /// The largest upload, in bytes.
     pub most_upload_bytes: u64,
+    /// Memory for the answers that were given last, in bytes; 0 keeps none.
+    pub answer_bytes: usize,
     /// Told whenever books were written, so that somebody embeds them.
     pub written: Option<Sender<()>>,
+    /// Connections at a time; more are refused.
+    pub most_connections: usize,
     /// Searches that run at once. Each keeps a core busy, so more than a few a core only make all of them late.
     pub concurrent_searches: usize,
     /// Searches that wait for their turn; the next one is turned away.
@@ -96,7 +106,9 @@ impl Default for ServerConfig {
             rate_limit: None,
             trusted_proxies: TrustedProxies::default(),
             most_upload_bytes: MOST_UPLOAD_BYTES,
+            answer_bytes: ANSWER_BYTES,
             written: None,
+            most_connections: MOST_CONNECTIONS,
             concurrent_searches: 2 * cores,
             queued_searches: 32 * cores,
             queue_wait: Duration::from_secs(2),

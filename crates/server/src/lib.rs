@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 mod admission;
+mod answers;
 mod auth;
 mod body;
 mod client;

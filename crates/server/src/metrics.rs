@@ -54,6 +54,8 @@ pub(crate) struct Gauges {
     pub(crate) model: (String, String),
     /// Requests that are computed, those that wait, and how many both may be.
     pub(crate) queue: (usize, usize, usize),
+    /// For each cache how often something was at hand, and how often not.
+    pub(crate) caches: [(&'static str, (u64, u64)); 2],
     /// Vectors, their books and the bytes of memory of the index of meanings, if there is one.
     pub(crate) index: Option<(usize, usize, usize)>,
     /// Books, passages and passages with an embedding, if the catalogue can be asked.
@@ -134,6 +136,11 @@ impl Metrics {
         text.sample("libellus_queue_requests", &[("state", "running")], running);
         text.sample("libellus_queue_requests", &[("state", "waiting")], waiting);
         text.single("libellus_queue_capacity", "gauge", "How many both may be.", capacity);
+        text.family("libellus_cache_requests_total", "counter", "Looks for what may be at hand.");
+        for (cache, (hits, misses)) in gauges.caches {
+            text.sample("libellus_cache_requests_total", &[("cache", cache), ("result", "hit")], hits);
+            text.sample("libellus_cache_requests_total", &[("cache", cache), ("result", "miss")], misses);
+        }
         if let Some((vectors, books, bytes)) = gauges.index {
             text.single("libellus_index_vectors", "gauge", "Vectors in the index of meanings.", vectors);
             text.single("libellus_index_books", "gauge", "Books that have one.", books);

@@ -34,6 +34,9 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 /// How much of a refused request is still read, and for how long.
 const LINGER_BYTES: u64 = 8 * 1024 * 1024;
 const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
+/// What is said to a connection that there is no room for.
+const TOO_MANY_CONNECTIONS: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 /// The pause when no connection can be accepted, for want of file handles as a rule.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -63,6 +66,12 @@ async fn serve_router(
         tokio::select! {
             () = &mut shutdown => break,
             (stream, peer) = accept(&listener, log) => {
+                while connections.try_join_next().is_some() {}
+                if connections.len() >= config.most_connections {
+                    // It has just been connected, so there is room for so little; whoever does not read it sees it closed.
+                    let _ = stream.try_write(TOO_MANY_CONNECTIONS);
+                    continue;
+                }
                 connections.spawn(serve_connection(stream, Peer(peer), router.clone(), stopping.clone()));
             }
             Some(_ended) = connections.join_next() => {}
@@ -145,6 +154,10 @@ mod tests {
 
     /// A running service with one slow and one very slow route, and the way to stop it.
     async fn start(drain: Duration) -> (SocketAddr, oneshot::Sender<()>, JoinHandle<()>) {
+        start_with(ServerConfig { drain, ..ServerConfig::default() }).await
+    }
+
+    async fn start_with(config: ServerConfig) -> (SocketAddr, oneshot::Sender<()>, JoinHandle<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         let wait = |time| async move {
@@ -156,7 +169,6 @@ mod tests {
         let shutdown = async {
             stopped.await.ok();
         };
-        let config = ServerConfig { drain, ..ServerConfig::default() };
         (address, stop, tokio::spawn(async move { serve_router(listener, router, &config, shutdown).await }))
     }
 
@@ -190,6 +202,23 @@ mod tests {
         assert!(begun.elapsed() < LONG / 2, "an idle connection does not hold up the end");
         drop(idle);
         assert!(TcpStream::connect(address).await.is_err(), "the port is free again");
+    }
+
+    #[tokio::test]
+    async fn more_connections_than_there_is_room_for_are_refused_until_one_ends() {
+        let (address, _stop, _running) =
+            start_with(ServerConfig { most_connections: 2, ..ServerConfig::default() }).await;
+        let held = [TcpStream::connect(address).await.expect("connected"), send(address, b"GET /sl").await];
+        let refused = reply(TcpStream::connect(address).await.expect("connected")).await;
+        assert!(refused.starts_with("HTTP/1.1 503 ") && refused.contains("\r\nRetry-After: 1\r\n"), "{refused}");
+        drop(held);
+        let give_up = Instant::now() + LONG;
+        while !reply(send(address, b"GET /slow HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").await)
+            .await
+            .starts_with("HTTP/1.1 200 ")
+        {
+            assert!(Instant::now() < give_up, "there is room again");
+        }
     }
 
     #[tokio::test]

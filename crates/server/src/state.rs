@@ -1,11 +1,12 @@
 //! What every route shares.
 
 use crate::admission::Admission;
+use crate::answers::{Answered, Answers};
 use crate::client::RateLimiter;
 use crate::imports::Imports;
 use crate::metrics::Metrics;
 use crate::{AccessConfig, AllowedOrigins, Crawlers, Error, Log, PublicUrl, Reading, ServerConfig, TrustedProxies};
-use libellus_search::{Embedder, EmbeddingInput, Encoded, Library, Overlong, SearchRequest, SearchResponse};
+use libellus_search::{Embedder, EmbeddingInput, Encoded, Library, Overlong, SearchRequest};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -32,6 +33,7 @@ pub struct AppState {
     trusted_proxies: TrustedProxies,
     most_upload_bytes: u64,
     imports: Arc<Imports>,
+    answers: Arc<Answers>,
     written: Option<Sender<()>>,
 }
 
@@ -54,6 +56,7 @@ impl AppState {
             trusted_proxies: config.trusted_proxies.clone(),
             most_upload_bytes: config.most_upload_bytes,
             imports: Arc::new(Imports::new()),
+            answers: Arc::new(Answers::new(config.answer_bytes)),
             written: config.written.clone(),
         }
     }
@@ -93,8 +96,9 @@ impl AppState {
         Arc::clone(&self.library)
     }
 
-    /// Tells whoever embeds that books were written. Nobody may be there any more, when the service ends.
+    /// Forgets the answers of before, and tells whoever embeds that books were written. Nobody may be there any more, when the service ends.
     pub(crate) fn note_written(&self) {
+        self.answers.clear();
         if let Some(written) = &self.written {
             let _ = written.send(());
         }
@@ -148,11 +152,26 @@ impl AppState {
         self.log
     }
 
-    /// Answers a question, when its turn comes.
-    pub(crate) async fn search(&self, request: SearchRequest) -> Result<SearchResponse, Error> {
-        let response = self.answer(move |library| library.search(&request)).await?;
+    /// Answers a question: at once if the answer is at hand, else when its turn comes.
+    pub(crate) async fn search(&self, request: SearchRequest) -> Result<Answered, Error> {
+        // Before the search: what changes meanwhile makes the answer one of before.
+        let generation = self.library.generation();
+        if let Some(answered) = generation.and_then(|generation| self.answers.get(generation, &request)) {
+            return Ok(answered);
+        }
+        let asked = request.clone();
+        let response = self.answer(move |library| library.search(&asked)).await?;
         self.metrics.search(&response.timings);
-        Ok(response)
+        let found = Answered::found(response)?;
+        if let Some(generation) = generation {
+            self.answers.keep(generation, request, &found.answer);
+        }
+        Ok(found)
+    }
+
+    /// How often answers, and vectors of queries, were at hand, and how often not.
+    pub(crate) fn cache_counts(&self) -> [(&'static str, (u64, u64)); 2] {
+        [("answers", self.answers.counts.get()), ("query_vectors", self.library.query_vector_counts().get())]
     }
 
     /// Requests that are computed, those that wait, and how many both may be.

@@ -98,6 +98,7 @@ fn rows(settings: &Settings) -> Vec<Row> {
             index_memory.map_or_else(|| "no ceiling".to_owned(), |most| most.value.to_string()),
             index_memory.map_or(Origin::Default, |most| most.origin),
         ),
+        Row::new("cache", settings.server_config().answer_bytes.to_string(), settings.cache.origin),
         Row::new("log", settings.log.value.as_str().to_owned(), settings.log.origin),
         Row::new("facets", list(&settings.facets.value), settings.facets.origin),
         Row::new("allowed_origins", allowed_origins.value.to_string(), allowed_origins.origin),

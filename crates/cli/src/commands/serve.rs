@@ -15,6 +15,7 @@ use crate::settings::{Environment, ServiceArgs, Settings};
 use libellus_catalogue::{Access, Statistics};
 use libellus_search::Library;
 use libellus_server::{bind, shutdown_signal};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::net::SocketAddr;
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -48,6 +49,19 @@ pub struct Args {
     service: ServiceArgs,
 }
 
+/// Files beside connections: the catalogue, indexes, uploads.
+const OTHER_FILES: u64 = 128;
+
+/// How many connections there may be: one is a file, and a process may have so many open. Many systems set a limit of 1,024,
+/// which a process may raise to another one of theirs.
+fn room_for_connections() -> usize {
+    let mut limits = getrlimit(Resource::Nofile);
+    if setrlimit(Resource::Nofile, Rlimit { current: limits.maximum, ..limits }).is_ok() {
+        limits.current = limits.maximum;
+    }
+    limits.current.map_or(usize::MAX, |files| usize::try_from(files.saturating_sub(OTHER_FILES)).unwrap_or(usize::MAX))
+}
+
 /// Serves until it is told to stop.
 pub fn run(args: &Args) -> Result<Outcome, Error> {
     let interrupt = Interrupt::listen()?;
@@ -55,6 +69,7 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
     let settings = Settings::resolve(args, &Environment::of_process());
     settings.check()?;
     let mut config = settings.server_config();
+    config.most_connections = config.most_connections.min(room_for_connections());
     let runtime = Runtime::new().map_err(|source| Error::Runtime { source })?;
     // Listening from the start: a signal between the embeddings and the first request must count too.
     let stop = runtime.spawn(shutdown_signal());
@@ -131,6 +146,7 @@ fn open_library(args: &ServiceArgs, settings: &Settings) -> Result<(Library, Acc
     let library = Library::new(encoder, catalogue)
         .with_facets(settings.facets.value.clone())
         .with_index(settings.index_options());
+    let library = if settings.cache.value == Some(0) { library.with_query_vectors(0) } else { library };
     Ok((if let Some(next) = next { library.with_next(next) } else { library }, access))
 }
 

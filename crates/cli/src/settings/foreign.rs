@@ -4,7 +4,7 @@ use super::{Environment, Finding};
 use serde::Serialize;
 
 /// Every variable that is read.
-pub(super) const KNOWN: [&str; 17] = [
+pub(super) const KNOWN: [&str; 18] = [
     "PORT",
     "DATABASE_URL",
     "CORS_ORIGINS",
@@ -21,6 +21,7 @@ pub(super) const KNOWN: [&str; 17] = [
     super::ROBOTS,
     super::INDEX_DIR,
     super::INDEX_MEMORY,
+    super::CACHE,
     super::LOG,
 ];
 

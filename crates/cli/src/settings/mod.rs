@@ -53,6 +53,9 @@ const ROBOTS: &str = "LIBELLUS_ROBOTS";
 const INDEX_DIR: &str = "LIBELLUS_INDEX_DIR";
 const INDEX_MEMORY: &str = "LIBELLUS_INDEX_MEMORY";
 
+/// The variable with the memory for answers that were given last.
+const CACHE: &str = "LIBELLUS_CACHE";
+
 /// The variable with what is logged.
 const LOG: &str = "LIBELLUS_LOG";
 
@@ -195,6 +198,8 @@ pub struct Settings {
     pub index_dir: Option<Setting<PathBuf>>,
     /// The most bytes of memory for the index of meanings.
     pub index_memory: Option<Setting<usize>>,
+    /// Memory for the answers that were given last, in bytes, if it is said.
+    pub cache: Setting<Option<usize>>,
     /// What is logged, and how.
     pub log: Setting<Log>,
     /// Extra fields of books to filter and count by.
@@ -244,6 +249,7 @@ impl Settings {
             sample: Setting::new(args.sample, sample_origin),
             index_dir: resolve_index_dir(args, environment),
             index_memory: resolve_index_memory(args, environment, &mut findings),
+            cache: read(CACHE, environment, &mut findings, |text| parse_size(text).map(Some)),
             log: resolve_log(args, environment, &mut findings),
             facets: if args.facet.is_empty() {
                 facets(environment)
@@ -271,6 +277,7 @@ impl Settings {
 
     /// The settings of the server.
     pub fn server_config(&self) -> ServerConfig {
+        let default = ServerConfig::default();
         ServerConfig {
             host: self.address.host.value.clone(),
             port: self.address.port.value,
@@ -286,7 +293,8 @@ impl Settings {
             trusted_proxies: self.trusted_proxies.value.clone(),
             public_url: self.public_url.value.clone(),
             crawlers: self.crawlers.value,
-            ..ServerConfig::default()
+            answer_bytes: self.cache.value.unwrap_or(default.answer_bytes),
+            ..default
         }
     }
 
@@ -594,6 +602,7 @@ mod tests {
             ("LIBELLUS_TRUSTED_PROXIES", "10.0.0.0/99", Level::Error, "`10.0.0.0/99` is no address"),
             ("LIBELLUS_PUBLIC_URL", "books.example", Level::Error, "has to start with `https://`"),
             ("LIBELLUS_ROBOTS", "all", Level::Error, "it has to be `books` or `none`"),
+            ("LIBELLUS_CACHE", "some", Level::Error, "such as 64M"),
             ("LIBELLUS_TOKEN_SCOPE", "root", Level::Error, "`read`, `write` or `admin`"),
             ("LIBELLUS_ISA", "mmx", Level::Warning, "LIBELLUS_ISA is `mmx`"),
             ("LIBELLUS_ISE", "scalar", Level::Warning, "did you mean LIBELLUS_ISA?"),

@@ -1,6 +1,6 @@
 //! `libellus serve`: start, sample, environment. The routes themselves are tested in `crates/server`.
 
-use crate::support::{FEW_BOOKS, Sandbox, Service, get, signal};
+use crate::support::{FEW_BOOKS, Sandbox, Service, get, reply_with, signal, wait_until};
 
 #[test]
 fn the_sample_is_served_and_loaded_once() {
@@ -22,6 +22,62 @@ fn the_sample_is_served_and_loaded_once() {
     signal(again.process(), "TERM");
     let finished = again.finish().expect_code(0);
     assert!(finished.stderr.contains("books already, so the sample was not loaded"), "{}", finished.stderr);
+}
+
+/// How often answers were at hand, and how often not, as `/metrics` has it.
+fn answers_at_hand(service: &Service) -> (u64, u64) {
+    let metrics = get(&service.address, "/metrics").1;
+    let count = |result: &str| {
+        let name = format!("libellus_cache_requests_total{{cache=\"answers\",result=\"{result}\"}} ");
+        let value = metrics.lines().find_map(|line| line.strip_prefix(&name)).expect("it is counted");
+        value.parse().expect("a number")
+    };
+    (count("hit"), count("miss"))
+}
+
+#[test]
+fn an_answer_is_given_again_until_books_change() {
+    let sandbox = Sandbox::new();
+    sandbox.file("books.csv", FEW_BOOKS);
+    sandbox.run(&["import", "books.csv"]).expect_code(0);
+    let key = sandbox.run(&["key", "create", "--scope", "write", "tests"]).expect_code(0).stdout;
+    let key = key.trim();
+    let service = Service::start(sandbox.command(&["serve", "--port", "0"]));
+    let ask = || get(&service.address, "/api/search?q=a+white+whale").1;
+    // Not before the indexes are made.
+    wait_until("the answer is kept", || {
+        ask();
+        answers_at_hand(&service).0 > 0
+    });
+    let (hits, misses) = answers_at_hand(&service);
+    let first = ask();
+    assert_eq!(ask(), first, "to the time that it took");
+    assert_eq!(answers_at_hand(&service), (hits + 2, misses));
+    assert!(!get(&service.address, "/api/search?q=a+white+whale&limit=1").1.contains("metamorphosis"));
+
+    // What this service changes is seen at once, what another program changes a moment later.
+    let book = r#"{"title":"A white whale","description":"A white whale."}"#;
+    let head = format!(
+        "PUT /api/books/white HTTP/1.1\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n",
+        book.len()
+    );
+    let (status, reply) = reply_with(&service.address, &head, book);
+    assert_eq!(status, 201, "{reply}");
+    let (hits, _) = answers_at_hand(&service);
+    ask();
+    assert_eq!(answers_at_hand(&service).0, hits, "asked anew");
+    wait_until("the book is found", || ask().contains("\"white\""));
+    sandbox.run_with_input(&["import", "-"], "id,title\nother,Another white whale\n").expect_code(0);
+    wait_until("the other book is found", || ask().contains("\"other\""));
+    drop(service);
+
+    let mut command = sandbox.command(&["serve", "--port", "0"]);
+    command.env("LIBELLUS_CACHE", "0");
+    let service = Service::start(command);
+    for _ in 0..3 {
+        assert_eq!(get(&service.address, "/api/search?q=a+white+whale").0, 200);
+    }
+    assert_eq!(answers_at_hand(&service), (0, 0), "none is kept, nor looked for");
 }
 
 #[test]

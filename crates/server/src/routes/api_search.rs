@@ -1,14 +1,12 @@
 //! `GET /api/search?q=&limit=&mode=`: books, best first, each with the passage that matched.
 
-use super::{json, with_timing};
+use super::with_timing;
 use crate::auth::Access;
 use crate::parameters::SearchParameters;
-use crate::represent::Tag;
 use crate::{AppState, Error};
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::Response;
-use libellus_search::{SearchResponse, Timings};
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
 
 /// Answers a question. Where there are more answers, a `Link` header leads to the next page.
 pub(crate) async fn get(
@@ -19,15 +17,15 @@ pub(crate) async fn get(
     let mut parameters = SearchParameters::parse(query.as_deref())?;
     let mut request = parameters.clone().into_request()?;
     request.filter = access.bound(request.filter);
-    let response = state.search(request).await?;
-    let mut reply = with_timing(json(StatusCode::OK, &response)?, &response.timings);
-    // What it says is the same whenever it is asked; how long it took is not.
-    let said = SearchResponse { timings: Timings::default(), ..response.clone() };
-    if let Some(tag) = Tag::of(&serde_json::to_vec(&said).map_err(Error::internal)?) {
-        reply.extensions_mut().insert(tag);
+    let answered = state.search(request).await?;
+    let answer = &answered.answer;
+    let mut reply = ([(header::CONTENT_TYPE, "application/json")], answer.json.clone()).into_response();
+    with_timing(&mut reply, &answered);
+    if let Some(tag) = &answer.tag {
+        reply.extensions_mut().insert(tag.clone());
     }
-    if response.next.is_some() {
-        parameters.after = response.next;
+    if answer.response.next.is_some() {
+        parameters.after = answer.response.next.clone();
         let link = format!("<{}>; rel=\"next\"", parameters.address("/api/search"));
         // An address is escaped down to what a header may hold.
         reply.headers_mut().insert(header::LINK, HeaderValue::try_from(link).map_err(Error::internal)?);

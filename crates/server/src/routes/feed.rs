@@ -3,6 +3,7 @@
 
 use super::api_book::find;
 use super::json;
+use crate::answers::Answer;
 use crate::auth::Access;
 use crate::parameters::{SearchParameters, pairs_of};
 use crate::site::Site;
@@ -12,8 +13,9 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use libellus_search::{DEFAULT_LIMIT, FacetCounts, Filter, SearchRequest, SearchResponse, SimilarRequest};
+use libellus_search::{DEFAULT_LIMIT, FacetCounts, Filter, SearchRequest, SimilarRequest};
 use serde_json::Value;
+use std::sync::Arc;
 
 /// Subjects that a catalogue begins with.
 const SUBJECTS: usize = 20;
@@ -25,8 +27,8 @@ pub(crate) async fn atom(
     site: Site,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Error> {
-    let (asked, response) = search(&state, &access, query.as_deref(), Vec::new()).await?;
-    Ok(xml(ATOM, of(&state, &site).await?.atom(&asked, &response)?))
+    let (asked, answer) = search(&state, &access, query.as_deref(), Vec::new()).await?;
+    Ok(xml(ATOM, of(&state, &site).await?.atom(&asked, &answer.response)?))
 }
 
 /// The beginning of the catalogue.
@@ -42,8 +44,8 @@ pub(crate) async fn opds_books(
     site: Site,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Error> {
-    let (asked, response) = search(&state, &access, query.as_deref(), state.reader_facets()).await?;
-    Ok(xml(OPDS_NAVIGATION, of(&state, &site).await?.opds(&asked, &response)?))
+    let (asked, answer) = search(&state, &access, query.as_deref(), state.reader_facets()).await?;
+    Ok(xml(OPDS_NAVIGATION, of(&state, &site).await?.opds(&asked, &answer.response)?))
 }
 
 /// Books like one.
@@ -73,8 +75,8 @@ pub(crate) async fn opds2_books(
     site: Site,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Error> {
-    let (asked, response) = search(&state, &access, query.as_deref(), state.reader_facets()).await?;
-    reply(OPDS_JSON, &of(&state, &site).await?.opds2(&asked, &response))
+    let (asked, answer) = search(&state, &access, query.as_deref(), state.reader_facets()).await?;
+    reply(OPDS_JSON, &of(&state, &site).await?.opds2(&asked, &answer.response))
 }
 
 /// One book, in JSON.
@@ -97,7 +99,7 @@ async fn search(
     access: &Access,
     query: Option<&str>,
     facets: Vec<String>,
-) -> Result<(SearchParameters, SearchResponse), Error> {
+) -> Result<(SearchParameters, Arc<Answer>), Error> {
     let mut asked = SearchParameters::parse(query)?;
     if asked.query.is_none() {
         // The name that OPDS 2.0 has for it.
@@ -105,8 +107,7 @@ async fn search(
     }
     let mut request = SearchRequest { facets, ..asked.clone().into_request()? };
     request.filter = access.bound(request.filter);
-    let response = state.search(request).await?;
-    Ok((asked, response))
+    Ok((asked, state.search(request).await?.answer))
 }
 
 /// The most frequent subjects of the books that may be seen.

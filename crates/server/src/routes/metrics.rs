@@ -14,6 +14,7 @@ pub(crate) async fn get(State(state): State<AppState>) -> Result<Response, Error
     let gauges = Gauges {
         model: (embedder.name().to_owned(), embedder.fingerprint()),
         queue: state.queue(),
+        caches: state.cache_counts(),
         index: state.index_size(),
         catalogue: catalogue.map(|size| (size.books, size.passages, size.embedded)),
     };

@@ -22,20 +22,16 @@ pub(crate) mod tei;
 mod vectors;
 
 use crate::Error;
-use crate::metrics as metrics_of;
-use axum::http::{HeaderValue, StatusCode, header};
+use crate::answers::Answered;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use libellus_search::Timings;
 use serde::Serialize;
 
-/// Adds the times that the stages of a search took, where a browser's tools and a proxy show them.
-fn with_timing(mut reply: Response, timings: &Timings) -> Response {
-    let stages = metrics_of::stages(timings).map(|(stage, ms)| format!("{stage};dur={ms:.3}"));
-    // Names and numbers are what a header may hold.
-    if let Ok(value) = HeaderValue::try_from(stages.join(", ")) {
-        reply.headers_mut().insert("server-timing", value);
+/// Says how long the search took.
+fn with_timing(reply: &mut Response, answered: &Answered) {
+    if let Some(timing) = answered.server_timing() {
+        reply.headers_mut().insert("server-timing", timing);
     }
-    reply
 }
 
 /// A JSON reply.

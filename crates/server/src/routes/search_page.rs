@@ -23,7 +23,9 @@ pub(crate) async fn get(
     let mut request =
         SearchRequest { sentences: true, facets: state.reader_facets(), ..parameters.clone().into_request()? };
     request.filter = access.bound(request.filter);
-    let response = state.search(request).await?;
-    let page = view::results_page(Chrome::new(&state), &parameters, &response)?;
-    Ok(with_timing(page.into_response(), &response.timings))
+    let answered = state.search(request).await?;
+    let page = view::results_page(Chrome::new(&state), &parameters, &answered.answer.response)?;
+    let mut reply = page.into_response();
+    with_timing(&mut reply, &answered);
+    Ok(reply)
 }

@@ -1,0 +1,229 @@
+//! Answers that were given last, for whoever asks the same: a page that is turned back to, a search that a class does
+//! together, a feed that is fetched every few minutes.
+//!
+//! They are kept in memory only, up to a number of bytes, and until the catalogue changes: at once if this service changed
+//! it, else when that is noticed, within about a second. What may be seen is part of the question, so nobody is given an
+//! answer that was made for others who may see more.
+
+use crate::represent::Tag;
+use crate::{Error, metrics};
+use axum::body::Bytes;
+use axum::http::HeaderValue;
+use hashlink::LruCache;
+use libellus_search::{CacheCounts, SearchRequest, SearchResponse, Timings};
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What an answer takes beside its JSON, as which it is kept, too: the records, about as long, and the question.
+const BYTES_BESIDE: usize = 1024;
+
+/// An answer that takes more than this part of the room would push out too many others.
+const LARGEST_PART: usize = 8;
+
+/// An answer, and how it is written.
+pub(crate) struct Answer {
+    /// What was found.
+    pub(crate) response: SearchResponse,
+    /// The same as JSON.
+    pub(crate) json: Bytes,
+    /// What stands for it: it is the same whenever it is asked, however long it took.
+    pub(crate) tag: Option<Tag>,
+}
+
+impl Answer {
+    fn new(response: SearchResponse) -> Result<Self, Error> {
+        let json = serde_json::to_vec(&response).map_err(Error::internal)?;
+        let said = SearchResponse { timings: Timings::default(), ..response.clone() };
+        let tag = Tag::of(&serde_json::to_vec(&said).map_err(Error::internal)?);
+        Ok(Self { response, json: json.into(), tag })
+    }
+
+    fn bytes(&self) -> usize {
+        2 * self.json.len() + BYTES_BESIDE
+    }
+}
+
+/// An answer to a question that was just asked.
+pub(crate) struct Answered {
+    pub(crate) answer: Arc<Answer>,
+    /// How long it took to find, unless it was at hand.
+    pub(crate) timings: Option<Timings>,
+}
+
+impl Answered {
+    /// What just was found.
+    pub(crate) fn found(response: SearchResponse) -> Result<Self, Error> {
+        let timings = Some(response.timings);
+        Ok(Self { answer: Arc::new(Answer::new(response)?), timings })
+    }
+
+    /// The header `Server-Timing`: how long the stages of the search took, where a browser's tools and a proxy show it.
+    pub(crate) fn server_timing(&self) -> Option<HeaderValue> {
+        let mut text = String::new();
+        match &self.timings {
+            None => text.push_str("cache;desc=\"hit\""),
+            Some(timings) => {
+                for (i, (stage, ms)) in metrics::stages(timings).into_iter().enumerate() {
+                    let _ = write!(text, "{}{stage};dur={ms:.3}", if i == 0 { "" } else { ", " });
+                }
+            }
+        }
+        HeaderValue::try_from(text).ok()
+    }
+}
+
+/// The answers that are kept.
+pub(crate) struct Answers {
+    most_bytes: usize,
+    kept: Mutex<Kept>,
+    /// Of looks for questions.
+    pub(crate) counts: CacheCounts,
+}
+
+struct Kept {
+    /// The state of the library that all of them are of.
+    generation: u64,
+    bytes: usize,
+    answers: LruCache<SearchRequest, Arc<Answer>>,
+}
+
+impl Answers {
+    /// Room for so many bytes; 0 keeps none.
+    pub(crate) fn new(most_bytes: usize) -> Self {
+        let kept = Kept { generation: 0, bytes: 0, answers: LruCache::new_unbounded() };
+        Self { most_bytes, kept: Mutex::new(kept), counts: CacheCounts::default() }
+    }
+
+    /// The answer to a question in this state of the library, if it is kept.
+    pub(crate) fn get(&self, generation: u64, request: &SearchRequest) -> Option<Answered> {
+        if self.most_bytes == 0 {
+            return None;
+        }
+        let answer = self.of(generation).answers.get(request).cloned();
+        self.counts.count(answer.is_some());
+        Some(Answered { answer: answer?, timings: None })
+    }
+
+    /// Keeps an answer that was found in this state of the library, or since.
+    pub(crate) fn keep(&self, generation: u64, request: SearchRequest, answer: &Arc<Answer>) {
+        let bytes = answer.bytes();
+        if bytes > self.most_bytes / LARGEST_PART {
+            return;
+        }
+        let mut kept = self.of(generation);
+        kept.bytes += bytes;
+        if let Some(before) = kept.answers.insert(request, Arc::clone(answer)) {
+            kept.bytes -= before.bytes();
+        }
+        while kept.bytes > self.most_bytes
+            && let Some((_, oldest)) = kept.answers.remove_lru()
+        {
+            kept.bytes -= oldest.bytes();
+        }
+    }
+
+    /// Forgets all, as books were changed.
+    pub(crate) fn clear(&self) {
+        self.lock().clear();
+    }
+
+    /// What is kept of this state: nothing if what is there is of another.
+    fn of(&self, generation: u64) -> MutexGuard<'_, Kept> {
+        let mut kept = self.lock();
+        if kept.generation != generation {
+            kept.clear();
+            kept.generation = generation;
+        }
+        kept
+    }
+
+    /// A panic elsewhere leaves the map whole.
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    fn clear(&mut self) {
+        self.answers.clear();
+        self.bytes = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use libellus_search::{Filter, Mode, Total};
+
+    fn request(query: &str) -> SearchRequest {
+        SearchRequest { query: query.to_owned(), ..SearchRequest::default() }
+    }
+
+    fn answer(query: &str) -> Arc<Answer> {
+        let response = SearchResponse {
+            query: query.to_owned(),
+            mode: Mode::Hybrid,
+            hits: Vec::new(),
+            related: Vec::new(),
+            total: Total { books: 0, is_exact: true },
+            facets: Vec::new(),
+            next: None,
+            searched_books: 0,
+            query_tokens: None,
+            corrections: Vec::new(),
+            degraded: None,
+            timings: Timings { encode_ms: 1.5, ..Timings::default() },
+        };
+        Arc::new(Answer::new(response).expect("it is JSON"))
+    }
+
+    fn is_kept(answers: &Answers, generation: u64, request: &SearchRequest) -> bool {
+        answers.get(generation, request).is_some()
+    }
+
+    #[test]
+    fn an_answer_is_kept_for_the_same_question_of_the_same_state() {
+        let answers = Answers::new(1 << 20);
+        assert!(!is_kept(&answers, 1, &request("whale")));
+        answers.keep(1, request("whale"), &answer("whale"));
+        assert!(is_kept(&answers, 1, &request("whale")));
+        let within = Filter { year_from: Some(1990), ..Filter::default() };
+        for other in [
+            request("whales"),
+            SearchRequest { limit: 1, ..request("whale") },
+            SearchRequest {
+                filter: Filter { within: Some(Arc::new(within)), ..Filter::default() },
+                ..request("whale")
+            },
+        ] {
+            assert!(!is_kept(&answers, 1, &other), "{other:?}");
+        }
+        assert!(!is_kept(&answers, 2, &request("whale")), "the catalogue has changed");
+        assert!(!is_kept(&answers, 1, &request("whale")), "and is not what it was");
+        answers.keep(1, request("whale"), &answer("whale"));
+        answers.clear();
+        assert!(!is_kept(&answers, 1, &request("whale")));
+        assert_eq!(answers.counts.get(), (1, 7));
+    }
+
+    #[test]
+    fn the_room_is_bounded_and_what_was_asked_longest_ago_goes_first() {
+        let each = answer("n0").bytes();
+        let answers = Answers::new(10 * each);
+        for n in 0..10 {
+            answers.keep(1, request(&format!("n{n}")), &answer(&format!("n{n}")));
+        }
+        assert!(is_kept(&answers, 1, &request("n0")), "there is room for ten");
+        answers.keep(1, request("n9"), &answer("n9"));
+        answers.keep(1, request("more"), &answer("m0"));
+        let kept: Vec<bool> = (0..10).map(|n| is_kept(&answers, 1, &request(&format!("n{n}")))).collect();
+        assert_eq!(kept.iter().filter(|kept| !**kept).count(), 1);
+        assert!(!kept[1], "`n0` was asked since");
+        let none = Answers::new(0);
+        none.keep(1, request("whale"), &answer("whale"));
+        assert!(!is_kept(&none, 1, &request("whale")));
+        let small = Answers::new(2 * each);
+        small.keep(1, request("whale"), &answer("whale"));
+        assert!(!is_kept(&small, 1, &request("whale")), "it would push out all others");
+    }
+}
