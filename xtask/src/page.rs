@@ -1,7 +1,8 @@
-//! Looking at the search page in a real browser, over the sample catalogue.
+//! Looking at pages in a real browser: the search page over the sample catalogue, and what `footprint --html` writes.
 
+use crate::dist::Edition;
 use crate::run::{command, run};
-use crate::{Failure, dist, root, target, tools};
+use crate::{Failure, dist, image, root, target, test, tools};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -29,8 +30,60 @@ fn look(pictures: &Path) -> Result<(), Failure> {
     tools::node_packages("crates/server/tests/browser")?;
     let chromium = tools::require(&tools::CHROMIUM)?;
     fs::create_dir_all(pictures).map_err(|error| format!("cannot make `{}`: {error}", pictures.display()))?;
-    let service = Service::start(&dist::build_for_host()?)?;
-    run(command("node", &["check.js"]).current_dir(&checks).arg(&service.url).arg(pictures).env("CHROMIUM", chromium))
+    let executable = dist::build_for_host()?;
+    let node = |script: &str, of: &Path| {
+        run(command("node", &[script]).current_dir(&checks).arg(of).arg(pictures).env("CHROMIUM", &chromium))
+    };
+    let service = Service::start(&executable)?;
+    node("check.js", Path::new(&service.url))?;
+    node("footprint.js", &footprints(&executable)?)
+}
+
+/// Writes pages of an environment, a project, an image, and of files whose names try to be markup; gives their folder.
+fn footprints(executable: &Path) -> Result<PathBuf, Failure> {
+    let pages = target().join("footprint-pages");
+    let hostile = pages.join("hostile");
+    let failed = |error: std::io::Error| format!("cannot write in `{}`: {error}", pages.display());
+    let _ = fs::remove_dir_all(&pages);
+    hostile_files(&hostile).map_err(failed)?;
+    let archive = pages.join("image.oci.tar");
+    image::make(dist::Arch::host()?, Edition::Standard, executable, &archive)?;
+    let environment = tools::python_packages(test::CLIENTS)?;
+    for (name, of) in
+        [("environment", environment), ("hostile", hostile), ("image", archive), ("project", root().join("deploy"))]
+    {
+        let mut measure = command(executable, &["footprint"]);
+        measure.arg(of).arg("--html").arg(pages.join(format!("{name}.html"))).stdout(Stdio::null());
+        println!("$ libellus footprint … --html {name}.html");
+        let ended = measure.status().map_err(|error| format!("`{}`: {error}", executable.display()))?;
+        // 1 is that something was found.
+        if !matches!(ended.code(), Some(0 | 1)) {
+            return Err(format!("`libellus footprint` of the {name} ended with {ended}"));
+        }
+    }
+    Ok(pages)
+}
+
+/// An environment whose names, versions and requirements are written to break out of a page.
+fn hostile_files(root: &Path) -> std::io::Result<()> {
+    let site = root.join("lib/python3.12/site-packages");
+    let info = site.join("bad-1.dist-info");
+    fs::create_dir_all(site.join("<"))?;
+    fs::create_dir_all(&info)?;
+    fs::write(
+        info.join("METADATA"),
+        "Name: bad\nVersion: 1</script><script>alert(2)</script>\nRequires-Dist: \"<b>\n",
+    )?;
+    fs::write(info.join("RECORD"), "bad.py,,\n")?;
+    for (name, bytes) in [
+        ("bad.py", 30_000),
+        ("</script><img src=x onerror=alert(1)>", 40_000),
+        ("\u{202e}gpj.exe", 20_000),
+        ("a\u{1b}[2J\"'&amp;`${alert(3)}`", 10_000),
+    ] {
+        fs::write(site.join(name), vec![0; bytes])?;
+    }
+    Ok(())
 }
 
 /// `libellus serve --sample`, with a database of its own; stopped when dropped.

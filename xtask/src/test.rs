@@ -97,7 +97,7 @@ const PYTHON_PACKAGES: &[&str] = &[
 ];
 
 /// The clients of other services of embeddings.
-const CLIENTS: &[&str] = &[
+pub const CLIENTS: &[&str] = &[
     "openai==3.57.0",
     "langchain-openai==1.7.4",
     "llama-index-embeddings-openai==0.7.0",

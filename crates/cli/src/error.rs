@@ -156,6 +156,12 @@ pub enum Error {
         /// Those of the model.
         expected: usize,
     },
+    /// A page of what is no target.
+    #[error(
+        "`--html` makes a page of one target; a difference is Markdown, and an explanation is text: leave `--html` out, or \
+         write `libellus footprint TARGET --html FILE`"
+    )]
+    PageOfNoTarget,
     /// An output that cannot be made or written.
     #[error("cannot write `{name}`")]
     Output {
@@ -395,6 +401,7 @@ impl Error {
             | Error::RejectsOverInput { .. }
             | Error::RejectsAndJson
             | Error::NpyNeedsAFile
+            | Error::PageOfNoTarget
             | Error::IdsDoNotFit { .. }
             | Error::ArrayNeedsFiles { .. }
             | Error::MemoryTooSmall { .. }

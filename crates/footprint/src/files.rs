@@ -15,6 +15,14 @@ pub trait Files {
     /// # Errors
     /// If it cannot be read, or is longer.
     fn read(&self, tree: &Tree, id: NodeId, limit: u64) -> io::Result<Vec<u8>>;
+
+    /// What a symbolic link says, with `/`.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is no text.
+    fn link(&self, _tree: &Tree, _id: NodeId) -> io::Result<String> {
+        Err(io::Error::other("links are not read here"))
+    }
 }
 
 /// A directory of the file system.
@@ -24,6 +32,12 @@ pub struct Folder(pub PathBuf);
 impl Files for Folder {
     fn read(&self, tree: &Tree, id: NodeId, limit: u64) -> io::Result<Vec<u8>> {
         read_limited(File::open(self.0.join(tree.path(id)))?, limit)
+    }
+
+    fn link(&self, tree: &Tree, id: NodeId) -> io::Result<String> {
+        let target = std::fs::read_link(self.0.join(tree.path(id)))?;
+        let text = target.into_os_string().into_string();
+        text.map_err(|_| io::Error::other("it is a link to a name that is no UTF-8"))
     }
 }
 

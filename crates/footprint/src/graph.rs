@@ -66,6 +66,11 @@ impl Graph {
         (0..inside.len()).filter(|other| inside[*other]).collect()
     }
 
+    /// For each, the one without which it would not be there; `None` where there is more than one way, or no way at all.
+    pub fn dominators_of_all(&self) -> Vec<Option<usize>> {
+        self.dominators().1
+    }
+
     /// A shortest way from a root to `target`, both included.
     pub fn way_to(&self, target: usize) -> Option<Vec<usize>> {
         let mut from = vec![None; self.needs.len()];

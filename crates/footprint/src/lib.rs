@@ -5,7 +5,7 @@
 //!
 //! - `tree.rs`: files with their inodes, wherever they come from; `files.rs`: their bytes;
 //! - `meters.rs`, `size.rs`: the four sizes, and how they are written;
-//! - `python/`: installed packages, whose each file is, who needs whom; `graph.rs`: what leaves with whom;
+//! - `packages.rs`, `python/`, `node/`: installed packages, whose each file is, who needs whom; `graph.rs`: what leaves with whom;
 //! - `budget.rs`, `config.rs`: limits;
 //! - `report/`: what is told, for people and programs.
 //!
@@ -24,6 +24,8 @@ pub mod ignore;
 pub mod image;
 mod measure;
 pub mod meters;
+pub mod node;
+pub mod packages;
 pub mod plan;
 pub mod project;
 pub mod python;

@@ -6,6 +6,8 @@ use crate::files::{Folder, MAX_TEXT_BYTES, read_limited};
 use crate::fix::{self, Edit};
 use crate::image::{self, store::Store};
 use crate::meters::Meters;
+use crate::node::modules::Modules;
+use crate::packages::Installed;
 use crate::plan::plan;
 use crate::project::{Project, Said};
 use crate::python::environment::{self, Packages};
@@ -42,8 +44,12 @@ impl Options {
 pub struct Measured {
     /// Its files.
     pub tree: Tree,
-    /// What is installed in it.
+    /// What is installed in it for Python.
     pub packages: Option<Packages>,
+    /// What is installed in it, of whichever kind.
+    pub installed: Option<Installed>,
+    /// Of an image: for each node that is a file, the layer that brought it. Else empty.
+    pub layers: Vec<u32>,
     /// Its Dockerfiles and files of requirements.
     pub project: Option<Project>,
     /// What is told of it.
@@ -98,17 +104,32 @@ fn measure_folder(path: &Path, tree: Tree, options: &Options) -> Measured {
     let files = Folder(path.to_owned());
     let mut problems = tree.problems.clone();
     let packages = Packages::read(&tree, &files, options.target, &mut problems);
+    let is_modules =
+        fs::canonicalize(path).is_ok_and(|path| path.file_name().is_some_and(|name| name == "node_modules"));
+    // Who asked for what stands beside it.
+    let beside = is_modules.then(|| fs::File::open(path.join("../package.json"))).and_then(Result::ok);
+    let beside = beside.and_then(|file| read_limited(file, MAX_TEXT_BYTES).ok());
+    let modules = Modules::read(&tree, &files, is_modules, beside.as_deref(), &mut problems);
     let project = Project::read(&tree, &files, &options.said, &mut problems);
+    let installed = [
+        packages.as_ref().map(|Packages { all, graph, owners, .. }| (&all[..], graph, owners)),
+        modules.as_ref().map(|Modules { all, graph, owners, .. }| (&all[..], graph, owners)),
+    ];
+    let installed = Installed::join(&tree, installed.into_iter().flatten().collect());
     let (mut findings, mut accepted) = checks::run(&tree, project.as_ref(), packages.as_ref(), options.gpu);
+    if let Some(modules) = &modules {
+        checks::node::check(modules, is_modules, &mut findings);
+    }
     accepted += options.accept(&mut findings);
-    let plan = plan(&tree, packages.as_ref(), &findings);
+    let plan = plan(&tree, packages.as_ref(), modules.as_ref(), &findings);
     let environment = packages.as_ref().map(|packages| &packages.environment);
     let target = report::Target {
         path: path.display().to_string(),
-        kind: match (&project, &packages) {
-            (Some(_), _) => Kind::Project,
-            (None, Some(_)) => Kind::PythonEnvironment,
-            (None, None) => Kind::Folder,
+        kind: match (&project, &packages, &modules) {
+            (_, _, Some(_)) if is_modules => Kind::NodeModules,
+            (Some(_), _, _) | (None, None, Some(Modules { rooted: true, .. })) => Kind::Project,
+            (None, Some(_), _) => Kind::PythonEnvironment,
+            (None, None, _) => Kind::Folder,
         },
         platform: environment.map(|environment| environment.platform.to_string()),
         python: environment.map(|environment| environment.python.to_string()),
@@ -120,8 +141,8 @@ fn measure_folder(path: &Path, tree: Tree, options: &Options) -> Measured {
         target,
         meters,
         files: tree.file_count(),
-        packages: packages.as_ref().map(report::package_rows).unwrap_or_default(),
-        unowned: packages.as_ref().map_or(0, |packages| packages.unowned),
+        packages: installed.as_ref().map(report::package_rows).unwrap_or_default(),
+        unowned: installed.as_ref().map_or(0, |installed| installed.unowned),
         parts: parts(&tree),
         image: None,
         findings,
@@ -129,7 +150,7 @@ fn measure_folder(path: &Path, tree: Tree, options: &Options) -> Measured {
         accepted,
         problems,
     };
-    Measured { tree, packages, project, report }
+    Measured { tree, packages, installed, layers: Vec::new(), project, report }
 }
 
 fn measure_image(path: &Path, store: &Store, options: &Options) -> io::Result<Measured> {
@@ -139,7 +160,9 @@ fn measure_image(path: &Path, store: &Store, options: &Options) -> io::Result<Me
     let packages = Packages::read(&image.tree, &image.contents, target, &mut problems);
     let mut findings = checks::run_on_image(&image, packages.as_ref(), options.gpu);
     let accepted = options.accept(&mut findings);
-    let plan = plan(&image.tree, packages.as_ref(), &findings);
+    let plan = plan(&image.tree, packages.as_ref(), None, &findings);
+    let python = packages.as_ref().map(|Packages { all, graph, owners, .. }| (&all[..], graph, owners));
+    let installed = Installed::join(&image.tree, python.into_iter().collect());
     problems.extend(image.tree.problems.iter().cloned());
     problems.sort();
     let report = Report {
@@ -158,8 +181,8 @@ fn measure_image(path: &Path, store: &Store, options: &Options) -> io::Result<Me
             disk: None,
         },
         files: image.tree.file_count(),
-        packages: packages.as_ref().map(report::package_rows).unwrap_or_default(),
-        unowned: packages.as_ref().map_or(0, |packages| packages.unowned),
+        packages: installed.as_ref().map(report::package_rows).unwrap_or_default(),
+        unowned: installed.as_ref().map_or(0, |installed| installed.unowned),
         parts: parts(&image.tree),
         image: Some(image.report),
         findings,
@@ -167,7 +190,7 @@ fn measure_image(path: &Path, store: &Store, options: &Options) -> io::Result<Me
         plan,
         problems,
     };
-    Ok(Measured { tree: image.tree, packages, project: None, report })
+    Ok(Measured { tree: image.tree, packages, installed, layers: image.layer_of, project: None, report })
 }
 
 /// What there is at the first level, largest first.
@@ -202,7 +225,7 @@ impl Measured {
     /// If it is not installed.
     pub fn why(&self, package: &str) -> Result<Why, Error> {
         let target = &self.report.target.path;
-        match &self.packages {
+        match &self.installed {
             Some(packages) => why::why(packages, package, target),
             None => Err(Error::NoSuchPackage { package: package.to_owned(), target: target.clone(), near: None }),
         }

@@ -6,6 +6,7 @@
 
 use crate::checks::{Finding, packages};
 use crate::meters::Evidence;
+use crate::node::modules::Modules;
 use crate::python::environment::Packages;
 use crate::tree::{InodeId, NodeId, Tree};
 use serde::Serialize;
@@ -52,13 +53,32 @@ impl Effect {
             Effect::Moved => "moved",
         }
     }
+
+    /// What stands before the line, and before its bytes.
+    pub fn marks(self) -> (&'static str, &'static str) {
+        match self {
+            Effect::Saved => ("", "-"),
+            Effect::Instead => ("or ", "-"),
+            Effect::Moved => ("or ", ""),
+        }
+    }
+}
+
+impl Step {
+    /// How it is known, or that it is no saving.
+    pub fn known(&self) -> &'static str {
+        match self.effect {
+            Effect::Moved => "moved, not saved",
+            _ => self.evidence.name(),
+        }
+    }
 }
 
 /// Packages that are there to embed, and go with their framework.
 const ENCODERS: [&str; 5] = ["sentence-transformers", "torch", "transformers", "onnxruntime", "fastembed"];
 
 /// Makes the plan for what is installed, and for what checks found.
-pub fn plan(tree: &Tree, packages: Option<&Packages>, findings: &[Finding]) -> Vec<Step> {
+pub fn plan(tree: &Tree, packages: Option<&Packages>, modules: Option<&Modules>, findings: &[Finding]) -> Vec<Step> {
     let mut plan = Plan { tree, gone: HashSet::new(), content: tree.content(), steps: Vec::new() };
     let place = |id: &str| {
         findings.iter().find(|one| one.id == id && !one.file.is_empty()).map(Finding::place).unwrap_or_default()
@@ -71,6 +91,12 @@ pub fn plan(tree: &Tree, packages: Option<&Packages>, findings: &[Finding]) -> V
         plan.save("F206", "ship no bytecode", place("F206"), &bytecode, Evidence::Measured);
         let extras = development_files(tree, packages);
         plan.save("", "tests, headers, stubs of packages", String::new(), &extras, Evidence::Measured);
+    }
+    if let Some(modules) = modules {
+        let owned = |id: &NodeId| modules.owners.of(*id);
+        let dev = |id: &NodeId| owned(id).is_some_and(|owner| modules.all[owner].dev);
+        let nodes: Vec<NodeId> = tree.ids().filter(dev).collect();
+        plan.save("F211", "no packages for developers", String::new(), &nodes, Evidence::Measured);
     }
     for finding in findings.iter().filter(|finding| matches!(finding.id, "F101" | "F102" | "F401")) {
         plan.save_finding(finding);

@@ -2,8 +2,10 @@
 //! budget.
 
 use crate::error::Error;
+use crate::files::STANDARD;
 use crate::outcome::Outcome;
 use crate::output;
+use crate::output_file::OutputFile;
 use libellus_footprint::budget::Budget;
 use libellus_footprint::checks::{Gpu, table};
 use libellus_footprint::config::Config;
@@ -11,13 +13,14 @@ use libellus_footprint::project::Said;
 use libellus_footprint::python::environment::Target;
 use libellus_footprint::python::platform::{Platform, Python};
 use libellus_footprint::report::diff;
+use libellus_footprint::report::html;
 use libellus_footprint::report::sarif::sarif;
 use libellus_footprint::report::terminal::{self, View};
 use libellus_footprint::report::why;
 use libellus_footprint::size::Units;
 use libellus_footprint::{Measured, Options, fix, measure, report_of};
 use serde_json::Value;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write as _};
 use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
@@ -27,15 +30,17 @@ Examples:
   libellus footprint .venv                    packages, largest first, and why they are there
   libellus footprint .venv --why torch        who needs it, and what would leave with it
   libellus footprint .venv --no-gpu --plan    what each change saves after the ones before it
+  libellus footprint node_modules             the same of npm, pnpm and yarn; what is for developers
   libellus footprint .venv --budget 500MB     for CI: fails if it is more
+  libellus footprint .venv --html page.html   a page with a treemap, to open in a browser
   libellus footprint . --sarif > found.sarif  findings, for code hosts to show in their lines
   libellus footprint image.tar                layers, with what later ones hide
   libellus footprint diff old.json image.tar  what has changed, as Markdown
   libellus footprint explain F102             what a finding means
 
 Four sizes are told apart: content (bytes of files, each once), stored (in all layers), download
-(compressed), disk (blocks). What is not known is shown as unknown. Nothing is fetched, and only --fix
-writes: what it has shown. `footprint.toml` in TARGET holds budgets and findings that are accepted.
+(compressed), disk (blocks). What is not known is shown as unknown. Nothing is fetched; --fix
+writes what it has shown, --html its file, and nothing else is. `footprint.toml` in TARGET holds budgets and findings that are accepted.
 
 Exit codes: 0 all is well, 1 over budget or an error was found, 2 wrong usage, 3 nothing could be
 read.";
@@ -63,19 +68,25 @@ enum Action {
         /// Fail if the second is larger: `50MB` of content, or e.g. `download=80MB`; may be repeated
         #[arg(long, value_name = "[METER=]SIZE")]
         budget: Vec<Budget>,
+        /// Refused, as a page shows one target
+        #[arg(long, value_name = "FILE", hide = true)]
+        html: Option<PathBuf>,
     },
     /// Explain a check, or list all
     Explain {
         /// Its number, such as F102
         #[arg(value_name = "ID", value_parser = parse_check)]
         id: Option<&'static table::Check>,
+        /// Refused, as a page shows a target
+        #[arg(long, value_name = "FILE", hide = true)]
+        html: Option<PathBuf>,
     },
 }
 
 /// What is measured, and how it is shown.
 #[derive(Debug, clap::Args)]
 struct MeasureArgs {
-    /// What to measure: a project, a virtual environment, any directory; an image as an OCI layout or archive, or as
+    /// What to measure: a project, a virtual environment, `node_modules`, any directory; an image as an OCI layout or archive, or as
     /// `docker save` writes it
     #[arg(value_name = "TARGET", default_value = ".")]
     target: PathBuf,
@@ -118,6 +129,9 @@ struct MeasureArgs {
     /// Show KiB, MiB and GiB, powers of 1024
     #[arg(long)]
     binary: bool,
+    /// Write a page to look at: a treemap, the plan, the findings, all in one file
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["why", "fix"])]
+    html: Option<PathBuf>,
     /// Print JSON (`libellus.footprint/1`), the same each time
     #[arg(long, conflicts_with = "sarif")]
     json: bool,
@@ -129,9 +143,10 @@ struct MeasureArgs {
 /// Does what was asked.
 pub fn run(args: &Args) -> Result<Outcome, Error> {
     match &args.action {
-        Some(Action::Explain { id: Some(check) }) => output::print(&check.page()).map(|()| Outcome::Done),
-        Some(Action::Diff { before, after, budget }) => run_diff(before, after, budget),
-        Some(Action::Explain { id: None }) => output::print(&table::list()).map(|()| Outcome::Done),
+        Some(Action::Diff { html: Some(_), .. } | Action::Explain { html: Some(_), .. }) => Err(Error::PageOfNoTarget),
+        Some(Action::Explain { id: Some(check), .. }) => output::print(&check.page()).map(|()| Outcome::Done),
+        Some(Action::Diff { before, after, budget, .. }) => run_diff(before, after, budget),
+        Some(Action::Explain { id: None, .. }) => output::print(&table::list()).map(|()| Outcome::Done),
         None => run_measure(&args.measure),
     }
 }
@@ -201,10 +216,15 @@ fn run_measure(args: &MeasureArgs) -> Result<Outcome, Error> {
         return mend(args, &measured, &config);
     }
     let report = &measured.report;
+    let page_only = args.html.as_deref() == Some(Path::new(STANDARD));
+    if let Some(path) = &args.html {
+        write_page(path, &measured, view)?;
+    }
     match (&args.why, args.json) {
         (Some(package), true) => output::print_json(&measured.why(package)?)?,
         (Some(package), false) => output::print(&why::show(&measured.why(package)?, view))?,
         (None, true) => output::print_json(report)?,
+        (None, false) if page_only => {}
         (None, false) if args.sarif => output::print_json(&sarif(report, env!("CARGO_PKG_VERSION")))?,
         (None, false) => {
             let plan = if args.plan { terminal::show_plan(report, view) } else { String::new() };
@@ -213,13 +233,23 @@ fn run_measure(args: &MeasureArgs) -> Result<Outcome, Error> {
     }
     let value = serde_json::to_value(report).map_err(|source| Error::stdout(source.into()))?;
     let (budgets, kept) = judge(args.budget.iter().chain(&config.budgets), &value, view.units);
-    match args.json || args.sarif {
-        // Standard output is for the JSON alone.
+    match args.json || args.sarif || page_only {
+        // Standard output is for the JSON or the page alone.
         true => eprint!("{budgets}"),
         false => output::print(&budgets)?,
     }
     let asked_why = args.why.is_some();
     Ok(if kept && (asked_why || !report.has_errors()) { Outcome::Done } else { Outcome::OverBudget })
+}
+
+/// Writes the page, as a whole or not at all.
+fn write_page(path: &Path, measured: &Measured, view: View) -> Result<(), Error> {
+    let mut file = OutputFile::create(path)?;
+    let page = html::page(measured, env!("CARGO_PKG_VERSION"), view)
+        .map_err(|source| file.failed(io::Error::other(source)))
+        .map(String::into_bytes)?;
+    file.write_all(&page).map_err(|source| file.failed(source))?;
+    file.finish()
 }
 
 impl MeasureArgs {

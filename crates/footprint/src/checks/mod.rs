@@ -1,7 +1,7 @@
 //! Checks: what is wrong with a build, where, how one knows, and what it would save.
 //!
 //! `table.rs` lists them all. The others look: `context.rs` at what is sent (F101 to F106), `build.rs` at instructions
-//! (F107 to F115), `packages.rs` at what is installed and asked for (F2xx), `image.rs` at images
+//! (F107 to F115), `packages.rs` and `node.rs` at what is installed and asked for (F2xx), `image.rs` at images
 //! (F3xx), `models.rs` at models and the service (F4xx, F5xx). `suppress.rs` silences what a user accepts.
 
 pub mod build;
@@ -9,6 +9,7 @@ pub mod context;
 pub mod facts;
 pub mod image;
 pub mod models;
+pub mod node;
 pub mod packages;
 pub mod suppress;
 pub mod table;

@@ -256,6 +256,15 @@ pub static CHECKS: &[Check] = &[
         mend: "pip install --no-compile, and PYTHONDONTWRITEBYTECODE=1; leave it if cold starts matter.",
     },
     Check {
+        id: "F209",
+        name: "same-package-twice",
+        severity: Note,
+        finds: "One package several times, in the same version.",
+        why: "npm puts a copy wherever another version is in the way above; each is stored, transferred and loaded on its own.",
+        saving: "All copies but the largest, measured.",
+        mend: "`npm dedupe`, or agree on one version of what is in the way; pnpm links copies instead.",
+    },
+    Check {
         id: "F210",
         name: "unneeded-package",
         severity: Note,

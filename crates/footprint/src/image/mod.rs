@@ -29,6 +29,8 @@ pub struct Image {
     pub files: Vec<StoredFile>,
     /// Files that can be reached and have the same content, the costliest first.
     pub duplicates: Vec<Duplicates>,
+    /// For each node of the tree that is a file, the layer that brought it.
+    pub layer_of: Vec<u32>,
     /// Contents that were kept for the readers of packages.
     pub contents: Contents,
     /// What is told of it.
@@ -72,6 +74,13 @@ pub struct Layer {
     pub hidden: u64,
     /// Its compressed size, where it is kept compressed.
     pub download: Option<u64>,
+}
+
+impl Layer {
+    /// The instruction, or else the hash.
+    pub fn title(&self) -> &str {
+        if self.instruction.is_empty() { &self.diff_id } else { &self.instruction }
+    }
 }
 
 /// How much may come out of a layer: so many times its compressed size, and this besides. Layers of honest files come to
@@ -134,6 +143,7 @@ pub fn read(store: &Store, wanted: Option<Platform>, problems: &mut Vec<Problem>
     }
     let (stored, reachable) = (union.stored(), union.reachable());
     let tree = union.tree();
+    let layer_of = union.layers_of(&tree);
     let kept = std::mem::take(&mut union.kept);
     let contents =
         kept.into_iter().map(|(inode, bytes)| (union.files[inode as usize].path.to_string(), bytes)).collect();
@@ -146,7 +156,16 @@ pub fn read(store: &Store, wanted: Option<Platform>, problems: &mut Vec<Problem>
         layers,
         other_platforms,
     };
-    Ok(Image { tree, files: union.files, duplicates, contents: Contents(contents), report, download, platform })
+    Ok(Image {
+        tree,
+        layer_of,
+        files: union.files,
+        duplicates,
+        contents: Contents(contents),
+        report,
+        download,
+        platform,
+    })
 }
 
 /// Files with the same content.

@@ -254,6 +254,26 @@ impl Union {
         reachable
     }
 
+    /// For each node of the tree that this was made into, the layer that brought its file; [`NO_FILE`] where there is none.
+    pub fn layers_of(&self, tree: &Tree) -> Vec<u32> {
+        let mut layers = vec![NO_FILE; tree.len()];
+        // The tree has the children of a folder in the order of their names as they are shown.
+        let mut waiting = vec![(crate::tree::ROOT, 0)];
+        while let Some((folder, id)) = waiting.pop() {
+            let mut children: Vec<(String, Id)> =
+                self.nodes[id as usize].children.iter().map(|(name, id)| (printable(name), *id)).collect();
+            children.sort_by(|a, b| a.0.cmp(&b.0));
+            for (child, (_, id)) in tree.children(folder).zip(children) {
+                let node = &self.nodes[id as usize];
+                layers[child as usize] = self.files.get(node.inode as usize).map_or(NO_FILE, |file| file.layer);
+                if node.kind == Kind::Directory {
+                    waiting.push((child, id));
+                }
+            }
+        }
+        layers
+    }
+
     /// The files at the end, as a tree.
     pub fn tree(&self) -> Tree {
         Tree::build(&mut Final(self), 0)

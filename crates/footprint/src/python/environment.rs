@@ -5,6 +5,7 @@ use super::ownership::Owners;
 use super::platform::{Environment, Platform, Python};
 use crate::files::Files;
 use crate::graph::Graph;
+use crate::packages::{Ecosystem, Package, share_out};
 use crate::tree::{NodeId, Problem, Tree};
 use std::collections::{BTreeSet, HashMap};
 
@@ -15,33 +16,6 @@ pub struct Target {
     pub platform: Option<Platform>,
     /// The version of Python.
     pub python: Option<Python>,
-}
-
-/// An installed package with its sizes.
-#[derive(Clone, Debug)]
-pub struct Package {
-    /// In its one form.
-    pub name: String,
-    /// As it is installed.
-    pub version: String,
-    /// Bytes of its own files, each inode once.
-    pub content: u64,
-    /// Bytes on disk of the same.
-    pub disk: u64,
-    /// How many files those are.
-    pub files: u64,
-    /// Bytes that would leave with it.
-    pub retained: u64,
-    /// Whether it was asked for by name, as far as that was noted; else whether nothing needs it.
-    pub direct: bool,
-    /// Where it really is, if it is editable.
-    pub editable: Option<String>,
-    /// Which installed packages it needs here.
-    pub requires: Vec<usize>,
-    /// What it needs here and is not installed.
-    pub missing: Vec<String>,
-    /// Who needs it, and how that is written.
-    pub required_by: Vec<(usize, String)>,
 }
 
 /// The packages of a tree.
@@ -91,6 +65,8 @@ impl Packages {
                 files: 0,
                 retained: 0,
                 direct: if noted { distribution.requested } else { graph.roots.contains(&index) },
+                dev: false,
+                ecosystem: Ecosystem::Python,
                 editable: distribution.editable.clone(),
                 requires: graph.needs[index].clone(),
                 missing: links.missing[index].iter().cloned().collect(),
@@ -110,32 +86,6 @@ impl Packages {
         let name = super::name::normalize(name);
         self.all.iter().position(|package| package.name == name)
     }
-}
-
-/// Gives each inode to the owner of its first name that has one; returns what is left.
-fn share_out(tree: &Tree, owners: &Owners, packages: &mut [Package]) -> u64 {
-    let mut owner_of: Vec<Option<usize>> = vec![None; tree.inode_count()];
-    for id in tree.ids().filter(|id| !tree.is_directory(*id)) {
-        let inode = tree.inode_id(id) as usize;
-        owner_of[inode] = owner_of[inode].or(owners.of(id));
-    }
-    let mut counted = vec![false; tree.inode_count()];
-    let mut unowned = 0;
-    for id in tree.ids().filter(|id| !tree.is_directory(*id)) {
-        let inode = tree.inode_id(id) as usize;
-        if std::mem::replace(&mut counted[inode], true) {
-            continue;
-        }
-        match owner_of[inode] {
-            Some(owner) => {
-                packages[owner].content += tree.inode(id).size;
-                packages[owner].disk = packages[owner].disk.saturating_add(tree.inode(id).disk);
-                packages[owner].files += u64::from(tree.is_file(id));
-            }
-            None => unowned += tree.inode(id).size,
-        }
-    }
-    unowned
 }
 
 /// What was asked for, or else what paths and wheels say, or else Linux and a recent Python.

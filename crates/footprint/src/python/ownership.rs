@@ -12,7 +12,7 @@ pub struct Owners(Vec<Option<u32>>);
 impl Owners {
     /// Finds the owner of every file.
     pub fn find(tree: &Tree, distributions: &[Distribution], problems: &mut Vec<Problem>) -> Self {
-        let mut owners = Self(vec![None; tree.len()]);
+        let mut owners = Self::nobody(tree.len());
         for (index, distribution) in distributions.iter().enumerate() {
             for id in tree.below(distribution.info) {
                 owners.take(id, index);
@@ -26,13 +26,18 @@ impl Owners {
         owners
     }
 
+    /// Nobody owns anything yet.
+    pub(crate) fn nobody(nodes: usize) -> Self {
+        Self(vec![None; nodes])
+    }
+
     /// Who owns a node.
     pub fn of(&self, id: NodeId) -> Option<usize> {
         self.0[id as usize].map(|index| index as usize)
     }
 
     /// The first who claims a file has it.
-    fn take(&mut self, id: NodeId, index: usize) {
+    pub(crate) fn take(&mut self, id: NodeId, index: usize) {
         self.0[id as usize].get_or_insert(index as u32);
     }
 

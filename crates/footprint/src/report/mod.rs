@@ -4,6 +4,8 @@
 
 pub mod bars;
 pub mod diff;
+pub mod html;
+pub mod map;
 pub mod sarif;
 pub mod terminal;
 pub mod why;
@@ -11,8 +13,8 @@ pub mod why;
 use crate::checks::{Finding, Severity};
 use crate::image::ImageReport;
 use crate::meters::Meters;
+use crate::packages::{Ecosystem, Installed, Package};
 use crate::plan::Step;
-use crate::python::environment::{Package, Packages};
 use crate::tree::Problem;
 use serde::Serialize;
 
@@ -75,6 +77,8 @@ pub struct Target {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
+    /// A `node_modules`.
+    NodeModules,
     /// A virtual environment, or a directory of packages.
     PythonEnvironment,
     /// A folder with a Dockerfile or a file of requirements.
@@ -89,6 +93,7 @@ impl Kind {
     /// What people call it.
     pub fn name(self) -> &'static str {
         match self {
+            Kind::NodeModules => "node_modules",
             Kind::PythonEnvironment => "Python environment",
             Kind::Project => "project",
             Kind::Image => "image",
@@ -114,6 +119,11 @@ pub struct PackageRow {
     pub retained: u64,
     /// Whether it was asked for by name.
     pub direct: bool,
+    /// Whether only developers need it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub dev: bool,
+    /// Who installs such packages.
+    pub ecosystem: Ecosystem,
     /// Where it really is, if it is editable.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub editable: Option<String>,
@@ -124,6 +134,18 @@ pub struct PackageRow {
     pub missing: Vec<String>,
     /// Why it is there.
     pub required_by: Vec<Reason>,
+}
+
+impl PackageRow {
+    /// What it takes, as far as that is known.
+    pub fn weight(&self) -> u64 {
+        self.content
+    }
+
+    /// What would leave with it, as far as that is known.
+    pub fn retained_weight(&self) -> u64 {
+        self.retained
+    }
 }
 
 /// Who needs a package.
@@ -147,7 +169,7 @@ pub struct Part {
 }
 
 /// The rows of a report for these packages.
-pub(crate) fn package_rows(packages: &Packages) -> Vec<PackageRow> {
+pub(crate) fn package_rows(packages: &Installed) -> Vec<PackageRow> {
     let name = |index: &usize| packages.all[*index].name.clone();
     let rows = packages.all.iter().map(|package| PackageRow {
         name: package.name.clone(),
@@ -157,6 +179,8 @@ pub(crate) fn package_rows(packages: &Packages) -> Vec<PackageRow> {
         files: package.files,
         retained: package.retained,
         direct: package.direct,
+        dev: package.dev,
+        ecosystem: package.ecosystem,
         editable: package.editable.clone(),
         requires: package.requires.iter().map(name).collect(),
         missing: package.missing.clone(),
@@ -166,7 +190,7 @@ pub(crate) fn package_rows(packages: &Packages) -> Vec<PackageRow> {
 }
 
 /// Who needs a package.
-fn reasons(packages: &Packages, package: &Package) -> Vec<Reason> {
+fn reasons(packages: &Installed, package: &Package) -> Vec<Reason> {
     let reason = |(by, requirement): &(usize, String)| Reason {
         name: packages.all[*by].name.clone(),
         requirement: requirement.clone(),

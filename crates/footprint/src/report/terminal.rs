@@ -5,7 +5,6 @@ use super::{PackageRow, Report};
 use crate::checks::{Saving, Severity, wrap};
 use crate::image::ImageReport;
 use crate::meters::{Meter, Meters};
-use crate::plan::Effect;
 use crate::size::Units;
 use crate::tree::printable;
 use std::fmt::Write as _;
@@ -57,19 +56,24 @@ pub(super) fn plain(text: &str) -> String {
 
 fn head(report: &Report, view: View) -> String {
     let target = &report.target;
-    let mut first = format!("{}: {}", target.path, target.kind.name());
+    format!("{}: {}\n{}\n", target.path, kind(report), meters(&report.meters, view))
+}
+
+/// What the target is, and how much there is of it.
+pub(super) fn kind(report: &Report) -> String {
+    let target = &report.target;
+    let mut text = target.kind.name().to_owned();
     if let Some(platform) = &target.platform {
-        let _ = write!(first, " for {platform}");
+        let _ = write!(text, " for {platform}");
     }
     if let Some(python) = &target.python {
-        let _ = write!(first, ", Python {python}");
+        let _ = write!(text, ", Python {python}");
     }
-    let mut counts = Vec::new();
     if !report.packages.is_empty() {
-        counts.push(counted(report.packages.len() as u64, "package"));
+        let _ = write!(text, ", {}", counted(report.packages.len() as u64, "package"));
     }
-    counts.push(counted(report.files, "file"));
-    format!("{first}, {}\n{}\n", counts.join(", "), meters(&report.meters, view))
+    let _ = write!(text, ", {}", counted(report.files, "file"));
+    text
 }
 
 /// The four, unknown ones as such.
@@ -170,12 +174,14 @@ fn grouped(packages: &[PackageRow]) -> Vec<Row> {
     rows
 }
 
-fn why(package: &PackageRow) -> String {
+/// Why a package is there, in a few words.
+pub(super) fn why(package: &PackageRow) -> String {
     let mut names: Vec<&str> = package.required_by.iter().map(|by| by.name.as_str()).collect();
     names.dedup();
+    let asked = if package.dev { "for developers" } else { "asked for" };
     match (package.direct, names.is_empty()) {
-        (true, true) => "asked for".to_owned(),
-        (true, false) => format!("asked for; {}", names.join(", ")),
+        (true, true) => asked.to_owned(),
+        (true, false) => format!("{asked}; {}", names.join(", ")),
         (false, true) => "nothing needs it".to_owned(),
         (false, false) => names.join(", "),
     }
@@ -212,11 +218,7 @@ fn layers(text: &mut String, image: &ImageReport, view: View) {
         "DOWNLOAD"
     );
     for (number, layer) in image.layers.iter().enumerate() {
-        let name = format!(
-            "{:>2} {}",
-            number + 1,
-            if layer.instruction.is_empty() { &layer.diff_id } else { &layer.instruction }
-        );
+        let name = format!("{:>2} {}", number + 1, layer.title());
         let download = layer.download.map_or_else(|| "unknown".to_owned(), |bytes| view.units.show(bytes));
         let columns = format!(
             "{}  {:>SIZE$}  {:>SIZE$}  {download:>SIZE$}  {}",
@@ -227,18 +229,22 @@ fn layers(text: &mut String, image: &ImageReport, view: View) {
         );
         let _ = writeln!(text, "{}", columns.trim_end());
     }
+    let _ = writeln!(text, "{}", stored(image, view));
+    if !image.other_platforms.is_empty() {
+        let _ = writeln!(text, "the index has {} as well", image.other_platforms.join(", "));
+    }
+}
+
+/// What is stored, and what of that can be reached.
+pub(super) fn stored(image: &ImageReport, view: View) -> String {
     let shown = |bytes| view.units.show(bytes);
-    let _ = writeln!(
-        text,
+    format!(
         "stored {} = reachable {} + hidden {}; {} of the reachable is there twice",
         shown(image.stored),
         shown(image.reachable),
         shown(image.unreachable),
         shown(image.duplicates)
-    );
-    if !image.other_platforms.is_empty() {
-        let _ = writeln!(text, "the index has {} as well", image.other_platforms.join(", "));
-    }
+    )
 }
 
 fn findings(text: &mut String, report: &Report, view: View) {
@@ -260,19 +266,19 @@ fn findings(text: &mut String, report: &Report, view: View) {
         }
     }
     if !report.findings.is_empty() {
-        let count = |severity| report.findings.iter().filter(|finding| finding.severity == severity).count() as u64;
-        let _ = write!(
-            text,
-            "\n{}, {}, {}",
-            counted(count(Severity::Error), "error"),
-            counted(count(Severity::Warning), "warning"),
-            counted(count(Severity::Note), "note")
-        );
-        if report.accepted > 0 {
-            let _ = write!(text, ", {} accepted", report.accepted);
-        }
-        text.push_str("; `libellus footprint explain ID` says more.\n");
+        let _ = writeln!(text, "\n{}; `libellus footprint explain ID` says more.", counts(report));
     }
+}
+
+/// How many findings there are of which kind.
+pub(super) fn counts(report: &Report) -> String {
+    let count = |severity| report.findings.iter().filter(|finding| finding.severity == severity).count() as u64;
+    let mut counts =
+        [Severity::Error, Severity::Warning, Severity::Note].map(|one| counted(count(one), one.name())).join(", ");
+    if report.accepted > 0 {
+        let _ = write!(counts, ", {} accepted", report.accepted);
+    }
+    counts
 }
 
 /// Width of what is done, in the plan.
@@ -290,18 +296,11 @@ pub fn show_plan(report: &Report, view: View) -> String {
         "LEFT"
     );
     for step in &report.plan {
-        let (mark, sign) = match step.effect {
-            Effect::Saved => ("", "-"),
-            Effect::Instead => ("or ", "-"),
-            Effect::Moved => ("or ", ""),
-        };
+        let (mark, sign) = step.effect.marks();
         let id = if step.id.is_empty() { String::new() } else { format!("{} ", step.id) };
         let bytes = format!("{sign}{}", view.units.show(step.bytes));
         let left = step.left.map_or_else(|| "unknown".to_owned(), |bytes| view.units.show(bytes));
-        let how = match step.effect {
-            Effect::Moved => "moved, not saved",
-            _ => step.evidence.name(),
-        };
+        let how = step.known();
         let name = format!("{mark}{id}{}", step.name);
         let _ = writeln!(text, "{}  {bytes:>9}  {left:>8}  {how}", fit(&name, PLANNED));
         if !step.place.is_empty() {
@@ -357,6 +356,8 @@ mod tests {
             files: 1,
             retained,
             direct: by.is_empty(),
+            dev: false,
+            ecosystem: crate::packages::Ecosystem::Python,
             editable: None,
             requires: vec![],
             missing: vec![],

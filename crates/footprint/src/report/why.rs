@@ -3,7 +3,7 @@
 use super::bars::fit;
 use super::terminal::{View, plain};
 use crate::error::Error;
-use crate::python::environment::Packages;
+use crate::packages::Installed;
 use serde::Serialize;
 use std::fmt::Write as _;
 
@@ -41,7 +41,7 @@ pub struct Brought {
 ///
 /// # Errors
 /// If it is not installed.
-pub fn why(packages: &Packages, package: &str, target: &str) -> Result<Why, Error> {
+pub fn why(packages: &Installed, package: &str, target: &str) -> Result<Why, Error> {
     let index = packages.find(package).ok_or_else(|| Error::NoSuchPackage {
         package: package.to_owned(),
         target: target.to_owned(),

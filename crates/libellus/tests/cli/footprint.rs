@@ -190,3 +190,61 @@ fn a_project_holds_itself_to_what_its_file_says() {
     sandbox.file("venv/footprint.toml", "[budget]\nram = 1\n");
     sandbox.run(&["footprint", "venv"]).expect_error(2, &["footprint.toml", "line 2"]);
 }
+
+#[test]
+fn a_page_is_one_file_the_same_each_time_and_names_stay_names() {
+    let sandbox = Sandbox::new();
+    environment(&sandbox);
+    let site = sandbox.path("venv/lib/python3.12/site-packages");
+    let hostile = "</script><img src=x onerror=alert(1)>";
+    fs::create_dir_all(site.join("<")).expect("made");
+    fs::write(site.join(hostile), [0; 60_000]).expect("written");
+    fs::write(site.join("a\u{1b}[2J\"'&amp;\u{202e}`${x}`"), [0; 60_000]).expect("written");
+    let metadata = "Name: app\nVersion: 1</script><script>alert(2)</script>\nRequires-Dist: torch\n";
+    fs::write(site.join("app-1.0.dist-info/METADATA"), metadata).expect("written");
+    let shown = sandbox.run(&["footprint", "venv", "--plan", "--html", "page.html"]).expect_code(0).stdout;
+    assert!(shown.contains("RETAINED") && shown.contains("PLAN"), "the terminal is told as well: {shown}");
+    let page = fs::read_to_string(sandbox.path("page.html")).expect("there");
+    sandbox.run(&["footprint", "venv", "--html", "again.html"]).expect_code(0);
+    assert_eq!(page, fs::read_to_string(sandbox.path("again.html")).expect("there"), "the same each time");
+    assert_eq!(page, sandbox.run(&["footprint", "venv", "--html", "-"]).expect_code(0).stdout);
+
+    // Its own style and script, the data, and nothing that a name has put there.
+    let count = |part: &str| page.matches(part).count();
+    assert_eq!(
+        (count("<script"), count("</script>"), count("<style>"), count("<img"), count("<link")),
+        (2, 2, 1, 0, 1)
+    );
+    assert!(!page.contains(['\u{1b}', '\u{202e}']) && !page.contains("alert(2)</script>"), "{page}");
+    for outside in ["http:", "https:", "src=", "@import", "url(", "unsafe-"] {
+        assert!(!page.replace("src=x", "").contains(outside), "`{outside}` is in the page");
+    }
+    let data = page.split_once("id=\"data\">").and_then(|(_, rest)| rest.split_once("</script>")).expect("data").0;
+    let data: serde_json::Value = serde_json::from_str(data).expect("JSON");
+    let names = data.to_string();
+    assert!(names.contains(hostile) && names.contains("\\\\u{202e}"), "{names}");
+    assert_eq!(data.as_array().map(Vec::len), Some(3), "by package, reason and folder");
+    // Whoever has no script reads tables.
+    for row in ["torch 1.0", "app 1&lt;/script&gt;", "sympy 1.0", "lib/", "asked for"] {
+        let row = row.replace("&lt;", "&#60;").replace("&gt;", "&#62;");
+        assert!(page.contains(&row), "`{row}` is not in the page");
+    }
+
+    sandbox.run(&["footprint", "venv", "--html", "."]).expect_error(2, &["is a directory"]);
+    sandbox.run(&["footprint", "venv", "--html", "none/page.html"]).expect_error(1, &["cannot write `none/page.html`"]);
+    sandbox.run(&["footprint", "diff", "venv", "venv", "--html", "x.html"]).expect_error(2, &["a page of one target"]);
+    sandbox.run(&["footprint", "explain", "F102", "--html", "x.html"]).expect_error(2, &["a page of one target"]);
+    assert!(!sandbox.path("x.html").exists());
+}
+
+#[test]
+fn the_page_of_a_project_has_its_plan_and_findings_with_evidence() {
+    let sandbox = Sandbox::new();
+    project(&sandbox);
+    let page = sandbox.run(&["footprint", "shop", "--html", "-"]).expect_code(1).stdout;
+    for part in
+        ["class=\"finding error\"", "F102 <code>.dockerignore:1</code>", "<code>**/__pycache__</code>", "2 errors"]
+    {
+        assert!(page.contains(part), "`{part}` is not in {page}");
+    }
+}

@@ -6,10 +6,7 @@
 // that CHROMIUM names. One line per check; the exit code is 1 when one failed.
 
 import assert from "node:assert/strict";
-import { mkdir, readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
-import path from "node:path";
-import { chromium } from "playwright-core";
+import { MOBILE, DESKTOP, ZOOMED, check as checkIn, finish, fits, isDark, pictures, tabTo, violations } from "./browser.js";
 
 const [base, folder] = process.argv.slice(2);
 if (!base) {
@@ -20,49 +17,8 @@ if (!base) {
 const QUERY = "surviving alone on an island";
 const RESULTS = `/?q=${encodeURIComponent(QUERY)}`;
 const LONG_WORD = `/?q=${"Donaudampfschifffahrtsgesellschaft".repeat(8)}`;
-const DESKTOP = { width: 1280, height: 900 };
-const MOBILE = { width: 360, height: 740 };
-const WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
 
-const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  args: [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-  ],
-});
-
-let failures = 0;
-
-/** Runs one check in a browser context of its own and prints how it went. */
-async function check(name, options, body) {
-  const context = await browser.newContext({ baseURL: base, viewport: DESKTOP, ...options });
-  context.setDefaultTimeout(10_000);
-  try {
-    await body(await context.newPage(), context);
-    console.log(`ok    ${name}`);
-  } catch (error) {
-    failures += 1;
-    console.log(`FAIL  ${name}: ${error.message}`);
-  } finally {
-    await context.close();
-  }
-}
-
-/** Presses Tab until `selector` has the focus, as a reader without a mouse would. */
-async function tabTo(page, selector) {
-  for (let presses = 0; presses < 60; presses += 1) {
-    await page.keyboard.press("Tab");
-    if (await page.evaluate((wanted) => document.activeElement?.matches(wanted), selector)) return;
-  }
-  assert.fail(`60 presses of Tab do not reach ${selector}`);
-}
+const check = (name, options, body) => checkIn(name, { baseURL: base, ...options }, body);
 
 /** The address of the first book found. */
 async function firstBook(page) {
@@ -136,9 +92,7 @@ await check("suggestions: typed, chosen by keyboard, closed, and never by Tab", 
   await page.keyboard.press("ArrowDown");
   const active = await box.getAttribute("aria-activedescendant");
   assert.equal(await page.locator(`#${active}`).getAttribute("aria-selected"), "true");
-  await page.evaluate(axe);
-  const { violations } = await page.evaluate((tags) => window.axe.run({ runOnly: tags }), WCAG);
-  assert.deepEqual(violations.map(({ id }) => id), [], "with suggestions open");
+  assert.deepEqual(await violations(page), [], "with suggestions open");
   await page.keyboard.press("Escape");
   assert.equal(await shown.first().isVisible(), false, "Escape closes them");
   await box.press("End");
@@ -192,27 +146,20 @@ await check("no other host, no cookie, nothing refused by the content security p
 await check("360 px wide: nothing sticks out", { viewport: MOBILE }, async (page) => {
   for (const [name, url] of Object.entries({ ...(await pages(page)), "long word": LONG_WORD })) {
     await page.goto(url);
-    const width = await page.evaluate(() => document.documentElement.scrollWidth);
-    assert.ok(width <= MOBILE.width, `${name} is ${width} px wide`);
+    await fits(page, name);
   }
 });
 
-await check("zoomed to 400 %: nothing sticks out", { viewport: { width: 320, height: 256 } }, async (page) => {
+await check("zoomed to 400 %: nothing sticks out", { viewport: ZOOMED }, async (page) => {
   for (const [name, url] of Object.entries(await pages(page))) {
     await page.goto(url);
-    const width = await page.evaluate(() => document.documentElement.scrollWidth);
-    assert.ok(width <= 320, `${name} is ${width} px wide`);
+    await fits(page, name);
   }
 });
 
 await check("dark mode: light text on a dark page", { colorScheme: "dark" }, async (page) => {
   await page.goto(RESULTS);
-  const [background, text] = await page.evaluate(() => {
-    const brightness = (colour) => colour.match(/\d+/g).slice(0, 3).reduce((sum, part) => sum + Number(part), 0) / 3;
-    const style = getComputedStyle(document.documentElement);
-    return [brightness(style.backgroundColor), brightness(style.color)];
-  });
-  assert.ok(background < 60 && text > 200, `background ${background}, text ${text} of 255`);
+  await isDark(page);
 });
 
 for (const colorScheme of ["light", "dark"]) {
@@ -220,32 +167,19 @@ for (const colorScheme of ["light", "dark"]) {
     await check(`WCAG 2.2 AA by axe-core: ${colorScheme}, ${size}`, { colorScheme, viewport }, async (page) => {
       for (const [name, url] of Object.entries(await pages(page))) {
         await page.goto(url);
-        await page.evaluate(axe);
-        const { violations } = await page.evaluate((tags) => window.axe.run({ runOnly: tags }), WCAG);
-        const found = violations.map(({ id, nodes }) => `${id} at ${nodes.map((node) => node.target).join(", ")}`);
-        assert.deepEqual(found, [], `on the page "${name}"`);
+        assert.deepEqual(await violations(page), [], `on the page "${name}"`);
       }
     });
   }
 }
 
 if (folder) {
-  await mkdir(folder, { recursive: true });
-  const variants = {
-    desktop: { viewport: DESKTOP },
-    dark: { viewport: DESKTOP, colorScheme: "dark" },
-    mobile: { viewport: MOBILE, deviceScaleFactor: 2 },
-  };
-  for (const [variant, options] of Object.entries(variants)) {
-    await check(`screenshots: ${variant}`, options, async (page) => {
-      for (const [name, url] of Object.entries(await pages(page))) {
-        await page.goto(url);
-        await page.screenshot({ path: path.join(folder, `${name.replaceAll(" ", "-")}-${variant}.png`) });
-      }
-    });
-  }
+  await pictures(folder, { baseURL: base }, async (page, take) => {
+    for (const [name, url] of Object.entries(await pages(page))) {
+      await page.goto(url);
+      await take(name);
+    }
+  });
 }
 
-await browser.close();
-console.log(failures === 0 ? "all checks passed" : `${failures} checks failed`);
-process.exitCode = failures === 0 ? 0 : 1;
+await finish();
