@@ -53,8 +53,11 @@ impl Budget {
         match &self.subject {
             Subject::Meter(meter) => report["meters"][meter.name()].as_u64(),
             Subject::Package(name) => {
-                let row = report["packages"].as_array()?.iter().find(|row| row["name"] == name.as_str());
-                row.map_or(Some(0), |row| row["retained"].as_u64())
+                let is_it = |row: &&Value| row["name"].as_str().is_some_and(|other| normalize(other) == *name);
+                let rows = report["packages"].as_array()?.iter().filter(is_it);
+                // Of a lock, what is downloaded; of several copies, the one that brings most.
+                let retained = |row: &Value| row["retained"].as_u64().or_else(|| row["retained_download"].as_u64());
+                rows.map(retained).try_fold(0, |most, bytes| Some(bytes?.max(most)))
             }
         }
     }

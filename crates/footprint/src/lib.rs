@@ -5,7 +5,7 @@
 //!
 //! - `tree.rs`: files with their inodes, wherever they come from; `files.rs`: their bytes;
 //! - `meters.rs`, `size.rs`: the four sizes, and how they are written;
-//! - `packages.rs`, `python/`, `node/`: installed packages, whose each file is, who needs whom; `graph.rs`: what leaves with whom;
+//! - `packages.rs`, `python/`, `node/`, `lock/`: packages, whose each file is, who needs whom; `graph.rs`: what leaves with whom;
 //! - `budget.rs`, `config.rs`: limits;
 //! - `report/`: what is told, for people and programs.
 //!
@@ -22,6 +22,7 @@ pub mod fix;
 pub mod graph;
 pub mod ignore;
 pub mod image;
+pub mod lock;
 mod measure;
 pub mod meters;
 pub mod node;

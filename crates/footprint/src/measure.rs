@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::files::{Folder, MAX_TEXT_BYTES, read_limited};
 use crate::fix::{self, Edit};
 use crate::image::{self, store::Store};
+use crate::lock::{self, Format, Locked};
 use crate::meters::Meters;
 use crate::node::modules::Modules;
 use crate::packages::Installed;
@@ -67,6 +68,11 @@ pub fn measure(path: &Path, options: &Options) -> Result<Measured, Error> {
     if !metadata.is_dir() && !metadata.is_file() {
         return Err(unknown("it is a device, a pipe or a socket"));
     }
+    if let Some(format) = Format::of(path).filter(|_| metadata.is_file()) {
+        let bytes = fs::File::open(path).and_then(|file| read_limited(file, MAX_TEXT_BYTES)).map_err(unreadable)?;
+        let locked = lock::read(format, &bytes, options.target);
+        return Ok(measure_lock(path, locked.map_err(|reason| unknown(&format!("it is no lock file: {reason}")))?));
+    }
     if let Some(store) = Store::open(path).map_err(unreadable)? {
         return measure_image(path, &store, options).map_err(unreadable);
     }
@@ -86,7 +92,7 @@ pub fn measure(path: &Path, options: &Options) -> Result<Measured, Error> {
 /// # Errors
 /// As of [`measure`].
 pub fn report_of(path: &Path, options: &Options) -> Result<serde_json::Value, Error> {
-    if path.extension().is_some_and(|ending| ending == "json") && path.is_file() {
+    if path.extension().is_some_and(|ending| ending == "json") && path.is_file() && Format::of(path).is_none() {
         let unreadable = |source| Error::Unreadable { path: path.to_owned(), source };
         let file = fs::File::open(path).map_err(unreadable)?;
         let bytes = read_limited(file, MAX_TEXT_BYTES).map_err(unreadable)?;
@@ -151,6 +157,28 @@ fn measure_folder(path: &Path, tree: Tree, options: &Options) -> Measured {
         problems,
     };
     Measured { tree, packages, installed, layers: Vec::new(), project, report }
+}
+
+/// What would be installed. Nothing of it is there, so its sizes are not known, but for what is downloaded.
+fn measure_lock(path: &Path, locked: Locked) -> Measured {
+    let tree = Tree::empty();
+    let Locked { installed, platform, python, mut problems } = locked;
+    problems.sort();
+    let report = Report {
+        schema: SCHEMA,
+        target: report::Target { path: path.display().to_string(), kind: Kind::Lock, platform, python },
+        meters: Meters { download: installed.all.iter().map(|package| package.download).sum(), ..Meters::default() },
+        files: 0,
+        packages: report::package_rows(&installed),
+        unowned: 0,
+        parts: Vec::new(),
+        image: None,
+        findings: Vec::new(),
+        plan: Vec::new(),
+        accepted: 0,
+        problems,
+    };
+    Measured { tree, packages: None, installed: Some(installed), layers: Vec::new(), project: None, report }
 }
 
 fn measure_image(path: &Path, store: &Store, options: &Options) -> io::Result<Measured> {

@@ -33,6 +33,10 @@ pub struct Package {
     pub files: u64,
     /// Bytes that would leave with it.
     pub retained: u64,
+    /// Bytes that are downloaded for it, where a lock says that.
+    pub download: Option<u64>,
+    /// Those that would not be downloaded without it.
+    pub retained_download: Option<u64>,
     /// Whether it was asked for by name, as far as that was noted; else whether nothing needs it.
     pub direct: bool,
     /// Whether only developers need it, as far as that is known.
@@ -49,6 +53,29 @@ pub struct Package {
     pub required_by: Vec<(usize, String)>,
 }
 
+impl Package {
+    /// One of which nothing is known yet.
+    pub fn new(ecosystem: Ecosystem) -> Self {
+        Self {
+            name: String::new(),
+            version: String::new(),
+            content: 0,
+            disk: 0,
+            files: 0,
+            retained: 0,
+            download: None,
+            retained_download: None,
+            direct: false,
+            dev: false,
+            ecosystem,
+            editable: None,
+            requires: Vec::new(),
+            missing: Vec::new(),
+            required_by: Vec::new(),
+        }
+    }
+}
+
 /// The packages of a target, however they were found.
 pub struct Installed {
     /// In the order of the report.
@@ -59,13 +86,20 @@ pub struct Installed {
     pub owners: Owners,
     /// Bytes that belong to none.
     pub unowned: u64,
+    /// Whether they are there; else nobody knows how large they will be.
+    pub measured: bool,
 }
 
 impl Installed {
     /// The packages of several ecosystems in one list; `None` if there are none.
     pub fn join(tree: &Tree, parts: Vec<(&[Package], &Graph, &Owners)>) -> Option<Self> {
-        let mut joined =
-            Self { all: Vec::new(), graph: Graph::default(), owners: Owners::nobody(tree.len()), unowned: 0 };
+        let mut joined = Self {
+            all: Vec::new(),
+            graph: Graph::default(),
+            owners: Owners::nobody(tree.len()),
+            unowned: 0,
+            measured: true,
+        };
         let several = parts.len() > 1;
         for (packages, graph, owners) in parts {
             let first = joined.all.len();
@@ -96,6 +130,18 @@ impl Installed {
             joined.all.iter_mut().zip(retained).for_each(|(package, retained)| package.retained = retained);
         }
         (!joined.all.is_empty()).then_some(joined)
+    }
+
+    /// What a package takes, or what is downloaded for it where it is not there.
+    pub fn weight(&self, at: usize) -> Option<u64> {
+        let package = &self.all[at];
+        if self.measured { Some(package.content) } else { package.download }
+    }
+
+    /// What would leave with a package, or not be downloaded without it.
+    pub fn retained(&self, at: usize) -> Option<u64> {
+        let package = &self.all[at];
+        if self.measured { Some(package.retained) } else { package.retained_download }
     }
 
     /// The package of a name, or of `name@version`: of several copies the one that is nearest to who asked for it, and is needed most.

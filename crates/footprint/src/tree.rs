@@ -187,6 +187,18 @@ impl Tree {
         tree
     }
 
+    /// A tree without files.
+    pub fn empty() -> Self {
+        struct Nothing;
+        impl Source for Nothing {
+            type Directory = ();
+            fn list(&mut self, _: &(), _: &mut Vec<Problem>) -> Vec<Entry<()>> {
+                Vec::new()
+            }
+        }
+        Self::build(&mut Nothing, ())
+    }
+
     /// Reads a directory of the file system.
     ///
     /// # Errors

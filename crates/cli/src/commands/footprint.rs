@@ -31,6 +31,8 @@ Examples:
   libellus footprint .venv --why torch        who needs it, and what would leave with it
   libellus footprint .venv --no-gpu --plan    what each change saves after the ones before it
   libellus footprint node_modules             the same of npm, pnpm and yarn; what is for developers
+  libellus footprint uv.lock                  what is downloaded, and why; also pylock.toml,
+                                              package-lock.json and Cargo.lock
   libellus footprint .venv --budget 500MB     for CI: fails if it is more
   libellus footprint .venv --html page.html   a page with a treemap, to open in a browser
   libellus footprint . --sarif > found.sarif  findings, for code hosts to show in their lines
@@ -86,7 +88,7 @@ enum Action {
 /// What is measured, and how it is shown.
 #[derive(Debug, clap::Args)]
 struct MeasureArgs {
-    /// What to measure: a project, a virtual environment, `node_modules`, any directory; an image as an OCI layout or archive, or as
+    /// What to measure: a project, a virtual environment, `node_modules`, a lock file, any directory; an image as an OCI layout or archive, or as
     /// `docker save` writes it
     #[arg(value_name = "TARGET", default_value = ".")]
     target: PathBuf,

@@ -130,17 +130,8 @@ impl Found {
         Package {
             name: self.manifest.name.clone(),
             version: self.manifest.version.clone(),
-            content: 0,
-            disk: 0,
-            files: 0,
-            retained: 0,
-            direct: false,
-            dev: false,
-            ecosystem: Ecosystem::Npm,
             editable: self.linked.clone(),
-            requires: Vec::new(),
-            missing: Vec::new(),
-            required_by: Vec::new(),
+            ..Package::new(Ecosystem::Npm)
         }
     }
 }

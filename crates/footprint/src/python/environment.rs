@@ -60,17 +60,12 @@ impl Packages {
             .map(|(index, distribution)| Package {
                 name: distribution.name.clone(),
                 version: distribution.version.clone(),
-                content: 0,
-                disk: 0,
-                files: 0,
-                retained: 0,
                 direct: if noted { distribution.requested } else { graph.roots.contains(&index) },
-                dev: false,
-                ecosystem: Ecosystem::Python,
                 editable: distribution.editable.clone(),
                 requires: graph.needs[index].clone(),
                 missing: links.missing[index].iter().cloned().collect(),
                 required_by: links.needed_by[index].clone(),
+                ..Package::new(Ecosystem::Python)
             })
             .collect();
         let unowned = share_out(tree, &owners, &mut all);

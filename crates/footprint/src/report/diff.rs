@@ -75,7 +75,9 @@ fn changes(before: &Value, after: &Value, list: &str, key: &str, size: &str) -> 
     let read = |report: &Value| -> BTreeMap<String, u64> {
         let mut sizes = BTreeMap::new();
         for row in report[list].as_array().into_iter().flatten() {
-            if let (Some(name), Some(bytes)) = (row[key].as_str(), row[size].as_u64()) {
+            if let (Some(name), Some(bytes)) =
+                (row[key].as_str(), row[size].as_u64().or_else(|| row["download"].as_u64()))
+            {
                 let sum: &mut u64 = sizes.entry(name.to_owned()).or_default();
                 *sum = sum.saturating_add(bytes);
             }

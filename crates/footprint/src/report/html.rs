@@ -48,6 +48,7 @@ struct Page {
     packages: Vec<Row>,
     layers: Vec<Row>,
     stored: String,
+    downloads: bool,
     parts: Vec<Row>,
     problems: Vec<(String, String)>,
     version: &'static str,
@@ -121,6 +122,7 @@ pub fn page(measured: &Measured, version: &'static str, view: View) -> Result<St
         packages: packages(measured, view),
         layers: layers(measured, view),
         stored: report.image.as_ref().map(|image| terminal::stored(image, view)).unwrap_or_default(),
+        downloads: report.meters.content.is_none(),
         parts: parts(measured, view),
         problems: report.problems.iter().map(|problem| (shown(&problem.path), shown(&problem.reason))).collect(),
         version,
@@ -210,7 +212,7 @@ fn plan(measured: &Measured, view: View) -> Vec<Planned> {
             name: shown(&format!("{mark}{id}{}", step.name)),
             place: shown(&step.place),
             saves: format!("{sign}{}", view.units.show(step.bytes)),
-            left: step.left.map_or_else(|| "unknown".to_owned(), |bytes| view.units.show(bytes)),
+            left: view.known(step.left),
             known: step.known(),
             effect: step.effect.name(),
             bar: from.map(|from| Bar { from, width: part(step.bytes, whole).min(WHOLE.saturating_sub(from)) }),
@@ -241,7 +243,7 @@ fn findings(measured: &Measured, view: View) -> Vec<Found> {
 
 fn packages(measured: &Measured, view: View) -> Vec<Row> {
     let report = &measured.report;
-    let whole = report.meters.content.unwrap_or_default();
+    let whole = report.whole();
     let mut sorted: Vec<_> = report.packages.iter().collect();
     sorted.sort_by(|a, b| b.retained_weight().cmp(&a.retained_weight()).then_with(|| a.name.cmp(&b.name)));
     let mut rows: Vec<Row> = sorted
@@ -249,11 +251,11 @@ fn packages(measured: &Measured, view: View) -> Vec<Row> {
         .take(ROWS)
         .map(|package| Row {
             name: shown(&title(package)),
-            own: view.units.show(package.weight()),
-            retained: view.units.show(package.retained_weight()),
+            own: view.known(package.weight()),
+            retained: view.known(package.retained_weight()),
             why: shown(&why(package)),
-            wide: part(package.retained_weight(), whole),
-            narrow: part(package.weight(), whole),
+            wide: part(package.retained_weight().unwrap_or_default(), whole),
+            narrow: part(package.weight().unwrap_or_default(), whole),
         })
         .collect();
     let mut more = |name: String, bytes: u64| {
@@ -261,7 +263,7 @@ fn packages(measured: &Measured, view: View) -> Vec<Row> {
         rows.push(Row { name, retained: own.clone(), own, why: String::new(), wide: narrow, narrow });
     };
     if sorted.len() > ROWS {
-        let rest = sorted[ROWS..].iter().map(|package| package.weight()).sum();
+        let rest = sorted[ROWS..].iter().filter_map(|package| package.weight()).sum();
         more(format!("{} more", thousands((sorted.len() - ROWS) as u64)), rest);
     }
     if report.unowned > 0 && !sorted.is_empty() {
@@ -276,7 +278,7 @@ fn layers(measured: &Measured, view: View) -> Vec<Row> {
         name: shown(&format!("{} {}", number + 1, layer.title())),
         own: view.units.show(layer.stored),
         retained: view.units.show(layer.hidden),
-        why: layer.download.map_or_else(|| "unknown".to_owned(), |bytes| view.units.show(bytes)),
+        why: view.known(layer.download),
         wide: part(layer.stored, image.stored),
         narrow: part(layer.stored - layer.hidden, image.stored),
     });

@@ -49,7 +49,11 @@ pub fn groupings(measured: &Measured) -> Vec<Grouping> {
     if let Some(installed) = &measured.installed {
         let notes: Vec<String> = report.packages.iter().map(note).collect();
         let name = |index: usize| title(&report.packages[index]);
-        groupings.push(Grouping { by: "package", whole: by_package(tree, installed, name, &notes) });
+        let whole = match installed.measured {
+            true => by_package(tree, installed, name, &notes),
+            false => by_download(&report.packages, &notes),
+        };
+        groupings.push(Grouping { by: "package", whole });
         groupings.push(Grouping { by: "reason", whole: by_reason(&installed.graph, &report.packages, &notes) });
     }
     if let Some(image) = &report.image {
@@ -140,6 +144,19 @@ fn by_package(tree: &Tree, installed: &Installed, name: impl Fn(usize) -> String
     around(areas, files.least)
 }
 
+/// Packages that are not there, by what is downloaded for them.
+fn by_download(packages: &[PackageRow], notes: &[String]) -> Area {
+    let areas = packages.iter().zip(notes).map(|(package, note)| Area {
+        name: title(package),
+        bytes: package.weight().unwrap_or_default(),
+        note: note.clone(),
+        inside: Vec::new(),
+    });
+    let areas: Vec<Area> = areas.collect();
+    let least = finest(areas.iter().map(|area| area.bytes).sum());
+    around(areas, least)
+}
+
 /// Who brings what: each package lies in the one with which it would leave.
 fn by_reason(graph: &Graph, packages: &[PackageRow], notes: &[String]) -> Area {
     let dominators = graph.dominators_of_all();
@@ -151,7 +168,7 @@ fn by_reason(graph: &Graph, packages: &[PackageRow], notes: &[String]) -> Area {
             None => first.push(index),
         }
     }
-    let least = finest(packages.iter().map(PackageRow::weight).sum());
+    let least = finest(packages.iter().filter_map(PackageRow::weight).sum());
     let (direct, shared): (Vec<usize>, Vec<usize>) =
         first.into_iter().partition(|index| packages[*index].required_by.is_empty() || packages[*index].direct);
     let area = |index| reason(index, &brings, packages, notes, least, 0);
@@ -174,11 +191,20 @@ fn reason(
 ) -> Area {
     let package = &packages[index];
     let name = title(package);
-    let mut area = Area { name, bytes: package.retained_weight(), note: notes[index].clone(), inside: Vec::new() };
+    let mut area = Area {
+        name,
+        bytes: package.retained_weight().unwrap_or_default(),
+        note: notes[index].clone(),
+        inside: Vec::new(),
+    };
     if !brings[index].is_empty() && depth < DEEPEST && area.bytes >= least {
         let mut inside: Vec<Area> =
             brings[index].iter().map(|other| reason(*other, brings, packages, notes, least, depth + 1)).collect();
-        inside.push(Area { name: format!("{} itself", package.name), bytes: package.weight(), ..Area::default() });
+        inside.push(Area {
+            name: format!("{} itself", package.name),
+            bytes: package.weight().unwrap_or_default(),
+            ..Area::default()
+        });
         area.inside = tidy(inside, least);
     }
     area

@@ -52,6 +52,11 @@ pub struct Report {
 }
 
 impl Report {
+    /// What its packages are a part of: content, or what is downloaded.
+    pub fn whole(&self) -> u64 {
+        self.meters.content.or(self.meters.download).unwrap_or_default()
+    }
+
     /// Whether a finding is an error: the exit code says so.
     pub fn has_errors(&self) -> bool {
         self.findings.iter().any(|finding| finding.severity == Severity::Error)
@@ -77,6 +82,8 @@ pub struct Target {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
+    /// A lock file.
+    Lock,
     /// A `node_modules`.
     NodeModules,
     /// A virtual environment, or a directory of packages.
@@ -93,6 +100,7 @@ impl Kind {
     /// What people call it.
     pub fn name(self) -> &'static str {
         match self {
+            Kind::Lock => "lock file",
             Kind::NodeModules => "node_modules",
             Kind::PythonEnvironment => "Python environment",
             Kind::Project => "project",
@@ -109,14 +117,20 @@ pub struct PackageRow {
     pub name: String,
     /// As it is installed.
     pub version: String,
-    /// Bytes of its own files.
-    pub content: u64,
+    /// Bytes of its own files; unknown of what is not there.
+    pub content: Option<u64>,
     /// Bytes on disk of the same.
-    pub disk: u64,
+    pub disk: Option<u64>,
     /// How many those are.
-    pub files: u64,
+    pub files: Option<u64>,
     /// Bytes that would leave with it.
-    pub retained: u64,
+    pub retained: Option<u64>,
+    /// Bytes that are downloaded for it, where a lock says that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub download: Option<u64>,
+    /// Those that would not be downloaded without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retained_download: Option<u64>,
     /// Whether it was asked for by name.
     pub direct: bool,
     /// Whether only developers need it.
@@ -137,14 +151,14 @@ pub struct PackageRow {
 }
 
 impl PackageRow {
-    /// What it takes, as far as that is known.
-    pub fn weight(&self) -> u64 {
-        self.content
+    /// What it takes where it is installed; else what is downloaded for it.
+    pub fn weight(&self) -> Option<u64> {
+        self.content.or(self.download)
     }
 
-    /// What would leave with it, as far as that is known.
-    pub fn retained_weight(&self) -> u64 {
-        self.retained
+    /// What would leave with it, or not be downloaded without it.
+    pub fn retained_weight(&self) -> Option<u64> {
+        self.retained.or(self.retained_download)
     }
 }
 
@@ -174,10 +188,12 @@ pub(crate) fn package_rows(packages: &Installed) -> Vec<PackageRow> {
     let rows = packages.all.iter().map(|package| PackageRow {
         name: package.name.clone(),
         version: package.version.clone(),
-        content: package.content,
-        disk: package.disk,
-        files: package.files,
-        retained: package.retained,
+        content: packages.measured.then_some(package.content),
+        disk: packages.measured.then_some(package.disk),
+        files: packages.measured.then_some(package.files),
+        retained: packages.measured.then_some(package.retained),
+        download: package.download,
+        retained_download: package.retained_download,
         direct: package.direct,
         dev: package.dev,
         ecosystem: package.ecosystem,

@@ -1,7 +1,7 @@
 //! A report for people: 80 columns, the largest first, and nothing that scrolls away what matters.
 
 use super::bars::{bar, counted, fit};
-use super::{PackageRow, Report};
+use super::{Kind, PackageRow, Report};
 use crate::checks::{Saving, Severity, wrap};
 use crate::image::ImageReport;
 use crate::meters::{Meter, Meters};
@@ -16,6 +16,13 @@ pub struct View {
     pub units: Units,
     /// How many rows of a table.
     pub rows: usize,
+}
+
+impl View {
+    /// A size, or that it is unknown.
+    pub fn known(self, bytes: Option<u64>) -> String {
+        bytes.map_or_else(|| "unknown".to_owned(), |bytes| self.units.show(bytes))
+    }
 }
 
 impl Default for View {
@@ -72,21 +79,23 @@ pub(super) fn kind(report: &Report) -> String {
     if !report.packages.is_empty() {
         let _ = write!(text, ", {}", counted(report.packages.len() as u64, "package"));
     }
-    let _ = write!(text, ", {}", counted(report.files, "file"));
+    if target.kind != Kind::Lock {
+        let _ = write!(text, ", {}", counted(report.files, "file"));
+    }
     text
 }
 
 /// The four, unknown ones as such.
 pub(super) fn meters(meters: &Meters, view: View) -> String {
     let shown = Meter::ALL.map(|meter| {
-        let value = meters.get(meter).map_or_else(|| "unknown".to_owned(), |bytes| view.units.show(bytes));
+        let value = view.known(meters.get(meter));
         format!("{} {value}", meter.name())
     });
     shown.join("   ")
 }
 
 fn packages(text: &mut String, report: &Report, view: View) {
-    let whole = report.meters.content.unwrap_or_default();
+    let whole = report.whole();
     let _ = writeln!(
         text,
         "{}  {:>SIZE$}  {:>SIZE$}  {}  SHARE",
@@ -97,14 +106,14 @@ fn packages(text: &mut String, report: &Report, view: View) {
     );
     let mut rows = grouped(&report.packages);
     rows.sort_by(|a, b| b.retained.cmp(&a.retained).then(b.content.cmp(&a.content)).then(a.name.cmp(&b.name)));
-    let mut line = |name: &str, content: u64, retained: u64, why: &str| {
+    let mut line = |name: &str, content: Option<u64>, retained: Option<u64>, why: &str| {
         let columns = format!(
             "{}  {:>SIZE$}  {:>SIZE$}  {}  {}",
             fit(name, NAME),
-            view.units.show(content),
-            view.units.show(retained),
+            view.known(content),
+            view.known(retained),
             fit(why, WHY),
-            bar(retained, whole, BAR)
+            bar(retained.unwrap_or_default(), whole, BAR)
         );
         text.push_str(columns.trim_end());
         text.push('\n');
@@ -113,20 +122,23 @@ fn packages(text: &mut String, report: &Report, view: View) {
         line(&row.name, row.content, row.retained, &row.why);
     }
     if rows.len() > view.rows {
-        let rest: u64 = rows[view.rows..].iter().map(|row| row.content).sum();
+        let rest: Option<u64> = rows[view.rows..].iter().map(|row| row.content).sum();
         line(&format!("… {} more", rows.len() - view.rows), rest, rest, "");
     }
     if report.unowned > 0 {
-        line("(of no package)", report.unowned, report.unowned, "");
+        line("(of no package)", Some(report.unowned), Some(report.unowned), "");
     }
-    text.push_str("\nSELF is a package's own files, RETAINED what would leave with it.\n");
+    text.push_str(match report.meters.content {
+        Some(_) => "\nSELF is a package's own files, RETAINED what would leave with it.\n",
+        None => "\nSELF is what is downloaded for a package, RETAINED what only it brings with it.\n",
+    });
 }
 
 /// A row of the table.
 struct Row {
     name: String,
-    content: u64,
-    retained: u64,
+    content: Option<u64>,
+    retained: Option<u64>,
     why: String,
 }
 
@@ -148,15 +160,15 @@ fn grouped(packages: &[PackageRow]) -> Vec<Row> {
         if count < FAMILY {
             rows.push(Row {
                 name: format!("{} {}", first.name, first.version),
-                content: first.content,
-                retained: first.retained,
+                content: first.weight(),
+                retained: first.retained_weight(),
                 why: why(first),
             });
             rest = &rest[1..];
             continue;
         }
         let (members, others) = rest.split_at(count);
-        let content = members.iter().map(|package| package.content).sum();
+        let content = members.iter().map(PackageRow::weight).sum();
         let mut needing: Vec<&str> =
             members.iter().flat_map(|package| &package.required_by).map(|by| by.name.as_str()).collect();
         needing.retain(|name| members.iter().all(|member| member.name != *name));
@@ -219,7 +231,7 @@ fn layers(text: &mut String, image: &ImageReport, view: View) {
     );
     for (number, layer) in image.layers.iter().enumerate() {
         let name = format!("{:>2} {}", number + 1, layer.title());
-        let download = layer.download.map_or_else(|| "unknown".to_owned(), |bytes| view.units.show(bytes));
+        let download = view.known(layer.download);
         let columns = format!(
             "{}  {:>SIZE$}  {:>SIZE$}  {download:>SIZE$}  {}",
             fit(&name, wide),
@@ -299,7 +311,7 @@ pub fn show_plan(report: &Report, view: View) -> String {
         let (mark, sign) = step.effect.marks();
         let id = if step.id.is_empty() { String::new() } else { format!("{} ", step.id) };
         let bytes = format!("{sign}{}", view.units.show(step.bytes));
-        let left = step.left.map_or_else(|| "unknown".to_owned(), |bytes| view.units.show(bytes));
+        let left = view.known(step.left);
         let how = step.known();
         let name = format!("{mark}{id}{}", step.name);
         let _ = writeln!(text, "{}  {bytes:>9}  {left:>8}  {how}", fit(&name, PLANNED));
@@ -343,7 +355,7 @@ fn problems(text: &mut String, report: &Report, view: View) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{Kind, Reason, SCHEMA, Target};
+    use crate::report::{Reason, SCHEMA, Target};
 
     fn package(name: &str, content: u64, retained: u64, by: &[&str]) -> PackageRow {
         let required_by =
@@ -351,10 +363,12 @@ mod tests {
         PackageRow {
             name: name.to_owned(),
             version: "1.2.3".to_owned(),
-            content,
-            disk: content,
-            files: 1,
-            retained,
+            content: Some(content),
+            disk: Some(content),
+            files: Some(1),
+            retained: Some(retained),
+            download: None,
+            retained_download: None,
             direct: by.is_empty(),
             dev: false,
             ecosystem: crate::packages::Ecosystem::Python,

@@ -14,10 +14,10 @@ pub struct Why {
     pub name: String,
     /// As it is installed.
     pub version: String,
-    /// Bytes of its own files.
-    pub content: u64,
-    /// Bytes that would leave with it.
-    pub retained: u64,
+    /// Bytes of its own files, or of what is downloaded for it where it is not there.
+    pub content: Option<u64>,
+    /// Bytes that would leave with it, or not be downloaded.
+    pub retained: Option<u64>,
     /// Whether it was asked for by name.
     pub direct: bool,
     /// Who needs it.
@@ -33,8 +33,8 @@ pub struct Why {
 pub struct Brought {
     /// Its name.
     pub name: String,
-    /// Bytes of its own files.
-    pub content: u64,
+    /// Bytes of its own files, or of what is downloaded for it.
+    pub content: Option<u64>,
 }
 
 /// Finds out why a package is there.
@@ -54,14 +54,14 @@ pub fn why(packages: &Installed, package: &str, target: &str) -> Result<Why, Err
         .dominated_by(index)
         .into_iter()
         .filter(|other| *other != index)
-        .map(|other| Brought { name: name(other), content: packages.all[other].content })
+        .map(|other| Brought { name: name(other), content: packages.weight(other) })
         .collect();
     brings.sort_by(|a, b| b.content.cmp(&a.content).then_with(|| a.name.cmp(&b.name)));
     Ok(Why {
         name: found.name.clone(),
         version: found.version.clone(),
-        content: found.content,
-        retained: found.retained,
+        content: packages.weight(index),
+        retained: packages.retained(index),
         direct: found.direct,
         required_by: super::reasons(packages, found),
         way: packages.graph.way_to(index).unwrap_or_default().into_iter().map(name).collect(),
@@ -71,13 +71,12 @@ pub fn why(packages: &Installed, package: &str, target: &str) -> Result<Why, Err
 
 /// For people.
 pub fn show(why: &Why, view: View) -> String {
-    let units = view.units;
     let mut text = format!(
         "{} {}: {} itself, {} with what only it brings\n",
         why.name,
         why.version,
-        units.show(why.content),
-        units.show(why.retained)
+        view.known(why.content),
+        view.known(why.retained)
     );
     if why.direct {
         text.push_str("It was asked for by name.\n");
@@ -97,12 +96,12 @@ pub fn show(why: &Why, view: View) -> String {
     if !why.brings.is_empty() {
         text.push_str("\nOnly there because of it\n");
         for one in why.brings.iter().take(view.rows) {
-            let _ = writeln!(text, "  {}  {:>8}", fit(&one.name, 30), units.show(one.content));
+            let _ = writeln!(text, "  {}  {:>8}", fit(&one.name, 30), view.known(one.content));
         }
         if why.brings.len() > view.rows {
-            let rest: u64 = why.brings[view.rows..].iter().map(|one| one.content).sum();
+            let rest: Option<u64> = why.brings[view.rows..].iter().map(|one| one.content).sum();
             let more = format!("… {} more", why.brings.len() - view.rows);
-            let _ = writeln!(text, "  {}  {:>8}", fit(&more, 30), units.show(rest));
+            let _ = writeln!(text, "  {}  {:>8}", fit(&more, 30), view.known(rest));
         }
     }
     plain(&text)

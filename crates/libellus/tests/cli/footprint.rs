@@ -248,3 +248,41 @@ fn the_page_of_a_project_has_its_plan_and_findings_with_evidence() {
         assert!(page.contains(part), "`{part}` is not in {page}");
     }
 }
+
+#[test]
+fn node_modules_and_locks_are_targets() {
+    let sandbox = Sandbox::new();
+    fs::create_dir_all(sandbox.path("shop/node_modules/web")).expect("made");
+    sandbox.file("shop/package.json", r#"{"devDependencies": {"web": "1"}}"#);
+    sandbox.file("shop/node_modules/web/package.json", r#"{"version": "1.2.3"}"#);
+    sandbox.file("shop/node_modules/web/index.js", [b'/'; 30_000]);
+    let shown = sandbox.run(&["footprint", "shop/node_modules"]).expect_code(0).stdout;
+    for part in ["node_modules, 1 package", "web 1.2.3", "for developers", "warning F211", "npm ci --omit=dev"] {
+        assert!(shown.contains(part), "`{part}` is not in {shown}");
+    }
+    assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+
+    let lock = |size: &str| {
+        format!(
+            "version = 1\n[[package]]\nname = \"app\"\nversion = \"1\"\nsource = {{ virtual = \".\" }}\n\
+             dependencies = [{{ name = \"torch\" }}]\n[[package]]\nname = \"torch\"\nversion = \"2\"\n\
+             wheels = [{{ url = \"https://x/torch-2-py3-none-any.whl\"{size} }}]\n"
+        )
+    };
+    sandbox.file("uv.lock", lock(", size = 5000000"));
+    let shown = sandbox.run(&["footprint", "uv.lock"]).expect_code(0).stdout;
+    for part in ["lock file for linux/amd64", "content unknown", "download 5.0 MB", "asked for; app", "is downloaded"] {
+        assert!(shown.contains(part), "`{part}` is not in {shown}");
+    }
+    let json = sandbox.run(&["footprint", "uv.lock", "--json"]).expect_code(0).json();
+    assert!(json["packages"][1]["content"].is_null() && json["packages"][1]["download"] == 5_000_000, "{json}");
+    sandbox.run(&["footprint", "uv.lock", "--budget", "package.torch=4MB"]).expect_code(1);
+    sandbox.run(&["footprint", "uv.lock", "--budget", "download=5MB"]).expect_code(0);
+    fs::create_dir_all(sandbox.path("before")).expect("made");
+    sandbox.file("before/uv.lock", lock(""));
+    let changed = sandbox.run(&["footprint", "diff", "before/uv.lock", "uv.lock"]).expect_code(0).stdout;
+    assert!(changed.contains("| download | unknown | 5.0 MB | unknown |"), "{changed}");
+    sandbox.run(&["footprint", "before/uv.lock", "--budget", "package.torch=0"]).expect_code(1);
+    sandbox.file("package-lock.json", "{}");
+    sandbox.run(&["footprint", "package-lock.json"]).expect_error(3, &["no lock file", "npm 7"]);
+}
