@@ -29,6 +29,11 @@ pub(crate) async fn layer(State(crawlers): State<Crawlers>, request: Request, ne
     for (name, value) in SECURITY_HEADERS {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    let is_page = headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+    // Pages speak the language that is asked for. A function has this layer twice.
+    if is_page && !headers.get_all(header::VARY).iter().any(|value| value == "accept-language") {
+        headers.append(header::VARY, HeaderValue::from_static("accept-language"));
+    }
     if crawlers == Crawlers::None {
         headers.insert(HeaderName::from_static("x-robots-tag"), HeaderValue::from_static("none"));
     }

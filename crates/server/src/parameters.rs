@@ -4,6 +4,7 @@
 //! nobody asked. Here broken escapes and broken UTF-8 are errors.
 
 use crate::Error;
+use crate::view::Words;
 use libellus_search::{DEFAULT_LIMIT, FACETS, Filter, MAX_LIMIT, Mode, SearchRequest, Sort};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use std::str::FromStr;
@@ -38,6 +39,8 @@ pub(crate) struct SearchParameters {
     pub(crate) sentences: bool,
     /// `id`: the books that others shall be like.
     pub(crate) ids: Vec<String>,
+    /// `lang`: the language of the page, if pages speak it.
+    pub(crate) lang: Option<Words>,
 }
 
 impl SearchParameters {
@@ -62,6 +65,7 @@ impl SearchParameters {
             "sort" => self.sort = quoted(&value).parse()?,
             "after" => self.after = Some(value),
             "id" => self.ids.push(value),
+            "lang" => self.lang = Words::known(&value),
             "facets" => self.facets.extend(value.split(',').map(|name| name.trim().to_owned())),
             "year" => {
                 let year = parse_number("year", &value)?;
@@ -89,6 +93,7 @@ impl SearchParameters {
                     let value = value.replace('+', " ");
                     parameters.query = Some(percent_decode_str(&value).decode_utf8_lossy().into_owned());
                 }
+                Some(("lang", value)) => parameters.lang = Words::known(value),
                 Some(("mode", value)) => parameters.mode = quoted(value).parse().unwrap_or_default(),
                 _ => {}
             }
@@ -126,6 +131,7 @@ impl SearchParameters {
         keep("age", age.map(|age| age.to_string()));
         keep("unknown_age", unknown_age.then(|| true.to_string()));
         keep("limit", self.limit.filter(|limit| *limit != DEFAULT_LIMIT).map(|limit| limit.to_string()));
+        keep("lang", self.lang.map(|words| words.tag().to_owned()));
         keep("sort", (self.sort != Sort::default()).then(|| self.sort.as_str().to_owned()));
         kept
     }

@@ -6,7 +6,7 @@
 use crate::dialect::Dialect;
 use crate::observe::{self, Origin};
 use crate::parameters::SearchParameters;
-use crate::view::{self, Chrome};
+use crate::view::{self, Chrome, Speech};
 use crate::{AppState, Error};
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -38,7 +38,8 @@ pub(crate) async fn layer(State(state): State<AppState>, request: Request, next:
     let dialect = Dialect::of(request.method(), uri.path());
     let origin = request.extensions().get::<Arc<Origin>>().map(Arc::clone);
     let route = observe::route(&request);
-    let for_reader = dialect.is_none() && wants_page(&uri, request.headers());
+    let for_reader = (dialect.is_none() && wants_page(&uri, request.headers()))
+        .then(|| Speech::of(request.uri(), request.headers()));
     let mut response = next.run(request).await;
     let Some(error) = response.extensions_mut().remove::<Arc<Error>>() else {
         return response;
@@ -48,8 +49,10 @@ pub(crate) async fn layer(State(state): State<AppState>, request: Request, next:
     }
     let (content_type, body) = match dialect {
         Some(dialect) => ("application/json", dialect.problem(&error)),
-        None if for_reader => ("text/html; charset=utf-8", page(&state, &error, &uri)),
-        None => problem(&error, uri.path(), origin.as_deref()),
+        None => match for_reader {
+            Some(speech) => ("text/html; charset=utf-8", page(&state, speech, &error, &uri)),
+            None => problem(&error, uri.path(), origin.as_deref()),
+        },
     };
     *response.body_mut() = Body::from(body);
     let headers = response.headers_mut();
@@ -80,10 +83,9 @@ pub(crate) fn is_api(path: &str) -> bool {
     path == "/api" || path.starts_with("/api/")
 }
 
-fn page(state: &AppState, error: &Error, uri: &Uri) -> String {
-    let told = error.told();
+fn page(state: &AppState, speech: Speech, error: &Error, uri: &Uri) -> String {
     let typed = SearchParameters::salvage(uri.query());
-    view::error_page(Chrome::new(state), told.heading, &error.detail(), told.hint, &typed)
+    view::error_page(Chrome::new(state, speech), &error.told(), &error.detail(), &typed)
 }
 
 fn problem(error: &Error, path: &str, origin: Option<&Origin>) -> (&'static str, String) {

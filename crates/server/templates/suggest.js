@@ -4,9 +4,12 @@
 (() => {
   const input = document.querySelector("form.search #q");
   if (!input) return;
-  const kinds = { titles: "title", authors: "author", subjects: "subject", series: "series" };
   const pause = 80;
   const form = input.form;
+  // In the language of the page.
+  const said = form.dataset;
+  const names = said.kinds.split("|");
+  const kinds = { titles: names[0], authors: names[1], subjects: names[2], series: names[3] };
   const list = document.createElement("ul");
   const status = document.createElement("p");
   let active = -1;
@@ -17,7 +20,7 @@
   list.className = "suggestions";
   list.hidden = true;
   list.setAttribute("role", "listbox");
-  list.setAttribute("aria-label", "Suggestions");
+  list.setAttribute("aria-label", said.label);
   status.className = "unseen";
   status.setAttribute("role", "status");
   input.closest(".field").append(list, status);
@@ -79,7 +82,7 @@
     activate(-1);
     list.hidden = items.length === 0;
     input.setAttribute("aria-expanded", String(items.length > 0));
-    status.textContent = items.length === 0 ? "" : `${items.length} suggestions`;
+    status.textContent = items.length === 0 ? "" : said.count.replace("{count}", items.length);
   }
 
   async function ask() {
@@ -87,7 +90,7 @@
     request = new AbortController();
     // What narrows the search down narrows the suggestions down, too.
     const parameters = new URLSearchParams(new FormData(form));
-    for (const name of ["mode", "sort", "limit"]) parameters.delete(name);
+    for (const name of ["mode", "sort", "limit", "lang"]) parameters.delete(name);
     parameters.set("limit", "3");
     try {
       const reply = await fetch(`/api/suggest?${parameters}`, { signal: request.signal });

@@ -2,7 +2,7 @@
 
 use super::api_book::find;
 use crate::auth::Access;
-use crate::view::{self, Chrome};
+use crate::view::{self, Chrome, Speech};
 use crate::{AppState, Error};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -16,6 +16,7 @@ const SIMILAR: usize = 6;
 pub(crate) async fn get(
     State(state): State<AppState>,
     access: Access,
+    speech: Speech,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Html<String>, Error> {
     let book = find(&state, &access, id).await?;
@@ -24,5 +25,5 @@ pub(crate) async fn get(
     // The record is worth showing without them, when nothing is embedded yet or many readers are searching.
     let similar =
         state.answer(move |library| library.similar(&request)).await.map_or_else(|_| Vec::new(), |found| found.hits);
-    view::book_page(Chrome::new(&state), &book, &similar)
+    view::book_page(Chrome::new(&state, speech), &book, &similar)
 }

@@ -1,6 +1,6 @@
 //! `GET /openapi.json`: what the API is, for programs; `GET /docs`: the same for people.
 
-use crate::view::{self, Chrome};
+use crate::view::{self, Chrome, Speech};
 use crate::{AppState, Error, openapi};
 use axum::extract::State;
 use axum::http::header;
@@ -13,5 +13,5 @@ pub(crate) async fn openapi() -> Response {
 
 /// The page made of it.
 pub(crate) async fn page(State(state): State<AppState>) -> Result<Html<String>, Error> {
-    view::docs_page(Chrome::new(&state))
+    view::docs_page(Chrome::new(&state, Speech::default()))
 }

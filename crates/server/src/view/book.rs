@@ -1,7 +1,7 @@
 //! A book's own page.
 
 use super::citation::{CITATION_FORMATS, coins, json_ld};
-use super::{Chrome, Form, Link, extra, language, render, text, title_language};
+use super::{Chrome, Form, Link, Tongue, Words, book_url, extra, in_language, language, render};
 use crate::Error;
 use crate::parameters::encode;
 use askama::Template;
@@ -15,7 +15,7 @@ struct BookPage<'a> {
     chrome: Chrome,
     form: Form,
     book: &'a Book,
-    lang: Option<String>,
+    tongue: Tongue,
     authors: Vec<Link>,
     year: Option<String>,
     paragraphs: Vec<&'a str>,
@@ -40,7 +40,7 @@ struct Citation {
 struct SimilarView {
     link: Link,
     authors: String,
-    lang: Option<String>,
+    tongue: Tongue,
 }
 
 /// A named fact.
@@ -53,18 +53,20 @@ struct Detail<'a> {
 
 /// The record as a page, with books like it.
 pub(crate) fn book_page(chrome: Chrome, book: &Book, similar: &[Hit]) -> Result<Html<String>, Error> {
+    let (speech, words) = (chrome.speech, chrome.words());
+    let lang = speech.asked();
     let description = book.description.as_deref().unwrap_or_default();
     render(&BookPage {
-        chrome,
-        form: Form::empty(),
+        chrome: chrome.also_at(|words| in_language(book_url(book), Some(words))),
+        form: Form::empty(speech),
         book,
-        lang: title_language(book),
-        authors: book.authors.iter().map(|author| Link::search(author, Mode::Keyword)).collect(),
-        year: text::year(book.year),
+        tongue: Tongue::of(book, words),
+        authors: book.authors.iter().map(|author| Link::search(author, Mode::Keyword, lang)).collect(),
+        year: words.year(book.year),
         paragraphs: description.lines().map(str::trim).filter(|line| !line.is_empty()).collect(),
-        details: details(book),
-        subjects: book.subjects.iter().map(|subject| Link::search(subject, Mode::default())).collect(),
-        similar: similar.iter().map(|hit| SimilarView::new(&hit.book)).collect(),
+        details: details(book, words),
+        subjects: book.subjects.iter().map(|subject| Link::search(subject, Mode::default(), lang)).collect(),
+        similar: similar.iter().map(|hit| SimilarView::new(&hit.book, speech)).collect(),
         json_url: format!("/api/books/{}", encode(&book.id)),
         citations: CITATION_FORMATS.iter().map(|format| Citation::new(book, format)).collect(),
         coins: coins(book),
@@ -79,27 +81,28 @@ impl Citation {
 }
 
 impl SimilarView {
-    fn new(book: &Book) -> Self {
-        Self { link: Link::book(book), authors: book.authors.join(", "), lang: title_language(book) }
+    fn new(book: &Book, speech: super::Speech) -> Self {
+        let (link, tongue) = (Link::book(book, speech.asked()), Tongue::of(book, speech.words));
+        Self { link, authors: book.authors.join(", "), tongue }
     }
 }
 
 /// The facts that the book has. Of the source's further fields only the original title is shown: what the others hold is
 /// not known, and may not be meant for readers.
-fn details(book: &Book) -> Vec<Detail<'_>> {
+fn details(book: &Book, words: Words) -> Vec<Detail<'_>> {
     let language = book.language.as_deref();
     let plain = |name, value: Option<&str>| Some(Detail { name, value: value?.to_owned(), lang: None });
     let original_title = extra(book, "original_title").map(|title| Detail {
-        name: "Original title",
+        name: words.text("book.original-title"),
         value: title.to_owned(),
-        lang: language.and_then(language::foreign_tag),
+        lang: language.and_then(|tag| language::foreign_tag(tag, words.tag())),
     });
     let isbns = (!book.isbns.is_empty()).then(|| book.isbns.join(", "));
     let details = [
         original_title,
-        plain("Language", language.map(language::name)),
-        plain("Audience", book.audience.as_deref()),
-        plain("Publisher", book.publisher.as_deref()),
+        plain(words.text("field.language"), language.map(|tag| words.language(tag))),
+        plain(words.text("field.audience"), book.audience.as_deref()),
+        plain(words.text("book.publisher"), book.publisher.as_deref()),
         plain("ISBN", isbns.as_deref()),
     ];
     details.into_iter().flatten().collect()

@@ -1,6 +1,6 @@
 //! The part of a page of results by which they are narrowed down.
 
-use super::{language, text};
+use super::Words;
 use crate::parameters::{SearchParameters, parameter_of};
 use libellus_search::{FacetCounts, Filter, Sort};
 use std::collections::BTreeSet;
@@ -35,6 +35,8 @@ pub(super) struct ValueView {
     pub(super) value: String,
     pub(super) label: String,
     pub(super) books: String,
+    /// The same for those who hear it.
+    pub(super) said: String,
     pub(super) is_chosen: bool,
 }
 
@@ -47,10 +49,10 @@ pub(super) struct OrderView {
 
 impl Narrowing {
     /// Of what was asked, and what the answer has in common.
-    pub(super) fn new(asked: &SearchParameters, counts: &[FacetCounts]) -> Self {
+    pub(super) fn new(asked: &SearchParameters, counts: &[FacetCounts], words: Words) -> Self {
         let plain = SearchParameters { filter: Filter::default(), after: None, sort: Sort::default(), ..asked.clone() };
         let fields: Vec<FieldView> =
-            counts.iter().map(|counts| FieldView::new(asked, counts)).filter(FieldView::is_of_use).collect();
+            counts.iter().map(|counts| FieldView::new(asked, counts, words)).filter(FieldView::is_of_use).collect();
         // What the form has no field for, an age for instance, stays as it is.
         let mut rest = Filter { year_from: None, year_to: None, ..asked.filter.clone() };
         rest.any_of.retain(|field, _| fields.iter().all(|shown| shown.name != parameter_of(field)));
@@ -64,15 +66,15 @@ impl Narrowing {
             fields,
             year_from: year(filter.year_from),
             year_to: year(filter.year_to),
-            orders: orders(asked.sort),
-            chosen: if n_chosen > 0 { text::count(n_chosen as u64, "condition") } else { String::new() },
+            orders: orders(asked.sort, words),
+            chosen: if n_chosen > 0 { words.count("conditions", n_chosen as u64) } else { String::new() },
             clear_url: plain.address("/"),
         }
     }
 }
 
 impl FieldView {
-    fn new(asked: &SearchParameters, counts: &FacetCounts) -> Self {
+    fn new(asked: &SearchParameters, counts: &FacetCounts, words: Words) -> Self {
         let FacetCounts { field, values } = counts;
         let chosen = asked.filter.any_of.get(field).map(Vec::as_slice).unwrap_or_default();
         let is_chosen = |value: &str| chosen.iter().any(|chosen| chosen.eq_ignore_ascii_case(value));
@@ -80,14 +82,14 @@ impl FieldView {
         for (nth, count) in values.iter().enumerate() {
             let is_chosen = is_chosen(&count.value);
             if nth < OFFERED || is_chosen {
-                views.push(ValueView::new(field, &count.value, count.books, is_chosen));
+                views.push(ValueView::new(field, &count.value, count.books, is_chosen, words));
             }
         }
         // What was chosen and no book has any more must be there to be given up.
         let counted: BTreeSet<String> = values.iter().map(|count| count.value.to_ascii_lowercase()).collect();
         let gone = chosen.iter().filter(|value| !counted.contains(&value.to_ascii_lowercase()));
-        views.extend(gone.map(|value| ValueView::new(field, value, 0, true)));
-        Self { label: label(field), name: parameter_of(field), values: views }
+        views.extend(gone.map(|value| ValueView::new(field, value, 0, true, words)));
+        Self { label: label(field, words), name: parameter_of(field), values: views }
     }
 
     /// Whether there is something to choose, or to give up.
@@ -97,36 +99,45 @@ impl FieldView {
 }
 
 impl ValueView {
-    fn new(field: &str, value: &str, books: usize, is_chosen: bool) -> Self {
-        let label = value_label(field, value);
-        Self { value: value.to_owned(), label, books: text::number(books as u64), is_chosen }
+    fn new(field: &str, value: &str, books: usize, is_chosen: bool, words: Words) -> Self {
+        let (label, books) = (value_label(field, value, words), books as u64);
+        Self {
+            value: value.to_owned(),
+            label,
+            books: words.number(books),
+            said: words.count("books", books),
+            is_chosen,
+        }
     }
 }
 
 /// A value as readers know it.
-pub(super) fn value_label(field: &str, value: &str) -> String {
+pub(super) fn value_label(field: &str, value: &str, words: Words) -> String {
     match field {
-        "language" => language::name(value).to_owned(),
+        "language" => words.language(value).to_owned(),
         "decade" => match value.strip_prefix('-') {
-            Some(years) => format!("{years}s BCE"),
-            None => format!("{value}s"),
+            Some(years) => words.fill("decade.bce", &[("n", years)]),
+            None => words.fill("decade", &[("n", value)]),
         },
         _ => value.to_owned(),
     }
 }
 
-/// A field's name with a capital.
-pub(super) fn label(field: &str) -> String {
+/// A field's name: a known one in words, any other with a capital.
+pub(super) fn label(field: &str, words: Words) -> String {
+    if let Some(known) = words.find(&format!("field.{field}")) {
+        return known.to_owned();
+    }
     let mut chars = field.chars();
     chars.next().into_iter().flat_map(char::to_uppercase).chain(chars).collect()
 }
 
-fn orders(chosen: Sort) -> Vec<OrderView> {
+fn orders(chosen: Sort, words: Words) -> Vec<OrderView> {
     let label = |sort| match sort {
-        Sort::Relevance => "best match",
-        Sort::Newest => "newest",
-        Sort::Oldest => "oldest",
-        Sort::Title => "title",
+        Sort::Relevance => words.text("order.relevance"),
+        Sort::Newest => words.text("order.newest"),
+        Sort::Oldest => words.text("order.oldest"),
+        Sort::Title => words.text("order.title"),
     };
     let view = |sort: Sort| OrderView { value: sort.as_str(), label: label(sort), is_chosen: sort == chosen };
     Sort::ALL.into_iter().map(view).collect()
@@ -154,7 +165,7 @@ mod tests {
             counts("shelf", &[("A", 2), ("B", 1)]),
             counts("decade", &[("1810", 1), ("-10", 1)]),
         ];
-        let narrowing = Narrowing::new(&asked, &answer);
+        let narrowing = Narrowing::new(&asked, &answer, Words::default());
         let shown: Vec<(String, String)> = narrowing
             .fields
             .iter()

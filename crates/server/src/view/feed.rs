@@ -6,7 +6,7 @@
 //! of navigation: an entry leads to the book's page, and to books like it.
 
 use super::facets::{label, value_label};
-use super::{book_url, title_language};
+use super::{Tongue, Words, book_url};
 use crate::Error;
 use crate::log::rfc3339;
 use crate::parameters::SearchParameters;
@@ -127,12 +127,15 @@ impl FacetGroup {
         let all =
             FacetChoice { title: "All".to_owned(), path: narrowed(None), books: None, is_active: chosen.is_empty() };
         let choice = |count: &libellus_search::ValueCount| FacetChoice {
-            title: value_label(field, &count.value),
+            title: value_label(field, &count.value, Words::default()),
             path: narrowed(Some(&count.value)),
             books: Some(count.books),
             is_active: chosen.iter().any(|chosen| chosen.eq_ignore_ascii_case(&count.value)),
         };
-        Self { title: label(field), choices: std::iter::once(all).chain(values.iter().map(choice)).collect() }
+        Self {
+            title: label(field, Words::default()),
+            choices: std::iter::once(all).chain(values.iter().map(choice)).collect(),
+        }
     }
 }
 
@@ -273,7 +276,7 @@ impl FeedOf<'_> {
         Entry {
             id: page,
             title: whole_title(book),
-            lang: title_language(book),
+            lang: Tongue::of(book, Words::default()).lang,
             authors: book.authors.iter().map(|author| plain(author)).collect(),
             links,
             terms,

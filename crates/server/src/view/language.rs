@@ -1,8 +1,5 @@
 //! Languages by name.
 
-/// The language that the pages are written in.
-const PAGE_LANGUAGE: &str = "en";
-
 /// ISO 639 codes of the languages that book collections are likely to hold, in order, with English names.
 const NAMES: [(&str, &str); 91] = [
     ("af", "Afrikaans"),
@@ -105,15 +102,35 @@ pub(super) fn name(tag: &str) -> &str {
 }
 
 /// `tag`, if it may stand in a `lang` attribute and is not the language of the page anyway.
-pub(super) fn foreign_tag(tag: &str) -> Option<&str> {
+pub(super) fn foreign_tag<'a>(tag: &'a str, page: &str) -> Option<&'a str> {
+    known_tag(tag).filter(|tag| !primary(tag).eq_ignore_ascii_case(page))
+}
+
+/// The direction that a language is written in; for each text to tell if the language is not known.
+pub(super) fn direction(tag: Option<&str>) -> &'static str {
+    /// Languages that are written from the right, unless their script says otherwise.
+    const FROM_THE_RIGHT: [&str; 14] =
+        ["ar", "arc", "arz", "ckb", "dv", "fa", "he", "ota", "ps", "sd", "syr", "ug", "ur", "yi"];
+    let Some(tag) = tag.and_then(known_tag) else { return "auto" };
+    let code = primary(tag).to_ascii_lowercase();
+    let script = tag.split('-').skip(1).find(|part| part.len() == 4).map(str::to_ascii_lowercase);
+    let from_the_right = match script.as_deref() {
+        Some(script) => ["arab", "hebr", "syrc", "thaa", "nkoo", "adlm"].contains(&script),
+        None => FROM_THE_RIGHT.contains(&code.as_str()),
+    };
+    if from_the_right { "rtl" } else { "ltr" }
+}
+
+/// `tag`, if it may stand in a `lang` attribute.
+fn known_tag(tag: &str) -> Option<&str> {
     let code = primary(tag);
     let is_language = matches!(code.len(), 2 | 3) && code.bytes().all(|byte| byte.is_ascii_alphabetic());
     let is_tag = tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    (is_language && is_tag && !code.eq_ignore_ascii_case(PAGE_LANGUAGE)).then_some(tag)
+    (is_language && is_tag).then_some(tag)
 }
 
 /// The language of a tag, without script and region.
-fn primary(tag: &str) -> &str {
+pub(super) fn primary(tag: &str) -> &str {
     tag.split('-').next().unwrap_or(tag)
 }
 
@@ -135,6 +152,21 @@ mod tests {
             [("pt-BR", "Portuguese"), ("zh-Hant-TW", "Chinese"), ("FR", "French"), ("qqq", "qqq"), ("", "")]
         {
             assert_eq!(name(tag), expected);
+        }
+    }
+
+    #[test]
+    fn directions_are_those_of_the_script() {
+        for (tag, expected) in [
+            (None, "auto"),
+            (Some("not a tag"), "auto"),
+            (Some("en"), "ltr"),
+            (Some("AR-EG"), "rtl"),
+            (Some("he"), "rtl"),
+            (Some("ur-Latn"), "ltr"),
+            (Some("az-Arab-IR"), "rtl"),
+        ] {
+            assert_eq!(direction(tag), expected, "{tag:?}");
         }
     }
 }

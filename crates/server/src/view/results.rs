@@ -3,7 +3,7 @@
 use super::citation::coins;
 use super::facets::Narrowing;
 use super::marked::{Piece, pieces};
-use super::{Chrome, Form, book_url, language, render, text, title_language};
+use super::{Chrome, Form, Speech, Tongue, Words, book_url, in_language, render, text};
 use crate::Error;
 use crate::parameters::SearchParameters;
 use askama::Template;
@@ -29,7 +29,8 @@ struct ResultsPage {
     /// The query, as the heading repeats it.
     heading: String,
     count: String,
-    cut: Option<CutQuery>,
+    /// That the model did not read the query to its end.
+    cut: Option<String>,
     narrowing: Narrowing,
     hits: Vec<HitView>,
     related: Vec<HitView>,
@@ -48,13 +49,8 @@ struct ResultsPage {
 /// What comes after this page.
 struct More {
     url: String,
+    /// The message that it is said by.
     label: &'static str,
-}
-
-/// A query that the model did not read to its end.
-struct CutQuery {
-    seen: usize,
-    used: usize,
 }
 
 /// A word whose spelling was put right.
@@ -68,6 +64,11 @@ impl CorrectionView {
     fn new(corrected: &Corrected) -> Self {
         let Corrected { typed, searched, as_well } = corrected.clone();
         Self { typed, searched, as_well }
+    }
+
+    /// The message that it is told by.
+    fn message(&self) -> &'static str {
+        if self.as_well { "corrected.too" } else { "corrected.instead" }
     }
 }
 
@@ -101,7 +102,7 @@ impl PassageView {
 struct HitView {
     url: String,
     title: Vec<Piece>,
-    lang: Option<String>,
+    tongue: Tongue,
     authors: String,
     year: Option<String>,
     passage: PassageView,
@@ -111,20 +112,20 @@ struct HitView {
 }
 
 impl HitView {
-    fn new(hit: &Hit) -> Self {
-        let book = &hit.book;
-        let language = book.language.as_deref().map(language::name);
+    fn new(hit: &Hit, speech: Speech) -> Self {
+        let (book, words) = (&hit.book, speech.words);
+        let language = book.language.as_deref().map(|tag| words.language(tag));
         // The first subject is the broadest, often the genre; the book's page has them all.
         let subject = book.subjects.first().map(String::as_str);
         let traits = [language, subject, book.audience.as_deref()];
         Self {
-            url: book_url(book),
+            url: in_language(book_url(book), speech.asked()),
             title: pieces(&book.title, &hit.reason.ranges_in(&book.title)),
-            lang: title_language(book),
+            tongue: Tongue::of(book, words),
             authors: book.authors.join(", "),
-            year: text::year(book.year),
+            year: words.year(book.year),
             passage: PassageView::new(&hit.passage, &hit.reason),
-            why: why(&hit.reason),
+            why: why(&hit.reason, words),
             traits: traits.into_iter().flatten().map(str::to_owned).collect(),
             coins: coins(book),
         }
@@ -137,16 +138,20 @@ pub(crate) fn results_page(
     asked: &SearchParameters,
     response: &SearchResponse,
 ) -> Result<Html<String>, Error> {
+    let (speech, words) = (chrome.speech, chrome.words());
     let tokens = response.query_tokens.filter(|tokens| tokens.is_truncated());
     render(&ResultsPage {
-        chrome,
+        chrome: chrome.also_at(|words| SearchParameters { lang: Some(words), ..asked.clone() }.address("/")),
         form: Form::filled(asked),
         heading: text::excerpt(&response.query, HEADING_CHARS),
-        count: count_line(response),
-        cut: tokens.map(|tokens| CutQuery { seen: tokens.seen, used: tokens.used }),
-        narrowing: Narrowing::new(asked, &response.facets),
-        hits: response.hits.iter().map(HitView::new).collect(),
-        related: response.related.iter().map(HitView::new).collect(),
+        count: count_line(response, words),
+        cut: tokens.map(|tokens| {
+            let [used, seen] = [tokens.used, tokens.seen].map(|count| count.to_string());
+            words.fill("results.cut", &[("used", &used), ("seen", &seen)])
+        }),
+        narrowing: Narrowing::new(asked, &response.facets, words),
+        hits: response.hits.iter().map(|hit| HitView::new(hit, speech)).collect(),
+        related: response.related.iter().map(|hit| HitView::new(hit, speech)).collect(),
         more: more(asked, response),
         feed_url: SearchParameters { after: None, ..asked.clone() }.address("/feed.atom"),
         by_meaning_url: SearchParameters { mode: Mode::Hybrid, after: None, ..asked.clone() }.address("/"),
@@ -157,48 +162,55 @@ pub(crate) fn results_page(
 }
 
 /// Why a book is in the list, in a few words: `captain and whale in the title, ship in the description`.
-fn why(reason: &Reason) -> String {
+fn why(reason: &Reason, words: Words) -> String {
     let mut places: Vec<(&str, Vec<&str>)> = Vec::new();
     for MatchedWord { word, fields } in &reason.words {
         // One place for each word: the one that says most.
         let Some(field) = fields.iter().next() else { continue };
         let place = match field {
-            Field::Title => "in the title",
-            Field::Authors => "among the authors",
-            Field::Subjects => "in the subjects",
-            Field::Series => "in the series",
-            Field::Description => "in the description",
-            Field::Identifiers => "as its number",
+            Field::Title => "why.title",
+            Field::Authors => "why.authors",
+            Field::Subjects => "why.subjects",
+            Field::Series => "why.series",
+            Field::Description => "why.description",
+            Field::Identifiers => "why.number",
         };
         match places.iter_mut().find(|(known, _)| *known == place) {
-            Some((_, words)) => words.push(word),
+            Some((_, there)) => there.push(word),
             None => places.push((place, vec![word])),
         }
     }
-    let found: Vec<String> = places.iter().map(|(place, words)| format!("{} {place}", text::list(words))).collect();
-    match (reason.found_by, found.is_empty()) {
-        (FoundBy::Semantic, true) => "close in meaning".to_owned(),
-        (FoundBy::Semantic | FoundBy::Both, false) if !reason.is_named => {
-            format!("{}; close in meaning", found.join(", "))
-        }
-        _ => found.join(", "),
+    let said = |(place, there): &(&str, Vec<&str>)| words.fill(place, &[("words", &words.list(there))]);
+    let found: Vec<String> = places.iter().map(said).collect();
+    let (found, is_empty) = (found.join(", "), found.is_empty());
+    let close = words.text("why.meaning");
+    match (reason.found_by, is_empty) {
+        (FoundBy::Semantic, true) => close.to_owned(),
+        (FoundBy::Semantic | FoundBy::Both, false) if !reason.is_named => format!("{found}; {close}"),
+        _ => found,
     }
 }
 
 /// `12 books of 473, in 3 ms`; on a later page `books 11 to 20 of at least 200`.
-fn count_line(response: &SearchResponse) -> String {
+fn count_line(response: &SearchResponse, words: Words) -> String {
     let Total { books, is_exact } = response.total;
-    let least = if is_exact { "" } else { "at least " };
-    let found = match response.hits.first() {
+    let Timings { encode_ms, scan_ms, fuse_ms, fetch_ms } = response.timings;
+    let searched = words.number(response.searched_books as u64);
+    let duration = words.duration(encode_ms + scan_ms + fuse_ms + fetch_ms);
+    let mut values = vec![("searched", searched.as_str()), ("duration", duration.as_str())];
+    match response.hits.first() {
         Some(first) if first.rank > 1 => {
             let last = first.rank + response.hits.len() - 1;
-            format!("books {} to {last} of {least}{}", first.rank, text::number(books as u64))
+            let [first, last, total] = [first.rank, last, books].map(|number| words.number(number as u64));
+            values.extend([("first", first.as_str()), ("last", &last), ("total", &total)]);
+            words.fill(if is_exact { "results.page" } else { "results.page.least" }, &values)
         }
-        _ => format!("{least}{}", text::count(books as u64, "book")),
-    };
-    let searched = text::number(response.searched_books as u64);
-    let Timings { encode_ms, scan_ms, fuse_ms, fetch_ms } = response.timings;
-    format!("{found}, searched among {searched} {}", text::duration(encode_ms + scan_ms + fuse_ms + fetch_ms))
+        _ => {
+            let books = words.count("books", books as u64);
+            values.push(("books", &books));
+            words.fill(if is_exact { "results.count" } else { "results.count.least" }, &values)
+        }
+    }
 }
 
 /// A longer list, as long as it may grow; then the next page.
@@ -207,10 +219,10 @@ fn more(asked: &SearchParameters, response: &SearchResponse) -> Option<More> {
     let limit = asked.limit.unwrap_or(DEFAULT_LIMIT);
     Some(if limit < MAX_LIMIT && asked.after.is_none() {
         let longer = SearchParameters { limit: Some((limit * MORE_FACTOR).min(MAX_LIMIT)), ..asked.clone() };
-        More { url: longer.address("/"), label: "Show more books" }
+        More { url: longer.address("/"), label: "more.books" }
     } else {
         let behind = SearchParameters { after: Some(next), ..asked.clone() };
-        More { url: behind.address("/"), label: "Next page" }
+        More { url: behind.address("/"), label: "more.next" }
     })
 }
 
@@ -310,9 +322,12 @@ mod tests {
     fn totals_are_honest() {
         let mut response = response("sea", vec![hit(11, book("x")), hit(12, book("y"))]);
         response.total = Total { books: 1200, is_exact: false };
-        assert_eq!(count_line(&response), "books 11 to 12 of at least 1,200, searched among 473 in 3 ms");
+        assert_eq!(
+            count_line(&response, Words::default()),
+            "books 11 to 12 of at least 1,200, searched among 473 in 3 ms"
+        );
         response.hits[0].rank = 1;
-        assert_eq!(count_line(&response), "at least 1,200 books, searched among 473 in 3 ms");
+        assert_eq!(count_line(&response, Words::default()), "at least 1,200 books, searched among 473 in 3 ms");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The page before anything was asked.
 
-use super::{Chrome, Form, Link, render, text};
+use super::{Chrome, Form, Link, in_language, render};
 use crate::Error;
 use crate::parameters::SearchParameters;
 use askama::Template;
@@ -28,12 +28,13 @@ struct StartPage {
 
 /// The invitation to search among `books` books.
 pub(crate) fn start_page(chrome: Chrome, books: u64, chosen: &SearchParameters) -> Result<Html<String>, Error> {
+    let (words, lang) = (chrome.words(), chosen.lang);
     render(&StartPage {
-        chrome,
+        chrome: chrome.also_at(|words| in_language("/".to_owned(), Some(words))),
         form: Form::filled(chosen),
-        books: text::count(books, "book"),
+        books: words.count("books", books),
         is_empty: books == 0,
-        examples: EXAMPLES.iter().map(|example| Link::search(example, Mode::default())).collect(),
+        examples: EXAMPLES.iter().map(|example| Link::search(example, Mode::default(), lang)).collect(),
     })
 }
 

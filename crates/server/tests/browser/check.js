@@ -17,6 +17,7 @@ if (!base) {
 const QUERY = "surviving alone on an island";
 const RESULTS = `/?q=${encodeURIComponent(QUERY)}`;
 const LONG_WORD = `/?q=${"Donaudampfschifffahrtsgesellschaft".repeat(8)}`;
+const LANGUAGES = ["en", "de", "fr", "hi", "te", "ar"];
 
 const check = (name, options, body) => checkIn(name, { baseURL: base, ...options }, body);
 
@@ -157,9 +158,62 @@ await check("zoomed to 400 %: nothing sticks out", { viewport: ZOOMED }, async (
   }
 });
 
+await check("every language: its words, its direction, and the same page in another one", { viewport: MOBILE }, async (page) => {
+  for (const language of LANGUAGES) {
+    for (const [name, url] of Object.entries(await pages(page))) {
+      await page.goto(`${url}${url.includes("?") ? "&" : "?"}lang=${language}`);
+      const said = await page.evaluate(() => [document.documentElement.lang, document.documentElement.dir]);
+      assert.deepEqual(said, [language, language === "ar" ? "rtl" : "ltr"], name);
+      await fits(page, `${name} in ${language}`);
+    }
+    await page.goto(`${RESULTS}&lang=${language}`);
+    await page.locator(".languages a[lang=te]").click();
+    await page.waitForURL((url) => url.searchParams.get("lang") === "te" && url.searchParams.get("q") === QUERY);
+    await page.locator(".hit h2 a").first().click();
+    await page.waitForURL((url) => url.pathname.startsWith("/books/") && url.searchParams.get("lang") === "te");
+  }
+});
+
+await check("the browser's language, and suggestions in it", { locale: "ar" }, async (page) => {
+  await page.goto("/");
+  assert.equal(await page.evaluate(() => document.documentElement.lang), "ar");
+  await page.locator("#q").pressSequentially("moby");
+  await page.locator("[role=option]").first().waitFor();
+  assert.match(await page.locator("[role=status]").textContent(), /عدد الاقتراحات: \d/);
+  assert.match(await page.locator("[role=option] small").first().textContent(), /عنوان/);
+});
+
+await check("right to left: what stands first stands at the right", { locale: "ar" }, async (page) => {
+  await page.goto(RESULTS);
+  const [brand, button, input] = await Promise.all([".brand", ".field button", "#q"].map((part) => page.locator(part).first().boundingBox()));
+  assert.ok(brand.x > DESKTOP.width / 2, `the name stands at ${brand.x} px`);
+  assert.ok(button.x < input.x, "the button stands left of the box");
+});
+
+await check("at most 60 KB for HTML, style and script, compressed, and no more than three requests", {}, async (page) => {
+  for (const [name, url] of Object.entries(await pages(page))) {
+    const replies = [];
+    const note = (reply) => replies.push(reply);
+    page.on("response", note);
+    await page.goto(url, { waitUntil: "networkidle" });
+    page.off("response", note);
+    const parts = replies.filter((reply) => ["document", "stylesheet", "script"].includes(reply.request().resourceType()));
+    const sizes = await Promise.all(parts.map(async (reply) => (await reply.request().sizes()).responseBodySize));
+    const bytes = sizes.reduce((sum, size) => sum + size, 0);
+    assert.ok(parts.length <= 3 && bytes <= 60 * 1024, `${name}: ${parts.length} parts of ${bytes} bytes`);
+  }
+});
+
 await check("dark mode: light text on a dark page", { colorScheme: "dark" }, async (page) => {
   await page.goto(RESULTS);
   await isDark(page);
+});
+
+await check("WCAG 2.2 AA by axe-core: right to left", { locale: "ar" }, async (page) => {
+  for (const [name, url] of Object.entries(await pages(page))) {
+    await page.goto(url);
+    assert.deepEqual(await violations(page), [], `on the page "${name}"`);
+  }
 });
 
 for (const colorScheme of ["light", "dark"]) {

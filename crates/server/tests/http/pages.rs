@@ -1,6 +1,7 @@
 //! What readers get when all is well.
 
-use crate::support::{EVIL, app_with, ask, browse, get, library};
+use crate::support::{BROWSER, EVIL, app, app_with, ask, ask_with, browse, get, library};
+use axum::body::Body;
 use axum::http::{Method, StatusCode};
 use libellus_server::ServerConfig;
 use std::sync::Arc;
@@ -134,4 +135,44 @@ async fn a_book_can_be_cited_in_every_format_and_is_described_for_machines() {
     let coins = "<span class=\"Z3988\" title=\"ctx_ver=Z39.88-2004&#38;rft_val_fmt=info%3Aofi%2Ffmt%3Akev%3Amtx%3Abook\
                  &#38;rft.genre=book&#38;rft.btitle=Metamorphosis&#38;rft.au=Franz%20Kafka&#38;rft.date=1915\"></span>";
     assert!(page.contains(coins) && browse("/?q=beetle").await.body.contains(coins), "{page}");
+}
+
+#[tokio::test]
+async fn pages_speak_the_language_that_the_address_or_the_browser_asks_for() {
+    let ask = async |path: &str, accepted: &str| {
+        let headers = [("accept", BROWSER), ("accept-language", accepted)];
+        ask_with(app(), Method::GET, path, &headers, Body::empty()).await
+    };
+    for (path, accepted, parts) in [
+        ("/", "de-DE,de;q=0.9", &["<html lang=\"de\" dir=\"ltr\">", "Wovon handelt das Buch?", "5 Bücher"][..]),
+        ("/?lang=ar", "de", &["<html lang=\"ar\" dir=\"rtl\">", "5 كتب", "<a class=\"brand\" href=\"/?lang=ar\">"]),
+        (
+            "/?q=beetle&lang=fr",
+            "",
+            &["Livres pour <q", "href=\"/books/metamorphosis?lang=fr\"", "name=\"lang\" value=\"fr\""],
+        ),
+        ("/?q=beetle&mode=keyword", "te", &["వర్ణనలో", "href=\"/books/metamorphosis\""]),
+        (
+            "/books/metamorphosis?lang=hi",
+            "",
+            &["मूल शीर्षक", "जर्मन", "href=\"/?q=Franz%20Kafka&#38;mode=keyword&#38;lang=hi\""],
+        ),
+        ("/books/iliad", "ar", &["<h1 dir=\"ltr\" lang=\"grc\">Ἰλιάς</h1>", "اليونانية القديمة"]),
+        ("/nowhere", "fr", &["Il n’y a pas de page à cette adresse", "lang=\"en\" dir=\"ltr\">There is nothing"]),
+        ("/?q=sea&limit=x", "fr", &["<h1 id=\"problem\" lang=\"en\" dir=\"ltr\">That many books"]),
+        ("/", "pt-BR,pt", &["<html lang=\"en\" dir=\"ltr\">", "What is the book about?"]),
+    ] {
+        let page = ask(path, accepted).await;
+        for part in parts {
+            assert!(page.body.contains(part), "{path} in {accepted}: `{part}` is missing from:\n{}", page.body);
+        }
+        let vary: Vec<_> = page.headers.get_all("vary").iter().collect();
+        assert!(vary.iter().any(|value| *value == "accept-language"), "{path}: {vary:?}");
+    }
+    let links = ask("/?q=sea&lang=de", "").await.body;
+    assert!(links.contains("<a href=\"/?q=sea&#38;lang=te\" lang=\"te\" hreflang=\"te\""), "{links}");
+    assert!(
+        links.contains("<a href=\"/?q=sea&#38;lang=de\" lang=\"de\" hreflang=\"de\" dir=\"ltr\" aria-current"),
+        "{links}"
+    );
 }
