@@ -48,6 +48,8 @@ Environment:
                 the address that readers know the service by, for links in feeds [default: that of the request]
   LIBELLUS_ROBOTS
                 `none` keeps search engines out; they find the pages of books otherwise [default: books]
+  LIBELLUS_SITE_NAME, LIBELLUS_LOGO, LIBELLUS_ACCENT
+                the library's name, a file with its logo, and its colour, e.g. #7a1f3d, on the page
   LIBELLUS_TOKEN_SCOPE
                 what a token without `scope` is good for: read, write or admin [default: read]
   LIBELLUS_HOME where pulled models are kept [default: ~/.local/share/libellus]

@@ -1,6 +1,6 @@
 //! The settings of the service, already resolved: where they come from is the executable's concern.
 
-use crate::{AccessConfig, AllowedOrigins, Log, PublicUrl, RateLimit, TrustedProxies};
+use crate::{Accent, AccessConfig, AllowedOrigins, Log, Logo, PublicUrl, RateLimit, TrustedProxies};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::mpsc::Sender;
@@ -56,6 +56,10 @@ pub struct ServerConfig {
     pub port: u16,
     /// What the page is called, e.g. the library's name.
     pub site_name: String,
+    /// The colour of links and buttons, if it is not our own.
+    pub accent: Option<Accent>,
+    /// A picture beside the name, instead of ours.
+    pub logo: Option<Logo>,
     /// The address that readers know the service by; that of each request if it is not said.
     pub public_url: Option<PublicUrl>,
     /// What crawlers may read; nothing where reading is closed.
@@ -97,6 +101,8 @@ impl Default for ServerConfig {
             host: "127.0.0.1".to_owned(),
             port: DEFAULT_PORT,
             site_name: "libellus".to_owned(),
+            accent: None,
+            logo: None,
             public_url: None,
             crawlers: Crawlers::Books,
             allowed_origins: AllowedOrigins::Own,

@@ -14,6 +14,7 @@
 
 mod admission;
 mod answers;
+mod appearance;
 mod auth;
 mod body;
 mod client;
@@ -43,6 +44,7 @@ mod site;
 mod state;
 mod view;
 
+pub use appearance::{Accent, Logo};
 pub use auth::{AccessConfig, Reading, Secret};
 pub use client::{RateLimit, TrustedProxies};
 pub use config::{Crawlers, ServerConfig};

@@ -14,7 +14,9 @@ use axum::routing::{get, post, put};
 ///
 /// What is not behind a rule of `auth` says nothing of the books, and is for everyone.
 pub fn router(state: AppState) -> Router {
+    let logo = state.logo().map(|logo| Router::new().route(logo.path(), get(assets::logo))).unwrap_or_default();
     Router::new()
+        .merge(logo)
         .route("/", reading(&state, get(search_page::get).post(tei::embed)))
         .route("/books/{id}", reading(&state, get(book_page::get)))
         .route("/robots.txt", get(crawlers::robots))
@@ -57,7 +59,7 @@ pub fn router(state: AppState) -> Router {
         .route("/health", get(health::get))
         .route("/metrics", reading(&state, get(metrics::get)))
         .route("/ready", get(ready::get))
-        .route(assets::STYLE_PATH.as_str(), get(assets::style))
+        .route(state.style().path(), get(assets::style))
         .route(assets::SCRIPT_PATH.as_str(), get(assets::script))
         .route(assets::ICON_PATH, get(assets::icon))
         .fallback(async || Error::UnknownPath)

@@ -5,7 +5,10 @@ use crate::answers::{Answered, Answers};
 use crate::client::RateLimiter;
 use crate::imports::Imports;
 use crate::metrics::Metrics;
-use crate::{AccessConfig, AllowedOrigins, Crawlers, Error, Log, PublicUrl, Reading, ServerConfig, TrustedProxies};
+use crate::routes::assets::Style;
+use crate::{
+    AccessConfig, AllowedOrigins, Crawlers, Error, Log, Logo, PublicUrl, Reading, ServerConfig, TrustedProxies,
+};
 use libellus_search::{Embedder, EmbeddingInput, Encoded, Library, Overlong, SearchRequest};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,6 +26,8 @@ pub struct AppState {
     metrics: Arc<Metrics>,
     log: Log,
     site_name: Arc<str>,
+    style: Arc<Style>,
+    logo: Option<Arc<Logo>>,
     public_url: Option<PublicUrl>,
     crawlers: Crawlers,
     /// The catalogue's revision, and since when it has been seen.
@@ -47,6 +52,8 @@ impl AppState {
             metrics: Arc::default(),
             log: config.log,
             site_name: config.site_name.as_str().into(),
+            style: Arc::new(Style::new(config.accent)),
+            logo: config.logo.clone().map(Arc::new),
             public_url: config.public_url.clone(),
             crawlers: if config.access.reading == Reading::Closed { Crawlers::None } else { config.crawlers },
             seen: Arc::default(),
@@ -107,6 +114,16 @@ impl AppState {
     /// What the page is called.
     pub(crate) fn site_name(&self) -> &str {
         &self.site_name
+    }
+
+    /// The style sheet.
+    pub(crate) fn style(&self) -> &Style {
+        &self.style
+    }
+
+    /// A picture beside the name, instead of ours.
+    pub(crate) fn logo(&self) -> Option<&Logo> {
+        self.logo.as_deref()
     }
 
     /// The address that readers know the service by, if it was said.

@@ -75,6 +75,7 @@ fn rows(settings: &Settings) -> Vec<Row> {
         settings;
     let next_model = settings.next_model.as_ref();
     let (index_dir, index_memory) = (settings.index_dir.as_ref(), settings.index_memory.as_ref());
+    let server = settings.server_config();
     let secret = if secret_key.value.is_some() { MASK } else { "not set" };
     vec![
         Row::new("host", address.host.value.clone(), address.host.origin),
@@ -114,6 +115,17 @@ fn rows(settings: &Settings) -> Vec<Row> {
             "public_url",
             settings.public_url.value.as_ref().map_or_else(|| "as asked".to_owned(), |url| url.to_string()),
             settings.public_url.origin,
+        ),
+        Row::new("site_name", server.site_name, settings.site_name.origin),
+        Row::new(
+            "accent",
+            server.accent.map_or_else(|| "libellus's own".to_owned(), |accent| accent.to_string()),
+            settings.accent.origin,
+        ),
+        Row::new(
+            "logo",
+            (if server.logo.is_some() { "the library's" } else { "libellus's own" }).to_owned(),
+            settings.logo.origin,
         ),
         Row::new("robots", settings.crawlers.value.to_string(), settings.crawlers.origin),
         Row::new("reading", settings.reading.value.to_string(), settings.reading.origin),

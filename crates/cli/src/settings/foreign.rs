@@ -4,7 +4,7 @@ use super::{Environment, Finding};
 use serde::Serialize;
 
 /// Every variable that is read.
-pub(super) const KNOWN: [&str; 18] = [
+pub(super) const KNOWN: [&str; 21] = [
     "PORT",
     "DATABASE_URL",
     "CORS_ORIGINS",
@@ -19,6 +19,9 @@ pub(super) const KNOWN: [&str; 18] = [
     super::TRUSTED_PROXIES,
     super::PUBLIC_URL,
     super::ROBOTS,
+    super::SITE_NAME,
+    super::ACCENT,
+    super::LOGO,
     super::INDEX_DIR,
     super::INDEX_MEMORY,
     super::CACHE,

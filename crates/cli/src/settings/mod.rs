@@ -22,7 +22,8 @@ use libellus_catalogue::{Location, Scope};
 use libellus_encoder::Isa;
 use libellus_search::IndexOptions;
 use libellus_server::{
-    AccessConfig, AllowedOrigins, Crawlers, Log, PublicUrl, RateLimit, Reading, Secret, ServerConfig, TrustedProxies,
+    Accent, AccessConfig, AllowedOrigins, Crawlers, Log, Logo, PublicUrl, RateLimit, Reading, Secret, ServerConfig,
+    TrustedProxies,
 };
 use std::path::PathBuf;
 
@@ -45,6 +46,11 @@ const TRUSTED_PROXIES: &str = "LIBELLUS_TRUSTED_PROXIES";
 
 /// The variable with the address that readers know the service by.
 const PUBLIC_URL: &str = "LIBELLUS_PUBLIC_URL";
+
+/// The variables with the library's name, its colour, and the file with its logo.
+const SITE_NAME: &str = "LIBELLUS_SITE_NAME";
+const ACCENT: &str = "LIBELLUS_ACCENT";
+const LOGO: &str = "LIBELLUS_LOGO";
 
 /// The variable with what crawlers may read.
 const ROBOTS: &str = "LIBELLUS_ROBOTS";
@@ -216,6 +222,12 @@ pub struct Settings {
     pub trusted_proxies: Setting<TrustedProxies>,
     /// The address that readers know the service by, if it is said.
     pub public_url: Setting<Option<PublicUrl>>,
+    /// What the page is called.
+    pub site_name: Setting<Option<String>>,
+    /// The colour of links and buttons.
+    pub accent: Setting<Option<Accent>>,
+    /// The picture beside the name.
+    pub logo: Setting<Option<Logo>>,
     /// What crawlers may read.
     pub crawlers: Setting<Crawlers>,
     /// What a token is good for that does not say it.
@@ -263,6 +275,9 @@ impl Settings {
             rate_limit: read(RATE_LIMIT, environment, &mut findings, |text| text.parse().map(Some)),
             trusted_proxies: read(TRUSTED_PROXIES, environment, &mut findings, str::parse),
             public_url: public_url(environment, &mut findings),
+            site_name: read(SITE_NAME, environment, &mut findings, |text| Ok::<_, Error>(Some(text.trim().to_owned()))),
+            accent: read(ACCENT, environment, &mut findings, |text| text.parse().map(Some)),
+            logo: read(LOGO, environment, &mut findings, |file| read_logo(file).map(Some)),
             crawlers: read(ROBOTS, environment, &mut findings, str::parse),
             instruction_set: resolve_instruction_set(environment, &mut findings),
             findings: Vec::new(),
@@ -293,6 +308,9 @@ impl Settings {
             trusted_proxies: self.trusted_proxies.value.clone(),
             public_url: self.public_url.value.clone(),
             crawlers: self.crawlers.value,
+            site_name: self.site_name.value.clone().unwrap_or(default.site_name),
+            accent: self.accent.value,
+            logo: self.logo.value.clone(),
             answer_bytes: self.cache.value.unwrap_or(default.answer_bytes),
             ..default
         }
@@ -478,6 +496,11 @@ fn read<T: Default, E: std::fmt::Display>(
     Setting::new(value, Origin::Variable(name))
 }
 
+/// The picture in a file.
+fn read_logo(file: &str) -> Result<Logo, String> {
+    Logo::new(std::fs::read(file).map_err(|error| format!("it cannot be read: {error}"))?)
+}
+
 /// The address that readers know the service by, if it is said.
 fn public_url(environment: &Environment, findings: &mut Vec<Finding>) -> Setting<Option<PublicUrl>> {
     read(PUBLIC_URL, environment, findings, |text| text.parse().map(Some))
@@ -601,6 +624,8 @@ mod tests {
             ("LIBELLUS_RATE_LIMIT", "often", Level::Error, "`20` or `20/100`"),
             ("LIBELLUS_TRUSTED_PROXIES", "10.0.0.0/99", Level::Error, "`10.0.0.0/99` is no address"),
             ("LIBELLUS_PUBLIC_URL", "books.example", Level::Error, "has to start with `https://`"),
+            ("LIBELLUS_ACCENT", "#ffd400", Level::Error, "has a contrast of 1.2"),
+            ("LIBELLUS_LOGO", "/no/such/file.svg", Level::Error, "it cannot be read"),
             ("LIBELLUS_ROBOTS", "all", Level::Error, "it has to be `books` or `none`"),
             ("LIBELLUS_CACHE", "some", Level::Error, "such as 64M"),
             ("LIBELLUS_TOKEN_SCOPE", "root", Level::Error, "`read`, `write` or `admin`"),

@@ -40,9 +40,11 @@ pub(crate) struct Chrome {
     site_name: String,
     model: String,
     version: &'static str,
-    style_path: &'static str,
+    style_path: String,
     script_path: &'static str,
     icon_path: &'static str,
+    /// The library's own picture.
+    logo_path: Option<String>,
     speech: Speech,
     /// The same page in every language.
     languages: Vec<LanguageLink>,
@@ -58,7 +60,9 @@ struct LanguageLink {
 impl Chrome {
     /// The frame of this service's pages.
     pub(crate) fn new(state: &AppState, speech: Speech) -> Self {
-        Self { speech, ..Self::named(state.site_name(), &state.model()) }
+        let (style_path, logo_path) =
+            (state.style().path().to_owned(), state.logo().map(|logo| logo.path().to_owned()));
+        Self { speech, style_path, logo_path, ..Self::named(state.site_name(), &state.model()) }
     }
 
     fn named(site_name: &str, model: &str) -> Self {
@@ -66,7 +70,8 @@ impl Chrome {
             site_name: site_name.to_owned(),
             model: model.to_owned(),
             version: env!("CARGO_PKG_VERSION"),
-            style_path: &assets::STYLE_PATH,
+            style_path: String::new(),
+            logo_path: None,
             script_path: &assets::SCRIPT_PATH,
             icon_path: assets::ICON_PATH,
             speech: Speech::default(),

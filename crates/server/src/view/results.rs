@@ -180,13 +180,15 @@ fn why(reason: &Reason, words: Words) -> String {
             None => places.push((place, vec![word])),
         }
     }
-    let said = |(place, there): &(&str, Vec<&str>)| words.fill(place, &[("words", &words.list(there))]);
+    let said =
+        |(place, there): &(&str, Vec<&str>)| words.fill(place, &[("words", &words.isolated(&words.list(there)))]);
     let found: Vec<String> = places.iter().map(said).collect();
-    let (found, is_empty) = (found.join(", "), found.is_empty());
+    let [comma, semicolon] = words.joints();
+    let (found, is_empty) = (found.join(comma), found.is_empty());
     let close = words.text("why.meaning");
     match (reason.found_by, is_empty) {
         (FoundBy::Semantic, true) => close.to_owned(),
-        (FoundBy::Semantic | FoundBy::Both, false) if !reason.is_named => format!("{found}; {close}"),
+        (FoundBy::Semantic | FoundBy::Both, false) if !reason.is_named => format!("{found}{semicolon}{close}"),
         _ => found,
     }
 }

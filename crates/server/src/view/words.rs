@@ -228,9 +228,22 @@ impl Words {
         }
     }
 
+    /// A comma and a semicolon.
+    pub(super) fn joints(self) -> [&'static str; 2] {
+        if self.spoken().is_right_to_left { ["، ", "؛ "] } else { [", ", "; "] }
+    }
+
+    /// Words of a book within a sentence of the page: their direction does not turn the sentence round.
+    pub(super) fn isolated(self, words: &str) -> String {
+        if words.is_ascii() && !self.spoken().is_right_to_left {
+            return words.to_owned();
+        }
+        format!("\u{2068}{words}\u{2069}")
+    }
+
     /// `a`, `a and b`, `a, b and c`
     pub(super) fn list(self, items: &[&str]) -> String {
-        let comma = if self.spoken().is_right_to_left { "، " } else { ", " };
+        let [comma, _] = self.joints();
         match items {
             [] => String::new(),
             [only] => (*only).to_owned(),

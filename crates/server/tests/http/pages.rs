@@ -3,7 +3,7 @@
 use crate::support::{BROWSER, EVIL, app, app_with, ask, ask_with, browse, get, library};
 use axum::body::Body;
 use axum::http::{Method, StatusCode};
-use libellus_server::ServerConfig;
+use libellus_server::{Logo, ServerConfig};
 use std::sync::Arc;
 
 /// The largest page and the largest stylesheet.
@@ -175,4 +175,27 @@ async fn pages_speak_the_language_that_the_address_or_the_browser_asks_for() {
         links.contains("<a href=\"/?q=sea&#38;lang=de\" lang=\"de\" hreflang=\"de\" dir=\"ltr\" aria-current"),
         "{links}"
     );
+}
+
+#[tokio::test]
+async fn the_page_has_the_librarys_name_logo_and_colour() {
+    let logo = Logo::new(b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>".to_vec());
+    let config = ServerConfig {
+        site_name: "Town <Library>".to_owned(),
+        accent: Some("#7a1f3d".parse().expect("a colour")),
+        logo: Some(logo.expect("a picture")),
+        ..ServerConfig::default()
+    };
+    let app = app_with(Arc::new(library(&[], false)), &config);
+    let page = ask(app.clone(), Method::GET, "/", Some(BROWSER)).await.body;
+    assert!(page.contains("Town &#60;Library&#62;") && !page.contains("<Library>"), "{page}");
+    let after = |part: &str| page.split(part).nth(1).and_then(|rest| rest.split('"').next()).map(str::to_owned);
+    let style = after("rel=\"stylesheet\" href=\"").expect("a style");
+    let style = ask(app.clone(), Method::GET, &style, None).await;
+    assert!(style.status == StatusCode::OK && style.body.contains("--accent: #7a1f3d"), "{}", style.body);
+    let logo = ask(app, Method::GET, &after("<img src=\"").expect("a logo"), None).await;
+    assert_eq!((logo.status, logo.header("content-type")), (StatusCode::OK, "image/svg+xml"));
+    // Whoever opens it alone runs nothing of it either.
+    assert!(logo.header("content-security-policy").contains("default-src 'none'"));
+    assert!(!get("/").await.body.contains("<img"));
 }
