@@ -3,6 +3,7 @@
 mod common;
 
 use common::*;
+use libellus_footprint::report::map::groupings;
 use libellus_footprint::{Options, Report, measure};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -48,6 +49,29 @@ fn a_hand_made_image_has_the_sizes_that_were_computed_for_it() {
     assert_eq!(report.meters.download, image.layers.iter().map(|layer| layer.download).sum());
     let ids: BTreeSet<&str> = report.findings.iter().map(|finding| finding.id).collect();
     assert_eq!(ids, BTreeSet::from(["F301", "F302"]));
+}
+
+/// The map of the page: each layer has what it brought and can still be reached, and what is hidden of it.
+#[test]
+fn a_map_by_layers_adds_up_to_what_is_stored() {
+    let folder = tempfile::tempdir().expect("a folder");
+    layout(folder.path(), &fixture(), gzip);
+    let measured = measure(folder.path(), &Options::default()).expect("an image");
+    let groupings = groupings(&measured);
+    let by = |by: &str| &groupings.iter().find(|grouping| grouping.by == by).expect("there").whole;
+    assert_eq!((by("layer").bytes, by("folder").bytes), (FIXTURE.0, FIXTURE.1));
+    let image = measured.report.image.as_ref().expect("an image");
+    for area in &by("layer").inside {
+        let (number, instruction) = area.name.split_once(' ').expect("a number");
+        let layer = &image.layers[number.parse::<usize>().expect("a number") - 1];
+        assert_eq!((instruction, area.bytes), (layer.instruction.as_str(), layer.stored));
+        let hidden = area.inside.iter().find(|part| part.name == "hidden by later layers").map_or(0, |part| part.bytes);
+        assert_eq!(hidden, layer.hidden, "{area:?}");
+        let inside: u64 = area.inside.iter().map(|part| part.bytes).sum();
+        assert!(area.inside.is_empty() || inside == area.bytes, "{area:?}");
+    }
+    // The first inode of `a/big` is reached by its other name only, and lies where that is.
+    assert!(format!("{:?}", by("layer").inside).contains("a/hl"), "{:?}", by("layer"));
 }
 
 #[test]

@@ -60,14 +60,19 @@ pub fn groupings(measured: &Measured) -> Vec<Grouping> {
         let mut files = Files::new(tree, |id| measured.layers.get(id as usize).copied().unwrap_or(NONE));
         files.least = finest(image.stored);
         let layers = image.layers.iter().enumerate().map(|(number, layer)| {
-            let mut area = files.area(number as u32, ROOT, String::new(), 0);
-            area.name = format!("{} {}", number + 1, layer.title());
-            area.bytes += layer.hidden;
+            let reachable = files.area(number as u32, ROOT, String::new(), 0);
+            // What lies deep in one place keeps its path.
+            let mut inside = match (reachable.name.is_empty(), reachable.inside.is_empty()) {
+                (true, false) => reachable.inside,
+                (true, true) => vec![Area { name: "small files".to_owned(), ..reachable }],
+                (false, _) => vec![reachable],
+            };
             if layer.hidden > 0 {
                 let name = "hidden by later layers".to_owned();
-                area.inside.push(Area { name, bytes: layer.hidden, ..Area::default() });
+                inside.push(Area { name, bytes: layer.hidden, ..Area::default() });
             }
-            area
+            let name = format!("{} {}", number + 1, layer.title());
+            Area { name, bytes: layer.stored, note: String::new(), inside: tidy(inside, files.least) }
         });
         groupings.push(Grouping { by: "layer", whole: around(layers.collect(), files.least) });
     }
