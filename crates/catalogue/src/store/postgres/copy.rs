@@ -46,16 +46,23 @@ pub(super) async fn put(
 ) -> Answer<u64> {
     let (ids, hashes): (Vec<i64>, Vec<&[u8]>) =
         embeddings.values().map(|embedding| (embedding.passage_id, &embedding.text_hash[..])).unzip();
-    let parameters: &[Parameter<'_>] = &[(&ids, Type::INT8_ARRAY), (&hashes, Type::BYTEA_ARRAY)];
+    let parameters: &[Parameter<'_>] = &[(&ids, Type::INT8_ARRAY), (&hashes, Type::BYTEA_ARRAY), (&space, Type::TEXT)];
     // Each is looked up: the server would read all passages to join a few thousand. Their order is that of the index.
-    let sql = "SELECT n.passage_id FROM unnest($1::int8[], $2::bytea[]) AS n(passage_id, text_hash) CROSS JOIN LATERAL \
-               (SELECT FROM libellus.passages p WHERE p.passage_id = n.passage_id AND p.text_hash = n.text_hash OFFSET 0) p \
-               ORDER BY n.passage_id";
-    let rows = client.query_typed(sql, parameters).await?;
-    let ids = rows.iter().map(|row| row.try_get(0)).collect::<Answer<Vec<i64>>>()?;
-    let parameters: &[Parameter<'_>] = &[(&space, Type::TEXT), (&ids, Type::INT8_ARRAY)];
-    let sql = "DELETE FROM libellus.embeddings WHERE space = $1 AND passage_id = ANY($2)";
-    client.execute_typed(sql, parameters).await?;
+    let sql = "SELECT n.passage_id, e.place FROM unnest($1::int8[], $2::bytea[]) AS n(passage_id, text_hash) \
+               CROSS JOIN LATERAL (SELECT FROM libellus.passages p \
+               WHERE p.passage_id = n.passage_id AND p.text_hash = n.text_hash OFFSET 0) p \
+               LEFT JOIN LATERAL (SELECT e.ctid::text AS place FROM libellus.embeddings e \
+               WHERE e.passage_id = n.passage_id AND e.space = $3 OFFSET 0) e ON true ORDER BY n.passage_id";
+    let (mut ids, mut replaced) = (Vec::new(), Vec::<String>::new());
+    for row in client.query_typed(sql, parameters).await? {
+        ids.push(row.try_get::<_, i64>(0)?);
+        replaced.extend(row.try_get::<_, Option<String>>(1)?);
+    }
+    if !replaced.is_empty() {
+        let parameters: &[Parameter<'_>] = &[(&space, Type::TEXT), (&replaced, Type::TEXT_ARRAY)];
+        let sql = "DELETE FROM libellus.embeddings WHERE ctid = ANY($2::text[]::tid[]) AND space = $1";
+        client.execute_typed(sql, parameters).await?;
+    }
     let sql = "COPY libellus.embeddings (passage_id, space, precision, text_hash, vector) FROM STDIN (FORMAT binary)";
     let mut copying: std::pin::Pin<&mut CopyInSink<Cursor<Vec<u8>>>> = pin!(client.copy_in(sql).await?);
     let fresh = ids.iter().filter_map(|id| embeddings.get(id).copied());
