@@ -60,7 +60,8 @@ pub(super) async fn put(
     }
     if !replaced.is_empty() {
         let parameters: &[Parameter<'_>] = &[(&space, Type::TEXT), (&replaced, Type::TEXT_ARRAY)];
-        let sql = "DELETE FROM libellus.embeddings WHERE ctid = ANY($2::text[]::tid[]) AND space = $1";
+        // An expression, so that no index of spaces is taken instead.
+        let sql = "DELETE FROM libellus.embeddings WHERE ctid = ANY($2::text[]::tid[]) AND space || '' = $1";
         client.execute_typed(sql, parameters).await?;
     }
     let sql = "COPY libellus.embeddings (passage_id, space, precision, text_hash, vector) FROM STDIN (FORMAT binary)";
