@@ -1,6 +1,6 @@
 //! `libellus config`: every setting of the service, its value, and where it came from.
 //!
-//! Nothing is opened and nothing listens, so it can be run beside a service, or in an image that does not start.
+//! No database is opened and nothing listens, so it can be run beside a service, or in an image that does not start.
 
 use crate::error::Error;
 use crate::outcome::Outcome;
