@@ -6,9 +6,11 @@ use crate::request::{FoundBy, MatchedWord, Mode, Reason};
 use crate::search::Stopwatch;
 use crate::snapshot::{Embeddings, Words};
 use libellus_encoder::TokenCount;
-use libellus_index::{GroupSet, KeywordHit, KeywordMatch, KeywordQuery, KnownItem};
+use libellus_index::{GroupHit, GroupSet, KeywordHit, KeywordMatch, KeywordQuery, KnownItem};
 use std::collections::BTreeMap;
+use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::thread;
 
 /// What a question asks by its words.
 pub(crate) struct Lexical {
@@ -64,6 +66,9 @@ pub(crate) struct Ranking {
 /// So many books each way of searching gives. What one finds late the other may find early.
 pub(crate) const DEPTH: usize = 200;
 
+/// Among so many passages either way takes milliseconds: longer than it takes to begin a thread.
+const LONG: usize = 20_000;
+
 /// Of so many books that the words find first it is looked whether the query seems to name one.
 const NAMED_AMONG: usize = 3;
 
@@ -84,8 +89,8 @@ impl Question {
         let mut found: BTreeMap<i64, (Evidence, Option<u32>)> = BTreeMap::new();
         let mut best = Best { of_query: 0.0, keyword: 0.0, semantic: 0.0 };
         let mut is_whole = true;
-        if let Some(Lexical { words, query, known }) = &self.lexical {
-            let hits = words.index.search(query, DEPTH, scope.map(|scope| &scope.groups));
+        let (by_words, by_meaning) = self.ask_both(scope);
+        if let (Some(Lexical { words, query, known }), Some(hits)) = (&self.lexical, by_words) {
             let of_query = |hit: &KeywordHit| words.index.naming(hit.group, query).of_query;
             best.of_query = hits.iter().take(NAMED_AMONG).map(of_query).fold(0.0, f32::max);
             best.keyword = hits.first().map_or(0.0, |hit| hit.score);
@@ -100,11 +105,8 @@ impl Question {
             }
         }
         let mut floor = None;
-        if let Some(Semantic { embeddings, vector, .. }) = &self.semantic {
-            let hits = match scope {
-                Some(scope) => embeddings.index.search_within(&scope.of(embeddings), vector, DEPTH)?,
-                None => embeddings.index.search(vector, DEPTH)?,
-            };
+        if let (Some(Semantic { embeddings, .. }), Some(hits)) = (&self.semantic, by_meaning) {
+            let hits = hits?;
             floor = embeddings.floor();
             best.semantic = hits.first().map_or(0.0, |hit| hit.score);
             is_whole &=
@@ -153,6 +155,33 @@ impl Question {
         relevant.append(&mut related);
         let books = relevant.into_iter().map(|(_, ranked)| ranked).collect();
         Ok(Ranking { books, n_relevant, is_whole, fuse_ms: fusing.lap_ms() })
+    }
+
+    /// What each way finds of which it is asked; at the same time, if that takes long.
+    fn ask_both(
+        &self,
+        scope: Option<&BookScope<'_>>,
+    ) -> (Option<Vec<KeywordHit>>, Option<Result<Vec<GroupHit>, Error>>) {
+        let groups = scope.map(|scope| &scope.groups);
+        let by_words =
+            || self.lexical.as_ref().map(|lexical| lexical.words.index.search(&lexical.query, DEPTH, groups));
+        let by_meaning = || {
+            let Semantic { embeddings, vector, .. } = self.semantic.as_ref()?;
+            let hits = match scope {
+                Some(scope) => embeddings.index.search_within(&scope.of(embeddings), vector, DEPTH),
+                None => embeddings.index.search(vector, DEPTH),
+            };
+            Some(hits.map_err(Error::from))
+        };
+        let is_long = self.semantic.as_ref().is_some_and(|semantic| semantic.embeddings.index.len() >= LONG);
+        if !is_long || self.lexical.is_none() {
+            return (by_words(), by_meaning());
+        }
+        thread::scope(|scope| {
+            let by_words = scope.spawn(by_words);
+            let by_meaning = by_meaning();
+            (by_words.join().unwrap_or_else(|panic| resume_unwind(panic)), by_meaning)
+        })
     }
 
     /// Why a book was found, but for the sentence.
