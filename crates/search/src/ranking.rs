@@ -89,13 +89,13 @@ impl Question {
         let mut found: BTreeMap<i64, (Evidence, Option<u32>)> = BTreeMap::new();
         let mut best = Best { of_query: 0.0, keyword: 0.0, semantic: 0.0 };
         let mut is_whole = true;
-        let (by_words, by_meaning) = self.ask_both(scope);
-        if let (Some(Lexical { words, query, known }), Some(hits)) = (&self.lexical, by_words) {
+        let (by_words, by_meaning) = self.ask_both(scope)?;
+        if let Some(Lexical { words, query, known }) = &self.lexical {
             let of_query = |hit: &KeywordHit| words.index.naming(hit.group, query).of_query;
-            best.of_query = hits.iter().take(NAMED_AMONG).map(of_query).fold(0.0, f32::max);
-            best.keyword = hits.first().map_or(0.0, |hit| hit.score);
-            is_whole &= hits.len() < DEPTH;
-            for hit in hits {
+            best.of_query = by_words.iter().take(NAMED_AMONG).map(of_query).fold(0.0, f32::max);
+            best.keyword = by_words.first().map_or(0.0, |hit| hit.score);
+            is_whole &= by_words.len() < DEPTH;
+            for hit in by_words {
                 found.entry(words.books[hit.group as usize]).or_default().0.keyword = Some(hit.score);
             }
             let is_in_scope = |item: &&KnownItem| scope.is_none_or(|scope| scope.groups.contains(item.group));
@@ -105,13 +105,12 @@ impl Question {
             }
         }
         let mut floor = None;
-        if let (Some(Semantic { embeddings, .. }), Some(hits)) = (&self.semantic, by_meaning) {
-            let hits = hits?;
+        if let Some(Semantic { embeddings, .. }) = &self.semantic {
             floor = embeddings.floor();
-            best.semantic = hits.first().map_or(0.0, |hit| hit.score);
-            is_whole &=
-                hits.len() < DEPTH || hits.last().is_some_and(|last| floor.is_some_and(|floor| last.score < floor));
-            for hit in hits {
+            best.semantic = by_meaning.first().map_or(0.0, |hit| hit.score);
+            is_whole &= by_meaning.len() < DEPTH
+                || by_meaning.last().is_some_and(|last| floor.is_some_and(|floor| last.score < floor));
+            for hit in by_meaning {
                 let (evidence, ordinal) = found.entry(embeddings.books[hit.group as usize]).or_default();
                 (evidence.semantic, *ordinal) = (Some(hit.score), Some(embeddings.ordinals[hit.row as usize]));
             }
@@ -157,30 +156,28 @@ impl Question {
         Ok(Ranking { books, n_relevant, is_whole, fuse_ms: fusing.lap_ms() })
     }
 
-    /// What each way finds of which it is asked; at the same time, if that takes long.
-    fn ask_both(
-        &self,
-        scope: Option<&BookScope<'_>>,
-    ) -> (Option<Vec<KeywordHit>>, Option<Result<Vec<GroupHit>, Error>>) {
+    /// What each way finds; nothing, if it is not asked. Both at the same time, if that takes long.
+    fn ask_both(&self, scope: Option<&BookScope<'_>>) -> Result<(Vec<KeywordHit>, Vec<GroupHit>), Error> {
         let groups = scope.map(|scope| &scope.groups);
-        let by_words =
-            || self.lexical.as_ref().map(|lexical| lexical.words.index.search(&lexical.query, DEPTH, groups));
+        let by_words = || {
+            let lexical = self.lexical.as_ref();
+            lexical.map_or_else(Vec::new, |lexical| lexical.words.index.search(&lexical.query, DEPTH, groups))
+        };
         let by_meaning = || {
-            let Semantic { embeddings, vector, .. } = self.semantic.as_ref()?;
-            let hits = match scope {
+            let Some(Semantic { embeddings, vector, .. }) = &self.semantic else { return Ok(Vec::new()) };
+            match scope {
                 Some(scope) => embeddings.index.search_within(&scope.of(embeddings), vector, DEPTH),
                 None => embeddings.index.search(vector, DEPTH),
-            };
-            Some(hits.map_err(Error::from))
+            }
         };
         let is_long = self.semantic.as_ref().is_some_and(|semantic| semantic.embeddings.index.len() >= LONG);
         if !is_long || self.lexical.is_none() {
-            return (by_words(), by_meaning());
+            return Ok((by_words(), by_meaning()?));
         }
         thread::scope(|scope| {
             let by_words = scope.spawn(by_words);
             let by_meaning = by_meaning();
-            (by_words.join().unwrap_or_else(|panic| resume_unwind(panic)), by_meaning)
+            Ok((by_words.join().unwrap_or_else(|panic| resume_unwind(panic)), by_meaning?))
         })
     }
 
