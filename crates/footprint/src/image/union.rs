@@ -254,7 +254,7 @@ impl Union {
         reachable
     }
 
-    /// For each node of the tree that this was made into, the layer that brought its file; [`NO_FILE`] where there is none.
+    /// For each node of the tree that this was made into, the layer that brought its file; `u32::MAX` where there is none.
     pub fn layers_of(&self, tree: &Tree) -> Vec<u32> {
         let mut layers = vec![NO_FILE; tree.len()];
         // The tree has the children of a folder in the order of their names as they are shown.
