@@ -243,7 +243,7 @@ def kill(database):
     there = {json.loads(line)["id"] for line in run("export", "books", "--db", database, "--format", "jsonl").splitlines()}
     said = subprocess.run([EXECUTABLE, "check", "--db", database], stdout=subprocess.PIPE, text=True).stdout
     missing = acknowledged - there
-    print(f"SIGKILL {turns} times: {len(acknowledged)} writes acknowledged, {len(missing)} missing; {said.splitlines()[:1]}")
+    print(f"SIGKILL {turns} times: {len(acknowledged)} writes acknowledged, {len(missing)} missing; the catalogue:\n{said}")
 
 
 def postgres(_):
