@@ -37,6 +37,7 @@ impl CacheCounts {
 pub(crate) struct QueryVectors {
     /// By the model, as it lies in memory for as long as the library does, and the query.
     kept: Mutex<LruCache<(usize, String), Encoded>>,
+    keeps_any: bool,
     /// Of looks for queries that are kept at all.
     pub counts: CacheCounts,
 }
@@ -44,18 +45,17 @@ pub(crate) struct QueryVectors {
 impl QueryVectors {
     /// Room for so many queries; 0 keeps none.
     pub fn new(most: usize) -> Self {
-        Self { kept: Mutex::new(LruCache::new(most)), counts: CacheCounts::default() }
+        Self { kept: Mutex::new(LruCache::new(most)), keeps_any: most > 0, counts: CacheCounts::default() }
     }
 
     /// The query's vector as the model makes it.
     pub fn encode(&self, encoder: &Arc<Encoder>, query: &str) -> Encoded {
+        if !self.keeps_any || query.len() > LONGEST_BYTES {
+            return encoder.encode(query);
+        }
         let key = (Arc::as_ptr(encoder) as usize, query.to_owned());
         // A panic elsewhere leaves the map whole.
         let kept = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_kept = query.len() <= LONGEST_BYTES && kept().capacity() > 0;
-        if !is_kept {
-            return encoder.encode(query);
-        }
         let found = kept().get(&key).cloned();
         self.counts.count(found.is_some());
         // Two that ask the same at once both compute it: nobody waits for another.

@@ -67,7 +67,7 @@ pub(crate) struct Ranking {
 pub(crate) const DEPTH: usize = 200;
 
 /// Among so many passages either way takes milliseconds: longer than it takes to begin a thread.
-const LONG: usize = 20_000;
+const WORTH_A_THREAD: usize = 20_000;
 
 /// Of so many books that the words find first it is looked whether the query seems to name one.
 const NAMED_AMONG: usize = 3;
@@ -170,8 +170,9 @@ impl Question {
                 None => embeddings.index.search(vector, DEPTH),
             }
         };
-        let is_long = self.semantic.as_ref().is_some_and(|semantic| semantic.embeddings.index.len() >= LONG);
-        if !is_long || self.lexical.is_none() {
+        let is_worth_it =
+            self.semantic.as_ref().is_some_and(|semantic| semantic.embeddings.index.len() >= WORTH_A_THREAD);
+        if !is_worth_it || self.lexical.is_none() {
             return Ok((by_words(), by_meaning()?));
         }
         thread::scope(|scope| {

@@ -2,8 +2,8 @@
 //! together, a feed that is fetched every few minutes.
 //!
 //! They are kept in memory only, up to a number of bytes, and until the catalogue changes: at once if this service changed
-//! it, else when that is noticed, within about a second. What may be seen is part of the question, so nobody is given an
-//! answer that was made for others who may see more.
+//! it, else when the indexes follow (`Library::keep_prepared`), within about a second unless they take long to make. What may
+//! be seen is part of the question, so nobody is given an answer that was made for others who may see more.
 
 use crate::represent::Tag;
 use crate::{Error, metrics};
@@ -12,6 +12,7 @@ use axum::http::HeaderValue;
 use hashlink::LruCache;
 use libellus_search::{CacheCounts, SearchRequest, SearchResponse, Timings};
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What an answer takes beside its JSON, as which it is kept, too: the records, about as long, and the question.
@@ -76,6 +77,8 @@ impl Answered {
 pub(crate) struct Answers {
     most_bytes: usize,
     kept: Mutex<Kept>,
+    /// How often this service has changed books.
+    writes: AtomicU64,
     /// Of looks for questions.
     pub(crate) counts: CacheCounts,
 }
@@ -91,7 +94,7 @@ impl Answers {
     /// Room for so many bytes; 0 keeps none.
     pub(crate) fn new(most_bytes: usize) -> Self {
         let kept = Kept { generation: 0, bytes: 0, answers: LruCache::new_unbounded() };
-        Self { most_bytes, kept: Mutex::new(kept), counts: CacheCounts::default() }
+        Self { most_bytes, kept: Mutex::new(kept), writes: AtomicU64::new(0), counts: CacheCounts::default() }
     }
 
     /// The answer to a question in this state of the library, if it is kept.
@@ -122,31 +125,26 @@ impl Answers {
         }
     }
 
-    /// Forgets all, as books were changed.
-    pub(crate) fn clear(&self) {
-        self.lock().clear();
+    /// The state of which answers are now, given the library's: both only rise. To be asked before the search, as what changes
+    /// meanwhile makes its answer one of before.
+    pub(crate) fn generation(&self, of_library: u64) -> u64 {
+        of_library + self.writes.load(Ordering::Acquire)
+    }
+
+    /// Books were changed: answers of before, those that are on their way included, are not given any more.
+    pub(crate) fn note_write(&self) {
+        self.writes.fetch_add(1, Ordering::Release);
     }
 
     /// What is kept of this state: nothing if what is there is of another.
     fn of(&self, generation: u64) -> MutexGuard<'_, Kept> {
-        let mut kept = self.lock();
+        // A panic elsewhere leaves the map whole.
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.generation != generation {
-            kept.clear();
-            kept.generation = generation;
+            kept.answers.clear();
+            (kept.bytes, kept.generation) = (0, generation);
         }
         kept
-    }
-
-    /// A panic elsewhere leaves the map whole.
-    fn lock(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Kept {
-    fn clear(&mut self) {
-        self.answers.clear();
-        self.bytes = 0;
     }
 }
 
@@ -200,9 +198,13 @@ mod tests {
         }
         assert!(!is_kept(&answers, 2, &request("whale")), "the catalogue has changed");
         assert!(!is_kept(&answers, 1, &request("whale")), "and is not what it was");
-        answers.keep(1, request("whale"), &answer("whale"));
-        answers.clear();
-        assert!(!is_kept(&answers, 1, &request("whale")));
+        let before = answers.generation(1);
+        answers.note_write();
+        answers.keep(before, request("whale"), &answer("whale"));
+        assert!(
+            !is_kept(&answers, answers.generation(1), &request("whale")),
+            "it was on its way when a book was changed"
+        );
         assert_eq!(answers.counts.get(), (1, 7));
     }
 

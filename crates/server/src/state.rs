@@ -105,7 +105,7 @@ impl AppState {
 
     /// Forgets the answers of before, and tells whoever embeds that books were written. Nobody may be there any more, when the service ends.
     pub(crate) fn note_written(&self) {
-        self.answers.clear();
+        self.answers.note_write();
         if let Some(written) = &self.written {
             let _ = written.send(());
         }
@@ -171,8 +171,7 @@ impl AppState {
 
     /// Answers a question: at once if the answer is at hand, else when its turn comes.
     pub(crate) async fn search(&self, request: SearchRequest) -> Result<Answered, Error> {
-        // Before the search: what changes meanwhile makes the answer one of before.
-        let generation = self.library.generation();
+        let generation = self.library.generation().map(|of_library| self.answers.generation(of_library));
         if let Some(answered) = generation.and_then(|generation| self.answers.get(generation, &request)) {
             return Ok(answered);
         }

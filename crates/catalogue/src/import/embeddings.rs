@@ -129,7 +129,7 @@ pub(crate) fn vector(text: &str) -> Result<Vec<f32>, String> {
         [('[', ']'), ('{', '}')].into_iter().find_map(|(open, close)| text.strip_prefix(open)?.strip_suffix(close));
     let list = list.ok_or("the embedding is neither [0.1,…] nor {0.1,…} nor \\x…")?;
     let parsed = |text: &str| text.trim().parse().map_err(|_| format!("`{}` is not a number", text.trim()));
-    let mut numbers = Vec::with_capacity(384);
+    let mut numbers = Vec::new();
     let mut rest = list;
     loop {
         let (number, length) = match decimal(rest.as_bytes()) {
