@@ -12,11 +12,15 @@ use axum::http::HeaderValue;
 use hashlink::LruCache;
 use libellus_search::{CacheCounts, SearchRequest, SearchResponse, Timings};
 use std::fmt::Write as _;
+use std::iter;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What an answer takes beside its JSON, as which it is kept, too: the records, about as long, and the question.
+/// What an answer and its question take beside their texts.
 const BYTES_BESIDE: usize = 1024;
+
+/// What a text of a question takes beside its bytes: its place, and what an allocator rounds up.
+const BYTES_BESIDE_TEXT: usize = 64;
 
 /// An answer that takes more than this part of the room would push out too many others.
 const LARGEST_PART: usize = 8;
@@ -39,8 +43,13 @@ impl Answer {
         Ok(Self { response, json: json.into(), tag })
     }
 
-    fn bytes(&self) -> usize {
-        2 * self.json.len() + BYTES_BESIDE
+    /// What it takes to keep it: the JSON, the records, which are about as long, and the question, in which whoever asks may
+    /// have put as many values as an address has room for.
+    fn bytes(&self, request: &SearchRequest) -> usize {
+        let SearchRequest { query, filter, facets, after, .. } = request;
+        let of_filter = filter.any_of.iter().flat_map(|(field, values)| iter::once(field).chain(values));
+        let texts = iter::once(query).chain(of_filter).chain(facets).chain(after);
+        2 * self.json.len() + BYTES_BESIDE + texts.map(|text| text.len() + BYTES_BESIDE_TEXT).sum::<usize>()
     }
 }
 
@@ -87,7 +96,8 @@ struct Kept {
     /// The state of the library that all of them are of.
     generation: u64,
     bytes: usize,
-    answers: LruCache<SearchRequest, Arc<Answer>>,
+    /// Each with the bytes that it takes.
+    answers: LruCache<SearchRequest, (usize, Arc<Answer>)>,
 }
 
 impl Answers {
@@ -102,26 +112,26 @@ impl Answers {
         if self.most_bytes == 0 {
             return None;
         }
-        let answer = self.of(generation).answers.get(request).cloned();
+        let answer = self.of(generation).answers.get(request).map(|(_, answer)| Arc::clone(answer));
         self.counts.count(answer.is_some());
         Some(Answered { answer: answer?, timings: None })
     }
 
     /// Keeps an answer that was found in this state of the library, or since.
     pub(crate) fn keep(&self, generation: u64, request: SearchRequest, answer: &Arc<Answer>) {
-        let bytes = answer.bytes();
+        let bytes = answer.bytes(&request);
         if bytes > self.most_bytes / LARGEST_PART {
             return;
         }
         let mut kept = self.of(generation);
         kept.bytes += bytes;
-        if let Some(before) = kept.answers.insert(request, Arc::clone(answer)) {
-            kept.bytes -= before.bytes();
+        if let Some((before, _)) = kept.answers.insert(request, (bytes, Arc::clone(answer))) {
+            kept.bytes -= before;
         }
         while kept.bytes > self.most_bytes
-            && let Some((_, oldest)) = kept.answers.remove_lru()
+            && let Some((_, (oldest, _))) = kept.answers.remove_lru()
         {
-            kept.bytes -= oldest.bytes();
+            kept.bytes -= oldest;
         }
     }
 
@@ -210,14 +220,14 @@ mod tests {
 
     #[test]
     fn the_room_is_bounded_and_what_was_asked_longest_ago_goes_first() {
-        let each = answer("n0").bytes();
+        let each = answer("n0").bytes(&request("n0"));
         let answers = Answers::new(10 * each);
         for n in 0..10 {
             answers.keep(1, request(&format!("n{n}")), &answer(&format!("n{n}")));
         }
         assert!(is_kept(&answers, 1, &request("n0")), "there is room for ten");
         answers.keep(1, request("n9"), &answer("n9"));
-        answers.keep(1, request("more"), &answer("m0"));
+        answers.keep(1, request("m0"), &answer("m0"));
         let kept: Vec<bool> = (0..10).map(|n| is_kept(&answers, 1, &request(&format!("n{n}")))).collect();
         assert_eq!(kept.iter().filter(|kept| !**kept).count(), 1);
         assert!(!kept[1], "`n0` was asked since");
@@ -227,5 +237,19 @@ mod tests {
         let small = Answers::new(2 * each);
         small.keep(1, request("whale"), &answer("whale"));
         assert!(!is_kept(&small, 1, &request("whale")), "it would push out all others");
+    }
+
+    #[test]
+    fn what_a_question_takes_counts_too() {
+        let answers = Answers::new(1 << 20);
+        let mut kept = 0;
+        for n in 0..20 {
+            // As long as an address may be, nothing is found, and the answer is short.
+            let mut long = request(&format!("n{n}"));
+            (0..4000).for_each(|value| long.filter.add("subject", value.to_string()));
+            answers.keep(1, long.clone(), &answer("whale"));
+            kept += usize::from(is_kept(&answers, 1, &long));
+        }
+        assert_eq!(kept, 0, "each takes a quarter of a megabyte");
     }
 }
