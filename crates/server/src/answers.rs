@@ -112,7 +112,8 @@ impl Answers {
         if self.most_bytes == 0 {
             return None;
         }
-        let answer = self.of(generation).answers.get(request).map(|(_, answer)| Arc::clone(answer));
+        let kept = self.of(generation);
+        let answer = kept.and_then(|mut kept| kept.answers.get(request).map(|(_, answer)| Arc::clone(answer)));
         self.counts.count(answer.is_some());
         Some(Answered { answer: answer?, timings: None })
     }
@@ -123,7 +124,7 @@ impl Answers {
         if bytes > self.most_bytes / LARGEST_PART {
             return;
         }
-        let mut kept = self.of(generation);
+        let Some(mut kept) = self.of(generation) else { return };
         kept.bytes += bytes;
         if let Some((before, _)) = kept.answers.insert(request, (bytes, Arc::clone(answer))) {
             kept.bytes -= before;
@@ -146,15 +147,16 @@ impl Answers {
         self.writes.fetch_add(1, Ordering::Release);
     }
 
-    /// What is kept of this state: nothing if what is there is of another.
-    fn of(&self, generation: u64) -> MutexGuard<'_, Kept> {
+    /// What is kept of this state, or what is to be, in place of what is there of one before. None if it is past: what is
+    /// kept since is not given up for who began earlier.
+    fn of(&self, generation: u64) -> Option<MutexGuard<'_, Kept>> {
         // A panic elsewhere leaves the map whole.
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.generation != generation {
+        if kept.generation < generation {
             kept.answers.clear();
             (kept.bytes, kept.generation) = (0, generation);
         }
-        kept
+        (kept.generation == generation).then_some(kept)
     }
 }
 
@@ -208,6 +210,9 @@ mod tests {
         }
         assert!(!is_kept(&answers, 2, &request("whale")), "the catalogue has changed");
         assert!(!is_kept(&answers, 1, &request("whale")), "and is not what it was");
+        answers.keep(2, request("kept"), &answer("kept"));
+        answers.keep(1, request("whale"), &answer("whale"));
+        assert!(is_kept(&answers, 2, &request("kept")), "an answer that is late does not push out what is kept since");
         let before = answers.generation(1);
         answers.note_write();
         answers.keep(before, request("whale"), &answer("whale"));
@@ -215,7 +220,7 @@ mod tests {
             !is_kept(&answers, answers.generation(1), &request("whale")),
             "it was on its way when a book was changed"
         );
-        assert_eq!(answers.counts.get(), (1, 7));
+        assert_eq!(answers.counts.get(), (2, 7));
     }
 
     #[test]
