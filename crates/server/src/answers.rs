@@ -25,6 +25,9 @@ const BYTES_BESIDE_TEXT: usize = 64;
 /// An answer that takes more than this part of the room would push out too many others.
 const LARGEST_PART: usize = 8;
 
+/// What an answer's JSON says behind this is how long it took.
+const TIMINGS: &[u8] = b",\"timings\":";
+
 /// An answer, and how it is written.
 pub(crate) struct Answer {
     /// What was found.
@@ -38,8 +41,9 @@ pub(crate) struct Answer {
 impl Answer {
     fn new(response: SearchResponse) -> Result<Self, Error> {
         let json = serde_json::to_vec(&response).map_err(Error::internal)?;
-        let said = SearchResponse { timings: Timings::default(), ..response.clone() };
-        let tag = Tag::of(&serde_json::to_vec(&said).map_err(Error::internal)?);
+        // The timings stand last.
+        let said = json.windows(TIMINGS.len()).rposition(|part| part == TIMINGS).unwrap_or(json.len());
+        let tag = Tag::of(&json[..said]);
         Ok(Self { response, json: json.into(), tag })
     }
 
@@ -185,6 +189,21 @@ mod tests {
             timings: Timings { encode_ms: 1.5, ..Timings::default() },
         };
         Arc::new(Answer::new(response).expect("it is JSON"))
+    }
+
+    #[test]
+    fn a_tag_stands_for_what_is_said_and_not_for_how_long_it_took() {
+        let of = |query: &str, total_books: usize, encode_ms: f64| {
+            let mut response = answer(query).response.clone();
+            response.total.books = total_books;
+            response.timings = Timings { encode_ms, ..Timings::default() };
+            Answer::new(response).expect("it is JSON").tag
+        };
+        let said = of("a \",\"timings\":", 3, 1.5);
+        assert!(said.is_some());
+        assert_eq!(said, of("a \",\"timings\":", 3, 20.0));
+        assert_ne!(said, of("a \",\"timings\":", 4, 1.5));
+        assert_ne!(said, of("b", 3, 1.5));
     }
 
     fn is_kept(answers: &Answers, generation: u64, request: &SearchRequest) -> bool {

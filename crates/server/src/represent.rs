@@ -20,7 +20,7 @@ const SHORTEST_COMPRESSED: usize = 1024;
 const LONGEST_AT_ONCE: usize = 64 * 1024;
 
 /// A reply's tag, where it is not that of its whole body.
-#[derive(Clone)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Tag(HeaderValue);
 
 impl Tag {
