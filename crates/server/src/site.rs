@@ -1,13 +1,15 @@
 //! The address that readers know the service by, for what is read elsewhere: feeds, descriptions, maps for crawlers.
 //!
 //! It is the one that the operator set, or else that of the request: what `Host` says, if it is a host at all. `https`,
-//! and another host, are believed of proxies that the operator trusts, and of nobody else.
+//! and another host, are believed of proxies that the operator trusts, and of nobody else; where requests come over
+//! `https` only, as those of AWS Lambda do, a [`Scheme`] beside the request says so.
 
 use crate::client::Peer;
 use crate::cors::as_browsers_spell;
 use crate::{AppState, Error, TrustedProxies};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use axum::http::uri::Scheme;
 use axum::http::{HeaderMap, header};
 use std::fmt;
 use std::net::IpAddr;
@@ -43,14 +45,16 @@ impl Site {
         format!("{}{path}", self.0)
     }
 
-    fn of(headers: &HeaderMap, peer: Option<IpAddr>, trusted: &TrustedProxies) -> Option<Self> {
+    fn of(headers: &HeaderMap, peer: Option<IpAddr>, trusted: &TrustedProxies, known: Option<&Scheme>) -> Option<Self> {
         let is_believed = peer.is_some_and(|peer| trusted.believe(peer));
         // The nearest proxy appends, so that what is last is its own word.
         let forwarded = |name: &str| {
             let value = headers.get_all(name).iter().next_back().filter(|_| is_believed)?;
             value.to_str().ok()?.rsplit(',').next().map(str::trim).filter(|value| !value.is_empty())
         };
-        let scheme = if forwarded("x-forwarded-proto") == Some("https") { "https" } else { "http" };
+        let scheme =
+            known.map(Scheme::as_str).or_else(|| forwarded("x-forwarded-proto")).filter(|name| *name == "https");
+        let scheme = scheme.unwrap_or("http");
         let host = forwarded("x-forwarded-host").or_else(|| headers.get(header::HOST)?.to_str().ok())?;
         Some(Self(format!("{scheme}://{host}").parse().ok()?))
     }
@@ -64,7 +68,7 @@ impl FromRequestParts<AppState> for Site {
             return Ok(Self(url.clone()));
         }
         let peer = parts.extensions.get().map(|&Peer(peer)| peer.ip());
-        Self::of(&parts.headers, peer, state.trusted_proxies()).ok_or(Error::HostInvalid)
+        Self::of(&parts.headers, peer, state.trusted_proxies(), parts.extensions.get()).ok_or(Error::HostInvalid)
     }
 }
 
@@ -103,9 +107,12 @@ mod tests {
                 (HeaderName::try_from(*name).expect("a name"), HeaderValue::from_str(value).expect("a value"))
             };
             let map = headers.iter().map(header).collect();
-            let site = Site::of(&map, peer.parse().ok(), &trusted);
+            let site = Site::of(&map, peer.parse().ok(), &trusted, None);
             assert_eq!(site.map(|site| site.url("/x")).as_deref(), expected, "{headers:?} of {peer}");
         }
+        let map = [(header::HOST, HeaderValue::from_static("a.example"))].into_iter().collect();
+        let site = Site::of(&map, None, &trusted, Some(&Scheme::HTTPS)).expect("a host");
+        assert_eq!(site.url("/x"), "https://a.example/x");
         for (text, expected) in [
             ("https://Books.example", Some("https://books.example")),
             ("https://books.example/", Some("https://books.example")),

@@ -113,21 +113,21 @@ fn rows(settings: &Settings) -> Vec<Row> {
         Row::new("trusted_proxies", settings.trusted_proxies.value.to_string(), settings.trusted_proxies.origin),
         Row::new(
             "public_url",
-            settings.public_url.value.as_ref().map_or_else(|| "as asked".to_owned(), |url| url.to_string()),
-            settings.public_url.origin,
+            settings.page.public_url.value.as_ref().map_or_else(|| "as asked".to_owned(), |url| url.to_string()),
+            settings.page.public_url.origin,
         ),
-        Row::new("site_name", server.site_name, settings.site_name.origin),
+        Row::new("site_name", server.site_name, settings.page.site_name.origin),
         Row::new(
             "accent",
             server.accent.map_or_else(|| "libellus's own".to_owned(), |accent| accent.to_string()),
-            settings.accent.origin,
+            settings.page.accent.origin,
         ),
         Row::new(
             "logo",
             (if server.logo.is_some() { "the library's" } else { "libellus's own" }).to_owned(),
-            settings.logo.origin,
+            settings.page.logo.origin,
         ),
-        Row::new("robots", settings.crawlers.value.to_string(), settings.crawlers.origin),
+        Row::new("robots", settings.page.crawlers.value.to_string(), settings.page.crawlers.origin),
         Row::new("reading", settings.reading.value.to_string(), settings.reading.origin),
         Row::new("instruction_set", instruction_set.value.to_owned(), instruction_set.origin),
     ]

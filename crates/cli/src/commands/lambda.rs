@@ -11,7 +11,7 @@ use crate::outcome::Outcome;
 use crate::settings::{self, Environment};
 use libellus_catalogue::Access;
 use libellus_search::Library;
-use libellus_server::{RuntimeInterface, ServerConfig, serve_lambda};
+use libellus_server::{RuntimeInterface, serve_lambda};
 use std::sync::Arc;
 use tokio::runtime;
 
@@ -37,23 +37,18 @@ pub struct Args {
 /// Answers invocations until Lambda ends the process.
 pub fn run(args: &Args) -> Result<Outcome, Error> {
     let interface = RuntimeInterface::from_environment()?;
-    let (library, config) = open(args).and_then(|library| Ok((library, config()?))).inspect_err(|error| {
-        if let Err(unreachable) = interface.report_failed_start(&error.to_string()) {
-            eprintln!("warning: Lambda could not be told that the function does not start: {unreachable}");
-        }
-    })?;
+    let (library, config) = open(args)
+        .and_then(|library| Ok((library, settings::of_function(&Environment::of_process())?)))
+        .inspect_err(|error| {
+            if let Err(unreachable) = interface.report_failed_start(&error.to_string()) {
+                eprintln!("warning: Lambda could not be told that the function does not start: {unreachable}");
+            }
+        })?;
     // One invocation comes at a time: a thread for the runtime interface is enough, beside those that search.
     let runtime =
         runtime::Builder::new_current_thread().enable_all().build().map_err(|source| Error::Runtime { source })?;
     runtime.block_on(serve_lambda(&interface, &config, Arc::new(library)))?;
     Ok(Outcome::Done)
-}
-
-/// The settings of the service, as far as a function has them.
-fn config() -> Result<ServerConfig, Error> {
-    let environment = Environment::of_process();
-    let allowed_origins = settings::allowed_origins(&environment)?.value;
-    Ok(ServerConfig { allowed_origins, access: settings::access(&environment)?, ..ServerConfig::default() })
 }
 
 /// Opens model and catalogue, and makes the index.

@@ -220,16 +220,8 @@ pub struct Settings {
     pub rate_limit: Setting<Option<RateLimit>>,
     /// Proxies that are believed about who asks.
     pub trusted_proxies: Setting<TrustedProxies>,
-    /// The address that readers know the service by, if it is said.
-    pub public_url: Setting<Option<PublicUrl>>,
-    /// What the page is called.
-    pub site_name: Setting<Option<String>>,
-    /// The colour of links and buttons.
-    pub accent: Setting<Option<Accent>>,
-    /// The picture beside the name.
-    pub logo: Setting<Option<Logo>>,
-    /// What crawlers may read.
-    pub crawlers: Setting<Crawlers>,
+    /// How the page looks, and where readers and crawlers find it.
+    pub page: PageSettings,
     /// What a token is good for that does not say it.
     pub token_scope: Setting<Scope>,
     /// The instructions that encode.
@@ -274,11 +266,7 @@ impl Settings {
             token_scope: resolve_token_scope(environment, &mut findings),
             rate_limit: read(RATE_LIMIT, environment, &mut findings, |text| text.parse().map(Some)),
             trusted_proxies: read(TRUSTED_PROXIES, environment, &mut findings, str::parse),
-            public_url: public_url(environment, &mut findings),
-            site_name: read(SITE_NAME, environment, &mut findings, |text| Ok::<_, Error>(Some(text.trim().to_owned()))),
-            accent: read(ACCENT, environment, &mut findings, |text| text.parse().map(Some)),
-            logo: read(LOGO, environment, &mut findings, |file| read_logo(file).map(Some)),
-            crawlers: read(ROBOTS, environment, &mut findings, str::parse),
+            page: PageSettings::resolve(environment, &mut findings),
             instruction_set: resolve_instruction_set(environment, &mut findings),
             findings: Vec::new(),
             unused: foreign::unused(environment),
@@ -292,7 +280,7 @@ impl Settings {
 
     /// The settings of the server.
     pub fn server_config(&self) -> ServerConfig {
-        let default = ServerConfig::default();
+        let default = self.page.config();
         ServerConfig {
             host: self.address.host.value.clone(),
             port: self.address.port.value,
@@ -306,11 +294,6 @@ impl Settings {
             },
             rate_limit: self.rate_limit.value,
             trusted_proxies: self.trusted_proxies.value.clone(),
-            public_url: self.public_url.value.clone(),
-            crawlers: self.crawlers.value,
-            site_name: self.site_name.value.clone().unwrap_or(default.site_name),
-            accent: self.accent.value,
-            logo: self.logo.value.clone(),
             answer_bytes: self.cache.value.unwrap_or(default.answer_bytes),
             ..default
         }
@@ -373,18 +356,15 @@ fn resolve_database(args: &DatabaseArgs, environment: &Environment, findings: &m
 }
 
 fn resolve_origins(environment: &Environment, findings: &mut Vec<Finding>) -> Setting<AllowedOrigins> {
-    allowed_origins(environment).unwrap_or_else(|error| {
-        findings.push(Finding::error(CORS_ORIGINS, error.to_string()));
-        Setting::new(AllowedOrigins::Own, Origin::Variable(CORS_ORIGINS))
-    })
-}
-
-/// The sites whose pages may read the API; all that a function reads besides the catalogue and the model.
-pub fn allowed_origins(environment: &Environment) -> Result<Setting<AllowedOrigins>, Error> {
     match environment.get(CORS_ORIGINS).map(str::parse::<AllowedOrigins>) {
-        None => Ok(Setting::new(AllowedOrigins::Own, Origin::Default)),
-        Some(Ok(origins)) => Ok(Setting::new(origins, Origin::Variable(CORS_ORIGINS))),
-        Some(Err(error)) => Err(Error::Settings { messages: format!("{CORS_ORIGINS}: {error}") }),
+        None => Setting::new(AllowedOrigins::Own, Origin::Default),
+        Some(origins) => {
+            let origins = origins.unwrap_or_else(|error| {
+                findings.push(Finding::error(CORS_ORIGINS, format!("{CORS_ORIGINS}: {error}")));
+                AllowedOrigins::Own
+            });
+            Setting::new(origins, Origin::Variable(CORS_ORIGINS))
+        }
     }
 }
 
@@ -501,23 +481,63 @@ fn read_logo(file: &str) -> Result<Logo, String> {
     Logo::new(std::fs::read(file).map_err(|error| format!("it cannot be read: {error}"))?)
 }
 
-/// The address that readers know the service by, if it is said.
-fn public_url(environment: &Environment, findings: &mut Vec<Finding>) -> Setting<Option<PublicUrl>> {
-    read(PUBLIC_URL, environment, findings, |text| text.parse().map(Some))
+/// How the page looks, and where readers and crawlers find it: settings that a function has, too.
+#[derive(Debug)]
+pub struct PageSettings {
+    /// The address that readers know the service by, if it is said.
+    pub public_url: Setting<Option<PublicUrl>>,
+    /// What the page is called.
+    pub site_name: Setting<Option<String>>,
+    /// The colour of links and buttons.
+    pub accent: Setting<Option<Accent>>,
+    /// The picture beside the name.
+    pub logo: Setting<Option<Logo>>,
+    /// What crawlers may read.
+    pub crawlers: Setting<Crawlers>,
 }
 
-/// Who may do what over HTTP, for a function, which has no flags.
+impl PageSettings {
+    fn resolve(environment: &Environment, findings: &mut Vec<Finding>) -> Self {
+        let name = |text: &str| Some(text.trim()).filter(|name| !name.is_empty()).map(str::to_owned);
+        Self {
+            public_url: read(PUBLIC_URL, environment, findings, |text| text.parse().map(Some)),
+            site_name: read(SITE_NAME, environment, findings, |text| Ok::<_, Error>(name(text))),
+            accent: read(ACCENT, environment, findings, |text| text.parse().map(Some)),
+            logo: read(LOGO, environment, findings, |file| read_logo(file).map(Some)),
+            crawlers: read(ROBOTS, environment, findings, str::parse),
+        }
+    }
+
+    /// These, and the defaults of all others.
+    fn config(&self) -> ServerConfig {
+        let default = ServerConfig::default();
+        ServerConfig {
+            public_url: self.public_url.value.clone(),
+            site_name: self.site_name.value.clone().unwrap_or(default.site_name),
+            accent: self.accent.value,
+            logo: self.logo.value.clone(),
+            crawlers: self.crawlers.value,
+            ..default
+        }
+    }
+}
+
+/// The settings of a function, which has no flags, and leaves it to Lambda how many requests there are at a time.
 #[cfg(feature = "lambda")]
-pub fn access(environment: &Environment) -> Result<AccessConfig, Error> {
+pub fn of_function(environment: &Environment) -> Result<ServerConfig, Error> {
     let mut findings = Vec::new();
-    let access = AccessConfig {
-        reading: resolve_reading(None, environment, &mut findings).value,
-        secret: resolve_secret(environment, &mut findings).value,
-        token_scope: resolve_token_scope(environment, &mut findings).value,
+    let config = ServerConfig {
+        allowed_origins: resolve_origins(environment, &mut findings).value,
+        access: AccessConfig {
+            reading: resolve_reading(None, environment, &mut findings).value,
+            secret: resolve_secret(environment, &mut findings).value,
+            token_scope: resolve_token_scope(environment, &mut findings).value,
+        },
+        ..PageSettings::resolve(environment, &mut findings).config()
     };
-    match findings.iter().find(|finding| finding.level == Level::Error) {
-        Some(error) => Err(Error::Settings { messages: error.message.clone() }),
-        None => Ok(access),
+    match findings.into_iter().find(|finding| finding.level == Level::Error) {
+        Some(error) => Err(Error::Settings { messages: error.message }),
+        None => Ok(config),
     }
 }
 

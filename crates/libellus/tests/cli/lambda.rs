@@ -130,6 +130,27 @@ fn page_api_and_problems_are_answered_one_after_the_other() {
 }
 
 #[test]
+fn the_page_is_the_librarys_and_links_lead_back_to_the_function() {
+    let sandbox = package();
+    let asked = Function::start(in_package(&sandbox)).ask("GET", "/feed.atom", "q=whale");
+    let own = "href=\"https://abc.lambda-url.eu-west-1.on.aws/feed.atom?q=whale\"";
+    assert!(asked.status() == 200 && asked.body().contains(own), "{}", asked.0);
+    let mut command = in_package(&sandbox);
+    command.env("LIBELLUS_SITE_NAME", "Town Library").env("LIBELLUS_PUBLIC_URL", "https://books.example");
+    command.env("LIBELLUS_ACCENT", "#7a1f3d").env("LIBELLUS_ROBOTS", "none");
+    let function = Function::start(command);
+    let page = function.ask("GET", "/", "");
+    assert!(page.body().contains("Town Library"), "{}", page.0);
+    assert_eq!(page.header("x-robots-tag"), "none");
+    assert!(function.ask("GET", "/feed.atom", "q=whale").body().contains("\"https://books.example/feed.atom?"));
+    let mut command = in_package(&sandbox);
+    let api = RuntimeApi::start().expect("a free port");
+    api.set_environment(&mut command);
+    finish(command.env("LIBELLUS_ACCENT", "#ffd400")).expect_error(2, &["LIBELLUS_ACCENT", "contrast"]);
+    assert_eq!(api.posted().expect("it tells Lambda").path, "init/error");
+}
+
+#[test]
 fn a_query_too_long_is_refused_by_the_service_itself() {
     let sandbox = package();
     let function = Function::start(in_package(&sandbox));

@@ -7,6 +7,7 @@
 use crate::request_line::MAX_TARGET_BYTES;
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
+use axum::http::uri::Scheme;
 use axum::http::{HeaderMap, HeaderName, header};
 use axum::response::Response;
 use base64::Engine as _;
@@ -96,7 +97,8 @@ impl TryFrom<Event> for Request {
         if !event.cookies.is_empty() && !event.headers.keys().any(|name| name.eq_ignore_ascii_case("cookie")) {
             request = request.header(header::COOKIE, event.cookies.join("; "));
         }
-        Ok(request.body(body)?)
+        // Neither HTTP APIs nor function URLs are reached any other way.
+        Ok(request.extension(Scheme::HTTPS).body(body)?)
     }
 }
 
