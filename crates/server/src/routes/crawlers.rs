@@ -62,14 +62,20 @@ pub(crate) async fn part(
     let Some(part) = number.filter(|_| state.crawlers() == Crawlers::Books) else { return Err(Error::UnknownPath) };
     let filter = access.bound(Filter::default());
     // It reads many books, so it waits for its turn as a search does.
-    let read = move |library: &libellus_search::Library| library.ids_of_part(part - 1, BOOKS_IN_PART, &filter);
-    let Some(ids) = state.answer(read).await? else { return Err(Error::UnknownPath) };
+    let document = state.answer(move |library| {
+        let ids = library.ids_of_part(part - 1, BOOKS_IN_PART, &filter)?;
+        Ok(ids.map(|ids| urlset(&site, part, &ids)))
+    });
+    Ok(xml("application/xml", document.await?.ok_or(Error::UnknownPath)?))
+}
+
+fn urlset(site: &Site, part: usize, ids: &[String]) -> String {
     let mut document = begun("urlset");
     let start = (part == 1).then(|| "/".to_owned());
     for path in start.into_iter().chain(ids.iter().map(|id| format!("/books/{}", encode(id)))) {
         let _ = writeln!(document, "<url><loc>{}</loc></url>", site.url(&path));
     }
-    Ok(xml("application/xml", document + "</urlset>\n"))
+    document + "</urlset>\n"
 }
 
 fn begun(element: &str) -> String {
