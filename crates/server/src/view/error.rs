@@ -1,5 +1,6 @@
 //! What a reader sees when something went wrong: what it was, what to do, and the search as it was typed.
 
+use super::marked::{Piece, code};
 use super::{Chrome, Form, in_language, text};
 use crate::error::Told;
 use crate::parameters::SearchParameters;
@@ -13,21 +14,8 @@ struct ErrorPage<'a> {
     heading: &'a str,
     /// Whether it is in the language of the page.
     is_translated: bool,
-    detail: Vec<Span>,
-    hint: Vec<Span>,
-}
-
-/// A piece of a message: words, or something quoted as it would be typed.
-#[derive(Debug, PartialEq)]
-struct Span {
-    text: String,
-    is_code: bool,
-}
-
-/// Cuts a message at its backticks, which quote what is typed.
-fn spans(message: &str) -> Vec<Span> {
-    let pieces = message.split('`').enumerate();
-    pieces.map(|(index, text)| Span { text: text.to_owned(), is_code: index % 2 == 1 }).collect()
+    detail: Vec<Piece>,
+    hint: Vec<Piece>,
 }
 
 /// The page for an error; plain text should the page itself fail, since there is nothing to fall back on.
@@ -39,8 +27,8 @@ pub(crate) fn error_page(chrome: Chrome, told: &Told, detail: &str, typed: &Sear
         form: Form::filled(typed),
         heading: translated.unwrap_or(heading),
         is_translated: translated.is_some(),
-        detail: spans(&text::sentence(detail)),
-        hint: spans(&text::sentence(told.hint)),
+        detail: code(&text::sentence(detail)),
+        hint: code(&text::sentence(told.hint)),
     };
     page.render().unwrap_or_else(|_| heading.to_owned())
 }
