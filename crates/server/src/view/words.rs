@@ -8,7 +8,7 @@
 
 use super::language;
 use crate::AppState;
-use crate::parameters::pairs_of;
+use crate::parameters::SearchParameters;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Uri, header};
@@ -289,8 +289,8 @@ pub(crate) struct Speech {
 impl Speech {
     /// By the address and the headers of a request.
     pub(crate) fn of(uri: &Uri, headers: &HeaderMap) -> Self {
-        let pairs = pairs_of(uri.query()).unwrap_or_default();
-        let asked = pairs.iter().find(|(name, _)| name == "lang").and_then(|(_, tag)| Words::known(tag));
+        // Whatever else is wrong with the address: the page that tells of it speaks, too.
+        let asked = SearchParameters::salvage(uri.query()).lang;
         Self { words: asked.unwrap_or_else(|| Words::preferred(headers)), is_asked: asked.is_some() }
     }
 

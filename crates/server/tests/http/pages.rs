@@ -160,6 +160,7 @@ async fn pages_speak_the_language_that_the_address_or_the_browser_asks_for() {
         ("/books/iliad", "ar", &["<h1 dir=\"ltr\" lang=\"grc\">Ἰλιάς</h1>", "اليونانية القديمة"]),
         ("/nowhere", "fr", &["Il n’y a pas de page à cette adresse", "lang=\"en\" dir=\"ltr\">There is nothing"]),
         ("/?q=sea&limit=x", "fr", &["<h1 id=\"problem\" lang=\"en\" dir=\"ltr\">That many books"]),
+        ("/?q=100%&lang=de", "fr", &["<html lang=\"de\"", "name=\"lang\" value=\"de\""]),
         ("/", "pt-BR,pt", &["<html lang=\"en\" dir=\"ltr\">", "What is the book about?"]),
     ] {
         let page = ask(path, accepted).await;
