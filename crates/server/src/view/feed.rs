@@ -110,9 +110,11 @@ pub(super) struct FacetChoice {
 }
 
 impl FacetGroup {
-    /// Of what the books found have in common; `path` is where the narrower searches are.
+    /// Of what the books found have in common, or what was chosen; `path` is where the narrower searches are.
     pub(super) fn all(asked: &SearchParameters, counts: &[FacetCounts], path: &str) -> Vec<Self> {
-        counts.iter().filter(|counts| counts.values.len() > 1).map(|counts| Self::new(asked, counts, path)).collect()
+        let is_of_use =
+            |counts: &&FacetCounts| counts.values.len() > 1 || asked.filter.any_of.contains_key(&counts.field);
+        counts.iter().filter(is_of_use).map(|counts| Self::new(asked, counts, path)).collect()
     }
 
     fn new(asked: &SearchParameters, counts: &FacetCounts, path: &str) -> Self {

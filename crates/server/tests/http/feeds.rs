@@ -103,6 +103,13 @@ async fn opds_leads_from_subjects_to_books_and_narrows_them_down() {
     let german = ask(&format!("{subject}&language=de")).await.body;
     assert_eq!(german.matches("<entry>").count(), 3, "{german}");
     assert!(german.contains("title=\"German\" opds:facetGroup=\"Language\" opds:activeFacet=\"true\""), "{german}");
+    // A choice that leaves nothing can be given up.
+    let telugu = ask(&format!("{subject}&language=te")).await.body;
+    let all = format!(
+        "href=\"http://a.example{}\" type=\"{NAVIGATION}\" title=\"All\" opds:facetGroup=\"Subject\"",
+        "/opds/books?q=Reading&#38;mode=keyword&#38;language=te"
+    );
+    assert!(!telugu.contains("<entry>") && telugu.contains(&all), "{telugu}");
     assert_eq!(ask("/opds/books/iliad/similar").await.header("content-type"), NAVIGATION);
     assert_eq!(ask("/opds/books/nobody/similar").await.status, StatusCode::NOT_FOUND);
 
