@@ -20,6 +20,9 @@ use std::sync::Arc;
 /// Subjects that a catalogue begins with.
 const SUBJECTS: usize = 20;
 
+/// A search with a longer address is not narrowed down any further: each of hundreds of links would hold all of it.
+const LONGEST_NARROWED_BYTES: usize = 2048;
+
 /// A search as an Atom feed.
 pub(crate) async fn atom(
     State(state): State<AppState>,
@@ -44,7 +47,7 @@ pub(crate) async fn opds_books(
     site: Site,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Error> {
-    let (asked, answer) = search(&state, &access, query.as_deref(), state.reader_facets()).await?;
+    let (asked, answer) = search(&state, &access, query.as_deref(), narrowing(&state, query.as_deref())).await?;
     Ok(xml(OPDS_NAVIGATION, of(&state, &site).await?.opds(&asked, &answer.response)?))
 }
 
@@ -75,7 +78,7 @@ pub(crate) async fn opds2_books(
     site: Site,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Error> {
-    let (asked, answer) = search(&state, &access, query.as_deref(), state.reader_facets()).await?;
+    let (asked, answer) = search(&state, &access, query.as_deref(), narrowing(&state, query.as_deref())).await?;
     reply(OPDS_JSON, &of(&state, &site).await?.opds2(&asked, &answer.response))
 }
 
@@ -108,6 +111,12 @@ async fn search(
     let mut request = SearchRequest { facets, ..asked.clone().into_request()? };
     request.filter = access.bound(request.filter);
     Ok((asked, state.search(request).await?.answer))
+}
+
+/// The fields that a search can be narrowed down by.
+fn narrowing(state: &AppState, query: Option<&str>) -> Vec<String> {
+    let is_short = query.is_none_or(|query| query.len() <= LONGEST_NARROWED_BYTES);
+    if is_short { state.reader_facets() } else { Vec::new() }
 }
 
 /// The most frequent subjects of the books that may be seen.

@@ -166,6 +166,25 @@ async fn nothing_from_outside_becomes_markup_or_an_address() {
 }
 
 #[tokio::test]
+async fn a_long_search_is_not_repeated_in_hundreds_of_links() {
+    let mut shelf: Vec<_> = books().into_iter().cycle().take(40).collect();
+    for (at, book) in shelf.iter_mut().enumerate() {
+        (book.id, book.language) = (format!("book-{at}"), Some("en".to_owned()));
+        book.subjects = vec!["Reading".to_owned(), format!("Reading in {}", 1900 + at)];
+    }
+    let app = app_with(Arc::new(library(&shelf, false)), &ServerConfig::default());
+    let ask =
+        async |path: &str| ask_with(app.clone(), Method::GET, path, &[("host", "a.example")], Body::empty()).await;
+    for feed in ["/opds/books", "/opds/v2/books"] {
+        let short = ask(&format!("{feed}?q=Reading&mode=keyword&language=en")).await.body;
+        assert!(short.contains("Reading in 1939"), "{feed}: {short}");
+        let long = ask(&format!("{feed}?q=Reading&mode=keyword&language=en&language={}", "(".repeat(40_000))).await;
+        assert!(long.status == StatusCode::OK && long.body.contains("Reading"), "{feed}");
+        assert!(long.body.len() < 1 << 20, "{feed}: {} bytes", long.body.len());
+    }
+}
+
+#[tokio::test]
 async fn feeds_are_as_closed_as_the_catalogue() {
     let access = AccessConfig { reading: Reading::Closed, ..AccessConfig::default() };
     let closed = app_with(Arc::new(library(&books(), false)), &ServerConfig { access, ..ServerConfig::default() });
