@@ -102,6 +102,13 @@ ENGINES = [
     Engine("openvino f32", "python openvino", "openvino/f32.xml", "f32", ("--precision", "f32")),
     Engine("sentence-transformers f32", "python sentence-transformers", "", "f32"),
     Engine("candle f32", "crate peer-candle", "", "f32", most_docs=400),
+    # The same on processors with AMX as on those without.
+    Engine(
+        "libellus, AVX-512 VNNI",
+        "libellus",
+        environment={"LIBELLUS_ISA": "avx512-vnni"},
+        workloads=ONE_THREAD_AND_BULK,
+    ),
     # ONNX Runtime and rten have no switch for this.
     Engine(
         "libellus, AVX2",

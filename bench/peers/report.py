@@ -217,7 +217,9 @@ def ceilings(results):
     millions = results.about["operations_per_token"] / 1e6
     note = (
         f"\n\nLimits are taken from the best sample. A token is {millions:.1f} M operations in the linear layers; "
-        "attention, norms, softmax and tokenizing come on top and are not counted, so nobody can reach 100 %."
+        "attention, norms, softmax and tokenizing come on top and are not counted, so nobody can reach 100 % of a limit "
+        "that holds for them. Fractions are of vector instructions; where a processor has tiles (AMX), an engine that "
+        "uses them can be beyond."
     )
     return table(["ceiling", "", "1 thread", "2 threads"], rows) + note
 

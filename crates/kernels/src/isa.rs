@@ -20,10 +20,48 @@ impl Avx2Proof for Avx2 {}
 #[cfg(target_arch = "x86_64")]
 impl Avx2Proof for AvxVnni {}
 
-/// Proof that this CPU has AVX-512 F, BW, DQ, VL and VNNI, besides AVX2 and FMA.
+/// Proof that this CPU has AVX-512 F, BW, DQ, VL and VNNI, besides AVX2 and FMA, and perhaps AMX.
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Avx512Vnni(());
+pub struct Avx512Vnni {
+    amx: Option<Amx>,
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Avx512Vnni {
+    /// The proof that there is AMX too, where that is to be used.
+    pub(crate) fn amx(self) -> Option<Amx> {
+        self.amx
+    }
+}
+
+/// Proof that this CPU has tiles of bytes (AMX-TILE and AMX-INT8), and that the kernel lets this process use them.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Amx(());
+
+#[cfg(target_arch = "x86_64")]
+impl Amx {
+    /// Asks the processor, and then the kernel, which makes room for tiles where a thread's state is saved.
+    #[cfg(target_os = "linux")]
+    #[allow(unsafe_code, reason = "a system call")]
+    fn available() -> Option<Self> {
+        /// Bits of `edx` in leaf 7: AMX-TILE and AMX-INT8.
+        const TILES_OF_BYTES: u32 = 1 << 24 | 1 << 25;
+        /// `ARCH_REQ_XCOMP_PERM` and `XFEATURE_XTILEDATA` of Linux's `arch_prctl`.
+        const REQUEST: (libc::c_ulong, libc::c_ulong) = (0x1023, 18);
+        let leaf = std::arch::x86_64::__cpuid_count(7, 0);
+        // SAFETY: the request takes no pointer; it changes what a saved state holds, and nothing else.
+        let granted = leaf.edx & TILES_OF_BYTES == TILES_OF_BYTES
+            && unsafe { libc::syscall(libc::SYS_arch_prctl, REQUEST.0, REQUEST.1) } == 0;
+        granted.then_some(Self(()))
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn available() -> Option<Self> {
+        None
+    }
+}
 
 /// Proof that this CPU has NEON, as every 64-bit Arm server does.
 #[cfg(target_arch = "aarch64")]
@@ -65,7 +103,7 @@ pub enum Isa {
     /// 256-bit vectors with 8-bit dot products.
     #[cfg(target_arch = "x86_64")]
     AvxVnni(AvxVnni),
-    /// 512-bit vectors with 8-bit dot products.
+    /// 512-bit vectors with 8-bit dot products, and perhaps tiles.
     #[cfg(target_arch = "x86_64")]
     Avx512Vnni(Avx512Vnni),
     /// 128-bit vectors of 64-bit Arm.
@@ -100,7 +138,9 @@ impl Isa {
                 && is_x86_feature_detected!("avx512vl")
                 && is_x86_feature_detected!("avx512vnni")
             {
-                all.push(Isa::Avx512Vnni(Avx512Vnni(())));
+                all.push(Isa::Avx512Vnni(Avx512Vnni { amx: None }));
+                let amx = Amx::available();
+                all.extend(amx.map(|_| Isa::Avx512Vnni(Avx512Vnni { amx })));
             }
         }
         #[cfg(target_arch = "aarch64")]
@@ -118,8 +158,8 @@ impl Isa {
 
     /// The fastest instruction set of this CPU, found at the first call.
     ///
-    /// The environment variable `LIBELLUS_ISA` (`scalar`, `avx2`, `avx-vnni`, `avx512-vnni`, `neon`, `neon-dotprod`,
-    /// `neon-i8mm`) asks for a slower one; a name that this CPU does not run is passed over.
+    /// The environment variable `LIBELLUS_ISA` (`scalar`, `avx2`, `avx-vnni`, `avx512-vnni`, `avx512-amx`, `neon`,
+    /// `neon-dotprod`, `neon-i8mm`) asks for a slower one; a name that this CPU does not run is passed over.
     pub fn best() -> Isa {
         static BEST: OnceLock<Isa> = OnceLock::new();
         *BEST.get_or_init(|| {
@@ -139,7 +179,9 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             Isa::AvxVnni(_) => "avx-vnni",
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512Vnni(_) => "avx512-vnni",
+            Isa::Avx512Vnni(Avx512Vnni { amx: None }) => "avx512-vnni",
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Vnni(Avx512Vnni { amx: Some(_) }) => "avx512-amx",
             #[cfg(target_arch = "aarch64")]
             Isa::Neon(_) => "neon",
             #[cfg(target_arch = "aarch64")]

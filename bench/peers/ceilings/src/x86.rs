@@ -91,7 +91,7 @@ impl Measured<'_> {
 pub fn ceilings() -> Vec<Ceiling> {
     let arithmetic =
         |name, unit, repeat, operations| Ceiling { name, unit, work: Work::Arithmetic(repeat, operations) };
-    let mut found = vec![arithmetic("clock", "GHz", dependent_additions as fn(u64), 10)];
+    let mut found = vec![arithmetic("clock", "GHz", dependent_products as fn(u64), 30)];
     let avx512 = is_x86_feature_detected!("avx512f");
     if avx512 && is_x86_feature_detected!("avx512vnni") {
         found.push(arithmetic("int8 VPDPBUSD 512", "Gop/s", vpdpbusd_512, 12 * 64 * 2));
@@ -100,6 +100,10 @@ pub fn ceilings() -> Vec<Ceiling> {
     }
     if avx512 && is_x86_feature_detected!("avx512bf16") {
         found.push(arithmetic("bf16 VDPBF16PS 512", "Gop/s", vdpbf16ps_512, 12 * 32 * 2));
+    }
+    if tiles::available() {
+        found.push(arithmetic("tiles, int8 TDPBUSD", "Gop/s", tiles::tdpbusd, 4 * 16 * 16 * 64 * 2));
+        found.push(arithmetic("tiles, bf16 TDPBF16PS", "Gop/s", tiles::tdpbf16ps, 4 * 16 * 16 * 32 * 2));
     }
     if avx512 {
         found.push(arithmetic("f32 VFMADD231PS 512", "Gop/s", vfmadd231ps_512, 12 * 16 * 2));
@@ -115,16 +119,18 @@ pub fn ceilings() -> Vec<Ceiling> {
     found
 }
 
-/// One addition a cycle: the clock.
-fn dependent_additions(repetitions: u64) {
+/// One product in three cycles, on every processor of the last ten years: the clock. (Additions of constants may be done
+/// while instructions are decoded, several in a cycle.)
+fn dependent_products(repetitions: u64) {
     // SAFETY: only the two named registers change.
     unsafe {
         asm!(
             "2:",
-            "add {x}, 1", "add {x}, 1", "add {x}, 1", "add {x}, 1", "add {x}, 1",
-            "add {x}, 1", "add {x}, 1", "add {x}, 1", "add {x}, 1", "add {x}, 1",
+            ".rept 10",
+            "imul {x}, {x}",
+            ".endr",
             "dec {n}", "jnz 2b",
-            n = inout(reg) repetitions => _, x = inout(reg) 0u64 => _,
+            n = inout(reg) repetitions => _, x = inout(reg) 3u64 => _,
             options(nostack, nomem)
         );
     }
@@ -171,6 +177,72 @@ twelve_chains! {
     vfmadd231ps_512: "zmm", F32, "vfmadd231ps zmm\\i, zmm14, zmm15";
     vfmadd231ps_256: "ymm", F32, "vfmadd231ps ymm\\i, ymm14, ymm15";
     vpmaddubsw_256: "ymm", INT8, "vpmaddubsw ymm12, ymm14, ymm15\n vpmaddwd ymm12, ymm12, ymm14\n vpaddd ymm\\i, ymm\\i, ymm12";
+}
+
+/// AMX: four products of whole tiles, of sixteen rows of 64 bytes, summed apart.
+mod tiles {
+    use std::arch::{asm, x86_64::__cpuid_count};
+
+    /// Whether the processor has tiles of bytes and of 16-bit floats, and Linux lets this process use them.
+    pub fn available() -> bool {
+        const TILES: u32 = 1 << 22 | 1 << 24 | 1 << 25;
+        if __cpuid_count(7, 0).edx & TILES != TILES || !cfg!(target_os = "linux") {
+            return false;
+        }
+        let mut result = 158u64; // arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA)
+        // SAFETY: the call takes no pointer, and a system call changes these registers only.
+        unsafe {
+            asm!(
+                "syscall", inout("rax") result, in("rdi") 0x1023u64, in("rsi") 18u64, out("rcx") _, out("r11") _,
+                options(nostack)
+            );
+        }
+        result == 0
+    }
+
+    /// What `ldtilecfg` reads: palette 1, eight tiles of sixteen rows of 64 bytes.
+    #[repr(C, align(64))]
+    struct Configuration([u8; 64]);
+
+    fn configuration() -> Configuration {
+        let mut bytes = [0; 64];
+        bytes[0] = 1;
+        for tile in 0..8 {
+            bytes[16 + 2 * tile] = 64;
+            bytes[48 + tile] = 16;
+        }
+        Configuration(bytes)
+    }
+
+    macro_rules! four_products {
+        ($($name:ident: $instruction:literal;)+) => {$(
+            pub fn $name(repetitions: u64) {
+                let configuration = configuration();
+                // SAFETY: `ceilings` lists this only where there are tiles, which nothing else uses; the configuration
+                // is read, and no other memory.
+                unsafe {
+                    asm!(
+                        "ldtilecfg [{configuration}]",
+                        "2:",
+                        concat!($instruction, " tmm0, tmm4, tmm6"),
+                        concat!($instruction, " tmm1, tmm4, tmm7"),
+                        concat!($instruction, " tmm2, tmm5, tmm6"),
+                        concat!($instruction, " tmm3, tmm5, tmm7"),
+                        "dec {n}",
+                        "jnz 2b",
+                        "tilerelease",
+                        configuration = in(reg) &configuration, n = inout(reg) repetitions => _,
+                        options(nostack, readonly)
+                    );
+                }
+            }
+        )+};
+    }
+
+    four_products! {
+        tdpbusd: "tdpbusd";
+        tdpbf16ps: "tdpbf16ps";
+    }
 }
 
 /// Defines functions that read a buffer whole, in steps of eight registers.

@@ -30,7 +30,7 @@ impl DotProducts for F32x16<Avx2> {
     type Scratch = Wide;
 
     #[inline(always)]
-    fn dot_products<const ROWS: usize>(_: Avx2, x: &[u8], panel: &[i8], wide: &mut Wide, sums: &mut Sums) {
+    fn dot_products<const ROWS: usize>(_: Avx2, x: &[u8], panel: &[i8], wide: &mut Wide, sums: &mut [Sums]) {
         let quads = quads::<ROWS>(x, panel);
         let wide = wide.0.first_chunk_mut::<ROWS>().expect("tiles are 1 to 6 rows high");
         for first in (0..quads).step_by(BLOCK) {
@@ -55,7 +55,7 @@ unsafe fn block_products<const ROWS: usize>(
     x: &[[i16; BLOCK * QUAD]; ROWS],
     weights: &[i8],
     add: bool,
-    sums: &mut Sums,
+    sums: &mut [Sums],
 ) {
     let weights = weights.as_chunks::<{ QUAD * PANEL }>().0;
     let weights = &weights[..weights.len().min(BLOCK)];

@@ -1,5 +1,7 @@
 //! Four bytes to 32 bits in one instruction, sixteen outputs in a register.
 
+#[cfg(target_os = "linux")]
+use super::amx;
 use super::{DotProducts, PANEL, QUAD, Sums, quads};
 use crate::isa::Avx512Vnni;
 use crate::lanes::avx512::F32x16;
@@ -12,7 +14,7 @@ impl DotProducts for F32x16 {
 
     /// `vpdpbusd` multiplies four unsigned by four signed bytes and adds them to an `i32`; nothing saturates.
     #[inline(always)]
-    fn dot_products<const ROWS: usize>(_: Avx512Vnni, x: &[u8], panel: &[i8], (): &mut (), sums: &mut Sums) {
+    fn dot_products<const ROWS: usize>(_: Avx512Vnni, x: &[u8], panel: &[i8], (): &mut (), sums: &mut [Sums]) {
         let quads = quads::<ROWS>(x, panel);
         let (x, stride, panel) = (x.as_ptr(), quads * QUAD, panel.as_ptr());
         const BLOCK: usize = PANEL / 16; // registers of 16 outputs: 6 × 4 sums fit the 32 registers
@@ -37,5 +39,17 @@ impl DotProducts for F32x16 {
                 }
             }
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[inline(always)]
+    fn matrix_rows(proof: Avx512Vnni, stride: usize) -> usize {
+        if proof.amx().is_some() && amx::fits(stride) { amx::MAX_ROWS } else { 0 }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[inline(always)]
+    fn matrix_products(proof: Avx512Vnni, x: &[u8], panel: &[i8], sums: &mut [Sums]) {
+        amx::dot_products(proof.amx().expect("without AMX there are no rows"), x, panel, sums);
     }
 }

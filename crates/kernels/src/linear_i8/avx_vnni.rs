@@ -12,7 +12,7 @@ impl DotProducts for F32x16<AvxVnni> {
 
     /// `vpdpbusd` multiplies four unsigned by four signed bytes and adds them to an `i32`; nothing saturates.
     #[inline(always)]
-    fn dot_products<const ROWS: usize>(_: AvxVnni, x: &[u8], panel: &[i8], (): &mut (), sums: &mut Sums) {
+    fn dot_products<const ROWS: usize>(_: AvxVnni, x: &[u8], panel: &[i8], (): &mut (), sums: &mut [Sums]) {
         let quads = quads::<ROWS>(x, panel);
         let (x, stride, panel) = (x.as_ptr(), quads * QUAD, panel.as_ptr());
         const BLOCK: usize = 2; // registers of 8 outputs: 6 × 2 sums fit the 16 registers

@@ -16,6 +16,8 @@
 //! together, sixteen outputs fill a 512-bit register, and a panel of 64 outputs is read front to back.
 //! `K` and `N` are filled up with zeros.
 
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod amx;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -36,6 +38,7 @@ use crate::linear_f32::tiles;
 use crate::prefetch::prefetch;
 use crate::team::Places;
 use crate::{Activation, Crew, QuantizedRows};
+use std::mem::MaybeUninit;
 
 /// Outputs in a panel of packed weights.
 pub const PANEL: usize = 64;
@@ -43,8 +46,13 @@ pub const PANEL: usize = 64;
 pub const MAX_K: usize = 66_000;
 /// Bytes that one 32-bit lane multiplies at a time.
 const QUAD: usize = 4;
-/// Rows in the tallest tile.
+/// Rows in the tallest tile of registers.
 const MAX_ROWS: usize = 6;
+/// Rows in the tallest tile.
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+const TALLEST: usize = amx::MAX_ROWS;
+#[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+const TALLEST: usize = MAX_ROWS;
 
 /// A linear layer of bytes.
 #[derive(Clone, Copy)]
@@ -127,8 +135,8 @@ for_every_isa! {
         = panel_generic;
 }
 
-/// Sums of one tile, row by row.
-type Sums = [[i32; PANEL]; MAX_ROWS];
+/// Sums of one row of a tile.
+type Sums = [i32; PANEL];
 
 /// Sums of products of bytes, in each instruction set's own way.
 trait DotProducts: Lanes {
@@ -144,8 +152,19 @@ trait DotProducts: Lanes {
         x: &[u8],
         panel: &[i8],
         scratch: &mut Self::Scratch,
-        sums: &mut Sums,
+        sums: &mut [Sums],
     );
+
+    /// How many rows [`matrix_products`](Self::matrix_products) takes at a time where rows are `stride` bytes apart, at
+    /// most [`TALLEST`]; 0 where there are no instructions for that.
+    #[inline(always)]
+    fn matrix_rows(_proof: Self::Proof, _stride: usize) -> usize {
+        0
+    }
+
+    /// As [`dot_products`](Self::dot_products), for as many rows as `sums` has.
+    #[inline(always)]
+    fn matrix_products(_proof: Self::Proof, _x: &[u8], _panel: &[i8], _sums: &mut [Sums]) {}
 }
 
 /// The outputs of panel `p`, for all rows.
@@ -161,20 +180,28 @@ fn panel_generic<L: DotProducts>(
     let stride = x.stride();
     let panel = &layer.packed[p * stride * PANEL..][..stride * PANEL];
     let outputs = Outputs::new(layer, p);
-    let (mut sums, mut scratch): (Sums, _) = ([[0; PANEL]; MAX_ROWS], L::Scratch::default());
     let next = layer.packed[(p + 1) * stride * PANEL..].chunks(stride * PANEL).next().unwrap_or_default();
-    let count = x.rows().div_ceil(MAX_ROWS);
-    for (i, (row, height)) in tiles(x.rows(), MAX_ROWS).enumerate() {
+    let matrix_rows = L::matrix_rows(proof, stride);
+    let max_rows = if matrix_rows > 0 { matrix_rows } else { MAX_ROWS };
+    let count = x.rows().div_ceil(max_rows);
+    // Only what is used is filled, as with few rows the whole would take as long as what it is for.
+    let (mut room, mut scratch) = ([const { MaybeUninit::<Sums>::uninit() }; TALLEST], L::Scratch::default());
+    let room = &mut room[..max_rows.min(x.rows())];
+    room.fill(MaybeUninit::new([0; PANEL]));
+    // SAFETY: all of it was filled just now.
+    let sums = unsafe { &mut *(std::ptr::from_mut(room) as *mut [Sums]) };
+    for (i, (row, height)) in tiles(x.rows(), max_rows).enumerate() {
         prefetch::<L, _>(next, i, count);
         let bytes = &x.bytes()[row * stride..][..height * stride];
         macro_rules! dot_products {
             ($($rows:literal)*) => { match height {
-                $($rows => L::dot_products::<$rows>(proof, bytes, panel, &mut scratch, &mut sums),)*
+                _ if matrix_rows > 0 => L::matrix_products(proof, bytes, panel, &mut sums[..height]),
+                $($rows => L::dot_products::<$rows>(proof, bytes, panel, &mut scratch, sums),)*
                 _ => unreachable!("tiles are 1 to 6 rows high"),
             }};
         }
         dot_products!(1 2 3 4 5 6);
-        for (t, sums) in (row..row + height).zip(&sums) {
+        for (t, sums) in (row..row + height).zip(sums.iter()) {
             let (scale, zero_point) = (x.scale(t), x.zero_point(t) - L::SHIFT);
             // SAFETY: a panel's outputs are written by whoever has that panel, one row after the other.
             let out = unsafe { out.slice_mut(t * layer.bias.len() + p * PANEL, outputs.width) };
@@ -213,7 +240,7 @@ impl Outputs {
     fn finish_row<L: Lanes>(
         &self,
         proof: L::Proof,
-        sums: &[i32; PANEL],
+        sums: &Sums,
         scale: f32,
         zero_point: i32,
         activation: Activation,
@@ -286,8 +313,19 @@ mod tests {
 
     #[test]
     fn every_isa_equals_the_plain_product_and_every_row_alone() {
-        let shapes =
-            [(1, 1, 1), (2, 3, 5), (3, 4, 64), (5, 7, 65), (6, 24, 40), (7, 32, 96), (9, 384, 128), (13, 80, 32)];
+        let shapes = [
+            (1, 1, 1),
+            (2, 3, 5),
+            (3, 4, 64),
+            (5, 7, 65),
+            (6, 24, 40),
+            (7, 32, 96),
+            (9, 384, 128),
+            (13, 80, 32),
+            (16, 64, 64),
+            (31, 128, 70),
+            (70, 192, 5),
+        ];
         for (rows, k, n) in shapes.into_iter().chain([(7, 1001, 70)]) {
             let mut random = Random::new((rows * k * n) as u64);
             let case = Case::new(&mut random, k, n);

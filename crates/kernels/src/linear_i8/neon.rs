@@ -13,7 +13,7 @@ impl DotProducts for F32x16<Neon> {
 
     /// Two products of bytes are at most `2 · 128 · 127 = 32,512` in magnitude, so their sum fits an `i16`.
     #[inline(always)]
-    fn dot_products<const ROWS: usize>(_: Neon, x: &[u8], panel: &[i8], (): &mut (), sums: &mut Sums) {
+    fn dot_products<const ROWS: usize>(_: Neon, x: &[u8], panel: &[i8], (): &mut (), sums: &mut [Sums]) {
         let quads = quads::<ROWS>(x, panel);
         let (x, stride, panel) = (x.as_ptr(), quads * QUAD, panel.as_ptr());
         const BLOCK: usize = 2; // registers of 4 outputs: 6 × 2 × 2 sums fit the 32 registers

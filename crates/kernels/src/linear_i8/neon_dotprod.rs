@@ -13,7 +13,7 @@ impl DotProducts for F32x16<NeonDotprod> {
     type Scratch = ();
 
     #[inline(always)]
-    fn dot_products<const ROWS: usize>(_: NeonDotprod, x: &[u8], panel: &[i8], (): &mut (), sums: &mut Sums) {
+    fn dot_products<const ROWS: usize>(_: NeonDotprod, x: &[u8], panel: &[i8], (): &mut (), sums: &mut [Sums]) {
         let quads = quads::<ROWS>(x, panel);
         let (x, stride, panel) = (x.as_ptr(), quads * QUAD, panel.as_ptr());
         const BLOCK: usize = 4; // registers of 4 outputs: 6 × 4 sums fit the 32 registers

@@ -15,7 +15,7 @@ impl DotProducts for F32x16<NeonI8mm> {
     type Scratch = ();
 
     #[inline(always)]
-    fn dot_products<const ROWS: usize>(_: NeonI8mm, x: &[u8], panel: &[i8], (): &mut (), sums: &mut Sums) {
+    fn dot_products<const ROWS: usize>(_: NeonI8mm, x: &[u8], panel: &[i8], (): &mut (), sums: &mut [Sums]) {
         let quads = quads::<ROWS>(x, panel);
         let (x, stride, panel) = (x.as_ptr(), quads * QUAD, panel.as_ptr());
         let pairs = ROWS.div_ceil(2);

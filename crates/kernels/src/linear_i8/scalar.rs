@@ -7,7 +7,7 @@ impl DotProducts for F32x16 {
     const SHIFT: i32 = 0;
     type Scratch = ();
 
-    fn dot_products<const ROWS: usize>(_: (), x: &[u8], panel: &[i8], (): &mut (), sums: &mut Sums) {
+    fn dot_products<const ROWS: usize>(_: (), x: &[u8], panel: &[i8], (): &mut (), sums: &mut [Sums]) {
         let quads = quads::<ROWS>(x, panel);
         for (x, sums) in x.chunks_exact(quads * QUAD).zip(sums.iter_mut()) {
             *sums = [0; PANEL];
