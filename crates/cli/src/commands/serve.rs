@@ -35,6 +35,10 @@ Examples:
 Requests are answered at once; what has no embedding yet is embedded meanwhile, and /ready says 503
 until something is. A catalogue that cannot be written is served as it is.
 
+Name, logo and colour of the page (LIBELLUS_SITE_NAME, LIBELLUS_LOGO, LIBELLUS_ACCENT), the address
+in links (LIBELLUS_PUBLIC_URL), crawlers (LIBELLUS_ROBOTS), and more are set by variables:
+`libellus --help` says what each is, `libellus config` what is set.
+
 SIGTERM and Ctrl-C finish the requests in flight and end the service; a second one ends it at once.
 The exit code is 130 if passages were still being embedded: those that are done are kept.";
 

@@ -36,6 +36,16 @@ fn help_documents_exit_codes_and_environment() {
 }
 
 #[test]
+fn help_of_serve_names_the_settings_of_the_page() {
+    let sandbox = Sandbox::new();
+    for help in [&["--help"][..], &["serve", "--help"]].map(|asked| sandbox.run(asked).expect_code(0).stdout) {
+        for name in ["SITE_NAME", "LOGO", "ACCENT", "PUBLIC_URL", "ROBOTS"] {
+            assert!(help.contains(&format!("LIBELLUS_{name}")), "`{name}` is not in {help}");
+        }
+    }
+}
+
+#[test]
 fn the_version_names_the_model_that_is_inside() {
     let sandbox = Sandbox::new();
     let version = sandbox.run(&["--version"]).expect_code(0).stdout;
