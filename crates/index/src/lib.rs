@@ -22,6 +22,6 @@ pub use facet::{Facet, FacetCount};
 pub use fold::{find_words, fold, is_ignorable, words};
 pub use keyword::{
     Correction, Field, Fields, KeywordDocument, KeywordHit, KeywordIndex, KeywordIndexBuilder, KeywordMatch,
-    KeywordQuery, KnownBy, KnownItem, Naming, QueryOptions,
+    KeywordQuery, KnownBy, KnownItem, Namer, Naming, QueryOptions,
 };
 pub use vector::{GroupHit, Moved, VectorIndex, VectorIndexFile};

@@ -91,7 +91,8 @@ impl Question {
         let mut is_whole = true;
         let (by_words, by_meaning) = self.ask_both(scope)?;
         if let Some(Lexical { words, query, known }) = &self.lexical {
-            let of_query = |hit: &KeywordHit| words.index.naming(hit.group, query).of_query;
+            let mut namer = words.index.namer(query);
+            let of_query = |hit: &KeywordHit| namer.naming(hit.group).of_query;
             best.of_query = by_words.iter().take(NAMED_AMONG).map(of_query).fold(0.0, f32::max);
             best.keyword = by_words.first().map_or(0.0, |hit| hit.score);
             is_whole &= by_words.len() < DEPTH;
@@ -118,10 +119,11 @@ impl Question {
         let mut fusing = Stopwatch::start();
         let mut most_held = 0.0_f32;
         let mut held = Vec::with_capacity(found.len());
+        let mut namer = self.lexical.as_ref().map(|Lexical { words, query, .. }| (words, words.index.namer(query)));
         for (book, (evidence, _)) in &mut found {
-            let naming = self.lexical.as_ref().and_then(|Lexical { words, query, .. }| {
-                Some(words.index.naming(words.books.binary_search(book).ok()? as u32, query))
-            });
+            let naming = namer
+                .as_mut()
+                .and_then(|(words, namer)| Some(namer.naming(words.books.binary_search(book).ok()? as u32)));
             let naming = naming.unwrap_or_default();
             evidence.of_query = evidence.of_query.max(naming.of_query);
             evidence.of_title = evidence.of_title.max(naming.of_title);

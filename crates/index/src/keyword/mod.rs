@@ -20,7 +20,7 @@ mod vocabulary;
 pub use builder::KeywordIndexBuilder;
 pub use field::{Field, Fields};
 pub use known::{KnownBy, KnownItem};
-pub use naming::Naming;
+pub use naming::{Namer, Naming};
 pub use query::{KeywordQuery, QueryOptions};
 pub use spelling::Correction;
 
@@ -28,7 +28,7 @@ use crate::GroupSet;
 use documents::Document;
 use postings::{Cursor, Lists};
 use query::{Clause, Need, QueryWord};
-use score::{Means, Scores};
+use score::{Scores, Weights};
 use vocabulary::Vocabulary;
 
 /// What a word counts that is spelt otherwise than it was typed, or goes on: the reader's own word comes first.
@@ -83,13 +83,13 @@ pub struct KeywordIndex {
     lists: Lists,
     /// In record order, groups ascending.
     documents: Vec<Document>,
-    means: Means,
+    weights: Weights,
 }
 
 impl KeywordIndex {
     fn new(vocabulary: Vocabulary, lists: Lists, documents: Vec<Document>) -> Self {
-        let means = Means::of(&documents);
-        Self { vocabulary, lists, documents, means }
+        let weights = Weights::of(&documents);
+        Self { vocabulary, lists, documents, weights }
     }
 
     /// How many documents there are.
@@ -125,7 +125,7 @@ impl KeywordIndex {
         if k == 0 {
             return Vec::new();
         }
-        let mut scores = Scores::new(&self.documents, &self.means);
+        let mut scores = Scores::new(&self.weights);
         for clause in query.clauses.iter().filter(|clause| clause.need != Need::Not) {
             clause.words.iter().for_each(|word| scores.add(self.spellings(word), clause.fields));
         }

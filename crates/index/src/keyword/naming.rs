@@ -4,6 +4,7 @@
 //! so is told by how much of the query stands in those fields, with rare words counting more, as in BM25.
 
 use super::field::{Field, Fields};
+use super::postings::Cursor;
 use super::query::{Need, QueryWord};
 use super::{KeywordIndex, KeywordQuery};
 
@@ -28,54 +29,90 @@ pub struct Naming {
     pub held: f32,
 }
 
+/// Tells of documents how far one query names them. The query's words are looked up once, and their lists are read on
+/// where documents come in the order of their groups.
+pub struct Namer<'a> {
+    index: &'a KeywordIndex,
+    words: Vec<Word<'a>>,
+    /// The document that was looked at last.
+    last: u32,
+}
+
+/// A word of a query, looked up.
+struct Word<'a> {
+    /// The lists of its spellings, not read yet, and what each counts.
+    lists: Vec<(Cursor<'a>, f32)>,
+    /// The same, read up to the last document.
+    cursors: Vec<(Cursor<'a>, f32)>,
+    /// How rare it is.
+    idf: f32,
+    /// Where it is looked for.
+    fields: Fields,
+    is_joining: bool,
+}
+
 impl KeywordIndex {
-    /// How far `query` names the document of a group.
-    pub fn naming(&self, group: u32, query: &KeywordQuery) -> Naming {
-        let Ok(at) = self.documents.binary_search_by_key(&group, |document| document.group) else {
+    /// What tells how far `query` names documents.
+    pub fn namer(&self, query: &KeywordQuery) -> Namer<'_> {
+        let clauses = query.clauses.iter().filter(|clause| clause.need != Need::Not);
+        let words = clauses.flat_map(|clause| clause.words.iter().map(|word| self.word(word, clause.fields)));
+        Namer { index: self, words: words.collect(), last: 0 }
+    }
+
+    fn word(&self, word: &QueryWord, fields: Fields) -> Word<'_> {
+        let counts = std::iter::once(1.0).chain(std::iter::repeat(CORRECTED));
+        let known =
+            word.spellings().zip(counts).filter_map(|(word, counts)| Some((self.vocabulary.find(word)?, counts)));
+        let lists: Vec<_> = known.map(|(number, counts)| (self.lists.cursor(number), counts)).collect();
+        let n_docs = lists.iter().map(|(list, _)| list.n_docs()).fold(0, u32::saturating_add);
+        let (idf, is_joining) = (self.weights.idf(n_docs), JOINING.contains(&word.typed.as_str()));
+        Word { cursors: lists.clone(), lists, idf, fields, is_joining }
+    }
+}
+
+impl Namer<'_> {
+    /// How far the query names the document of a group.
+    pub fn naming(&mut self, group: u32) -> Naming {
+        let documents = &self.index.documents;
+        let Ok(at) = documents.binary_search_by_key(&group, |document| document.group) else {
             return Naming::default();
         };
-        let (mut asked, mut found, mut held, mut in_title) = (0.0, 0.0, 0.0, 0_u32);
-        for clause in query.clauses.iter().filter(|clause| clause.need != Need::Not) {
-            let is_number = clause.fields == Field::Identifiers.into();
-            for word in &clause.words {
-                let (idf, fields, weight) = self.held(at as u32, word);
-                if fields.contains(Field::Identifiers) {
-                    return Naming { of_query: 1.0, of_title: 1.0, held: 1.0 };
-                }
-                let fields = fields.and(clause.fields);
-                if is_number || !fields.meets(NAMES) && JOINING.contains(&word.typed.as_str()) {
-                    continue;
-                }
-                asked += idf;
-                if fields.meets(Fields::ALL) {
-                    held += idf * weight;
-                }
-                if fields.meets(NAMES) {
-                    found += idf * weight;
-                }
-                in_title += u32::from(fields.contains(Field::Title));
-            }
+        let doc = at as u32;
+        if doc < self.last {
+            // Lists are read forwards only.
+            self.words.iter_mut().for_each(|word| word.cursors.clone_from(&word.lists));
         }
-        let document = &self.documents[at];
+        self.last = doc;
+        let (mut asked, mut found, mut held, mut in_title) = (0.0, 0.0, 0.0, 0_u32);
+        for word in &mut self.words {
+            let (mut fields, mut weight) = (Fields::NONE, 0.0_f32);
+            for (cursor, counts) in &mut word.cursors {
+                if cursor.seek(doc) {
+                    (fields, weight) = (fields.or(cursor.fields), weight.max(*counts));
+                }
+            }
+            if fields.contains(Field::Identifiers) {
+                return Naming { of_query: 1.0, of_title: 1.0, held: 1.0 };
+            }
+            let fields = fields.and(word.fields);
+            if word.fields == Field::Identifiers.into() || !fields.meets(NAMES) && word.is_joining {
+                continue;
+            }
+            asked += word.idf;
+            if fields.meets(Fields::ALL) {
+                held += word.idf * weight;
+            }
+            if fields.meets(NAMES) {
+                found += word.idf * weight;
+            }
+            in_title += u32::from(fields.contains(Field::Title));
+        }
+        let document = &documents[at];
         let all = document.length(Field::Title);
         let first = (document.title_ends.trailing_zeros() + 1).min(all);
         let of_title = if first > 0 { (in_title as f32 / first as f32).min(1.0) } else { 0.0 };
         let share = |part: f32| if asked > 0.0 { part / asked } else { 0.0 };
         Naming { of_query: share(found), of_title, held: share(held) }
-    }
-
-    /// How rare a word is, in which fields a document holds it, and what the spelling counts that it holds.
-    fn held(&self, doc: u32, word: &QueryWord) -> (f32, Fields, f32) {
-        let (mut n_docs, mut fields, mut weight) = (0_u32, Fields::NONE, 0.0);
-        for (spelling, counts) in word.spellings().zip(std::iter::once(1.0).chain(std::iter::repeat(CORRECTED))) {
-            let Some(number) = self.vocabulary.find(spelling) else { continue };
-            let mut cursor = self.lists.cursor(number);
-            n_docs = n_docs.saturating_add(cursor.n_docs());
-            if cursor.seek(doc) {
-                (fields, weight) = (fields.or(cursor.fields), counts.max(weight));
-            }
-        }
-        (self.means.idf(n_docs), fields, weight)
     }
 }
 
@@ -122,7 +159,7 @@ mod tests {
         ];
         for (group, text, of_query, of_title, why) in cases {
             let query = index.query(text, &QueryOptions::default());
-            let naming = index.naming(group, &query);
+            let naming = index.namer(&query).naming(group);
             assert_eq!((naming.of_query, naming.of_title), (of_query, of_title), "{why}: {text}");
         }
     }
@@ -130,7 +167,8 @@ mod tests {
     #[test]
     fn a_rare_word_counts_more_and_one_put_right_a_little_less() {
         let index = index();
-        let of_query = |group, text: &str| index.naming(group, &index.query(text, &QueryOptions::default())).of_query;
+        let of_query =
+            |group, text: &str| index.namer(&index.query(text, &QueryOptions::default())).naming(group).of_query;
         assert!(of_query(2, "emma woman") > 0.6, "everybody has the word woman");
         let misspelt = of_query(3, "persuassion");
         assert!(misspelt > 0.8 && misspelt < 1.0, "{misspelt}");
@@ -139,7 +177,7 @@ mod tests {
     #[test]
     fn what_is_held_is_counted_in_every_field() {
         let index = index();
-        let held = |group, text: &str| index.naming(group, &index.query(text, &QueryOptions::default())).held;
+        let held = |group, text: &str| index.namer(&index.query(text, &QueryOptions::default())).naming(group).held;
         assert_eq!(held(2, "house by the sea"), 1.0);
         assert_eq!(held(2, "emma"), 1.0);
         assert!(held(2, "house whatsoever") < 0.5, "a word that no book has is rarer than any");

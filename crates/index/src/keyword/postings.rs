@@ -163,6 +163,21 @@ impl Cursor<'_> {
         true
     }
 
+    /// Every document of the list, with the fields that hold the word and how often; wherever the cursor stands.
+    pub fn each(&self, mut visit: impl FnMut(u32, Fields, u32)) {
+        let (mut at, mut doc) = (0, 0);
+        for _ in 0..self.n_docs {
+            doc += read_number(self.docs, &mut at);
+            let byte = self.docs[at];
+            at += 1;
+            let count = match byte >> FIELD_BITS {
+                0 => read_number(self.docs, &mut at),
+                short => u32::from(short),
+            };
+            visit(doc, Fields::from_bits(byte), count);
+        }
+    }
+
     /// Goes on to `doc`, or the first document behind it; says whether it is in the list. Never goes back.
     pub fn seek(&mut self, doc: u32) -> bool {
         if self.read > 0 && self.doc >= doc {

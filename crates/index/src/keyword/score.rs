@@ -19,97 +19,107 @@ use super::postings::Cursor;
 const K1: f32 = 0.9;
 const B: f32 = 0.6;
 
-/// The mean lengths that others are long or short by.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Means {
-    n_docs: f32,
-    words: f32,
-    fields: [f32; 4],
+/// What a word counts in each document, as far as that is known before it is asked.
+#[derive(Debug, Default)]
+pub(super) struct Weights {
+    documents: Vec<Weight>,
 }
 
-impl Means {
+/// The same of one document.
+#[derive(Clone, Copy, Debug)]
+struct Weight {
+    /// What its length adds below the fraction of `tf(w, d)`.
+    length: f32,
+    /// What a word counts more in title, authors, subjects and series.
+    fields: [f32; FIELDS.len()],
+}
+
+/// The fields whose lengths are known.
+const FIELDS: [Field; 4] = [Field::Title, Field::Authors, Field::Subjects, Field::Series];
+
+impl Weights {
     pub fn of(documents: &[Document]) -> Self {
-        let n_docs = documents.len() as f32;
         let mean = |length: &dyn Fn(&Document) -> u32| {
             let total: u64 = documents.iter().map(|document| u64::from(length(document))).sum();
-            (total as f32 / n_docs.max(1.0)).max(1.0)
+            (total as f32 / (documents.len() as f32).max(1.0)).max(1.0)
         };
-        let fields = [Field::Title, Field::Authors, Field::Subjects, Field::Series];
-        Self {
-            n_docs,
-            words: mean(&|document| document.n_words),
-            fields: fields.map(|field| mean(&|document| document.length(field))),
-        }
+        let words = mean(&|document| document.n_words);
+        let means = FIELDS.map(|field| mean(&|document| document.length(field)));
+        let weight = |document: &Document| Weight {
+            length: length_part(document.n_words as f32 / words),
+            fields: std::array::from_fn(|i| {
+                let length = document.length(FIELDS[i]) as f32 / means[i];
+                FIELDS[i].weight() * saturated(1.0, length_part(length))
+            }),
+        };
+        Self { documents: documents.iter().map(weight).collect() }
     }
 
     /// How rare a word is that `n_docs` documents hold.
     pub fn idf(&self, n_docs: u32) -> f32 {
-        let with = (n_docs as f32).min(self.n_docs);
-        (1.0 + (self.n_docs - with + 0.5) / (with + 0.5)).ln()
+        let all = self.documents.len() as f32;
+        let with = (n_docs as f32).min(all);
+        (1.0 + (all - with + 0.5) / (with + 0.5)).ln()
     }
 
     /// The scores of the documents that hold a word in `fields`, but for its rarity.
-    fn each_score(
-        &self,
-        documents: &[Document],
-        mut cursor: Cursor<'_>,
-        fields: Fields,
-        mut visit: impl FnMut(usize, f32),
-    ) {
-        while cursor.advance() {
-            if cursor.fields.meets(fields) {
-                let at = cursor.doc as usize;
-                visit(at, self.score(&documents[at], cursor.fields, cursor.count));
+    fn each_score(&self, list: &Cursor<'_>, fields: Fields, mut visit: impl FnMut(usize, f32)) {
+        let number = Field::Identifiers.weight() * saturated(1.0, length_part(0.0));
+        list.each(|doc, held, count| {
+            if !held.meets(fields) {
+                return;
             }
-        }
-    }
-
-    #[inline]
-    fn score(&self, document: &Document, fields: Fields, count: u32) -> f32 {
-        let mut score = saturated(count as f32, document.n_words as f32 / self.words);
-        if fields != Field::Description.into() {
-            for field in fields.iter() {
-                let mean = self.fields.get(field as usize).copied().unwrap_or(1.0);
-                score += field.weight() * saturated(1.0, document.length(field) as f32 / mean);
+            let weight = &self.documents[doc as usize];
+            let mut score = saturated(count as f32, weight.length);
+            for (field, more) in FIELDS.into_iter().zip(weight.fields) {
+                if held.contains(field) {
+                    score += more;
+                }
             }
-        }
-        score
+            if held.contains(Field::Identifiers) {
+                score += number;
+            }
+            visit(doc as usize, score);
+        });
     }
 }
 
-/// The more often the better, but ever less so; the more so in a short text. `length` is that of the text, the mean 1.
+/// The more often the better, but ever less so; the more so in a short text.
 #[inline]
-fn saturated(count: f32, length: f32) -> f32 {
-    (K1 + 1.0) * count / (count + K1 * (1.0 - B + B * length))
+fn saturated(count: f32, length_part: f32) -> f32 {
+    (K1 + 1.0) * count / (count + length_part)
+}
+
+/// What a text's length, the mean being 1, adds below the fraction.
+#[inline]
+fn length_part(length: f32) -> f32 {
+    K1 * (1.0 - B + B * length)
 }
 
 /// The scores of all documents.
 pub(super) struct Scores<'a> {
-    documents: &'a [Document],
-    means: &'a Means,
+    weights: &'a Weights,
     scores: Vec<f32>,
 }
 
 impl<'a> Scores<'a> {
-    pub fn new(documents: &'a [Document], means: &'a Means) -> Self {
-        Self { documents, means, scores: vec![0.0; documents.len()] }
+    pub fn new(weights: &'a Weights) -> Self {
+        Self { weights, scores: vec![0.0; weights.documents.len()] }
     }
 
     /// Adds a word in `fields`, in spellings that each have a weight. Of several, the one that a document scores best with counts.
     pub fn add(&mut self, spellings: Vec<(Cursor<'_>, f32)>, fields: Fields) {
         let n_docs = spellings.iter().map(|(cursor, _)| cursor.n_docs()).fold(0, u32::saturating_add);
-        let idf = self.means.idf(n_docs);
-        let Self { documents, means, scores } = self;
+        let idf = self.weights.idf(n_docs);
+        let Self { weights, scores } = self;
         match <[_; 1]>::try_from(spellings) {
             Ok([(only, weight)]) => {
-                means.each_score(documents, only, fields, |at, score| scores[at] += idf * weight * score);
+                weights.each_score(&only, fields, |at, score| scores[at] += idf * weight * score);
             }
             Err(spellings) => {
                 let mut best = vec![0.0_f32; scores.len()];
                 for (cursor, weight) in spellings {
-                    means.each_score(documents, cursor, fields, |at, score| {
-                        best[at] = best[at].max(idf * weight * score)
-                    });
+                    weights.each_score(&cursor, fields, |at, score| best[at] = best[at].max(idf * weight * score));
                 }
                 scores.iter_mut().zip(best).for_each(|(sum, score)| *sum += score);
             }

@@ -114,11 +114,11 @@ impl<'a> Search<'a> {
                 let whole = scored.last().map_or(0, |&(row, _)| {
                     scored.partition_point(|&(other, _)| self.index.groups[other] < self.index.groups[row])
                 });
-                self.offer(&scored[..whole]);
+                self.offer(&scored[..whole], f32::NEG_INFINITY);
                 scored.drain(..whole);
             }
         }
-        self.offer(&scored);
+        self.offer(&scored, f32::NEG_INFINITY);
         Ok(())
     }
 
@@ -192,8 +192,8 @@ impl<'a> Search<'a> {
                 self.score(segment, &rows, &mut scored)?;
             }
         }
-        scored.sort_unstable_by_key(|&(row, _)| row);
-        self.offer(&scored);
+        scored.sort_by_key(|&(row, _)| row);
+        self.offer(&scored, threshold);
         Ok(())
     }
 
@@ -221,10 +221,14 @@ impl<'a> Search<'a> {
             !is_chosen
         });
         self.score(segment, &rows, scored)?;
-        scored.sort_unstable_by_key(|&(row, _)| row);
-        let mut reached = BestGroups::new(self.k);
-        self.each_group(scored, |hit| reached.offer(hit));
-        let threshold = threshold.max(reached.threshold());
+        // Two runs that are in order, which a stable sort only has to merge.
+        scored.sort_by_key(|&(row, _)| row);
+        let mut reached = Vec::with_capacity(scored.len());
+        self.each_group(scored, |hit| reached.push(hit.score));
+        let threshold = match reached.len() >= self.k {
+            true => threshold.max(*reached.select_nth_unstable_by(self.k - 1, |a, b| b.total_cmp(a)).1),
+            false => threshold,
+        };
         candidates.retain(|candidate| !rules_out(candidate.bound, threshold));
         Ok(threshold)
     }
@@ -236,10 +240,14 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    /// Offers each group of scored rows, which are in order.
-    fn offer(&mut self, scored: &[(usize, f32)]) {
+    /// Offers each group of scored rows, which are in order, that a threshold does not rule out.
+    fn offer(&mut self, scored: &[(usize, f32)], threshold: f32) {
         let mut best = std::mem::replace(&mut self.best, BestGroups::new(0));
-        self.each_group(scored, |hit| best.offer(hit));
+        self.each_group(scored, |hit| {
+            if !rules_out(hit.score, threshold) {
+                best.offer(hit);
+            }
+        });
         self.best = best;
     }
 
