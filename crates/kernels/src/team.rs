@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 /// How long a helper looks out for the next step before it goes to sleep.
 const SPIN: Duration = Duration::from_micros(200);
+/// The same when the pass is over: enough for the next text of many, little of what others could use the core for.
+const LINGER: Duration = Duration::from_micros(50);
 /// Looks between two readings of the clock.
 const LOOKS: u32 = 256;
 
@@ -41,6 +43,8 @@ struct Shared {
     /// Helpers that may be looking at the step.
     inside: AtomicUsize,
     asleep: AtomicUsize,
+    /// Whether a crew is at work, so that another step is likely.
+    at_work: AtomicBool,
     stop: AtomicBool,
 }
 
@@ -73,6 +77,7 @@ impl Team {
             steps: AtomicUsize::new(0),
             inside: AtomicUsize::new(0),
             asleep: AtomicUsize::new(0),
+            at_work: AtomicBool::new(false),
             stop: AtomicBool::new(false),
         });
         let help = |_| {
@@ -99,7 +104,16 @@ impl Team {
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return Crew::ALONE,
         };
+        self.shared.at_work.store(true, SeqCst);
         Crew { team: Some((self, guard)) }
+    }
+}
+
+impl Drop for Crew<'_> {
+    fn drop(&mut self) {
+        if let Some((team, _)) = &self.team {
+            team.shared.at_work.store(false, SeqCst);
+        }
     }
 }
 
@@ -186,7 +200,7 @@ impl Shared {
                 }
                 spin_loop();
             }
-            if idle_since.elapsed() > SPIN {
+            if idle_since.elapsed() > if self.at_work.load(SeqCst) { SPIN } else { LINGER } {
                 self.asleep.fetch_add(1, SeqCst);
                 // Whoever publishes a step looks for sleepers afterwards, so either is seen: the step here, or the
                 // sleeper there.

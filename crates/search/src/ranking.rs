@@ -68,6 +68,8 @@ pub(crate) const DEPTH: usize = 200;
 
 /// Among so many passages either way takes milliseconds: longer than it takes to begin a thread.
 const WORTH_A_THREAD: usize = 20_000;
+/// The meaning takes longer than the words, so it is searched in two parts, and the words beside them.
+const MEANING_THREADS: usize = 2;
 
 /// Of so many books that the words find first it is looked whether the query seems to name one.
 const NAMED_AMONG: usize = 3;
@@ -165,15 +167,14 @@ impl Question {
             let lexical = self.lexical.as_ref();
             lexical.map_or_else(Vec::new, |lexical| lexical.words.index.search(&lexical.query, DEPTH, groups))
         };
-        let by_meaning = || {
-            let Some(Semantic { embeddings, vector, .. }) = &self.semantic else { return Ok(Vec::new()) };
-            match scope {
-                Some(scope) => embeddings.index.search_within(&scope.of(embeddings), vector, DEPTH),
-                None => embeddings.index.search(vector, DEPTH),
-            }
-        };
         let is_worth_it =
             self.semantic.as_ref().is_some_and(|semantic| semantic.embeddings.index.len() >= WORTH_A_THREAD);
+        let by_meaning = || {
+            let Some(Semantic { embeddings, vector, .. }) = &self.semantic else { return Ok(Vec::new()) };
+            let within = scope.map(|scope| scope.of(embeddings));
+            let threads = if is_worth_it { MEANING_THREADS } else { 1 };
+            embeddings.index.search_within(within.as_ref(), vector, DEPTH, threads)
+        };
         if !is_worth_it || self.lexical.is_none() {
             return Ok((by_words(), by_meaning()?));
         }

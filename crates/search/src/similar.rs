@@ -97,7 +97,7 @@ impl Library {
         for group in own {
             within.remove(group);
         }
-        let nearest = embeddings.index.search_within(&within, &sum, limit * CHOICE)?;
+        let nearest = embeddings.index.search_within(Some(&within), &sum, limit * CHOICE, 1)?;
         let candidates = self.candidates(&embeddings, nearest, &asked)?;
         let hits = self.hits_of(&embeddings, diverse(candidates, *limit))?;
         Ok(SimilarResponse { ids: ids.clone(), hits })

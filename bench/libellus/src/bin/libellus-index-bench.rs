@@ -59,7 +59,7 @@ fn main() -> Outcome<()> {
     for line in std::io::stdin().lines() {
         match line?.as_str() {
             "go" => println!("{}", answer(&queries, |query| index.search(query, K))?),
-            "filtered" => println!("{}", answer(&queries, |query| index.search_within(&hundredth, query, K))?),
+            "filtered" => println!("{}", answer(&queries, |query| index.search_within(Some(&hundredth), query, K, 1))?),
             _ => break,
         }
     }

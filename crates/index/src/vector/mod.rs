@@ -24,7 +24,7 @@ pub use settle::Moved;
 use crate::{Error, GroupSet};
 use codes::Codes;
 use rows::Rows;
-use scan::Search;
+use scan::Question;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -178,17 +178,22 @@ impl VectorIndex {
     /// If the query's length is not [`VectorIndex::dim`] or a component is not finite; those of reading rows that lie in
     /// a file.
     pub fn search(&self, query: &[f32], k: usize) -> Result<Vec<GroupHit>, Error> {
-        check(self.dim, query)?;
-        Search::new(self, query, k, None).run()
+        self.search_within(None, query, k, 1)
     }
 
-    /// The same, of the groups of a set only.
+    /// The same, of the groups of a set only if there is one, by so many threads.
     ///
     /// # Errors
     /// As for [`VectorIndex::search`].
-    pub fn search_within(&self, groups: &GroupSet, query: &[f32], k: usize) -> Result<Vec<GroupHit>, Error> {
+    pub fn search_within(
+        &self,
+        within: Option<&GroupSet>,
+        query: &[f32],
+        k: usize,
+        threads: usize,
+    ) -> Result<Vec<GroupHit>, Error> {
         check(self.dim, query)?;
-        Search::new(self, query, k, Some(groups)).run()
+        Question { index: self, query, k, within }.answer(threads)
     }
 
     /// Bytes of memory that the index takes, beside what is in a file.
@@ -361,13 +366,17 @@ mod tests {
             for _ in 0..4 {
                 let query = random.row(dim, kind);
                 let expected = open.search(&query, k).expect("a good query");
-                same(&index.search(&query, k).expect("a good query"), &expected)?;
+                for threads in 1..4 {
+                    same(&index.search_within(None, &query, k, threads).expect("a good query"), &expected)?;
+                }
                 let within = GroupSet::from_fn(group + 5, |_| random.next().is_multiple_of(4));
                 let all = open.search(&query, rows).expect("a good query");
                 let expected: Vec<GroupHit> =
                     all.into_iter().filter(|hit| within.contains(hit.group)).take(k).collect();
-                same(&index.search_within(&within, &query, k).expect("a good query"), &expected)?;
-                same(&open.search_within(&within, &query, k).expect("a good query"), &expected)?;
+                for (index, threads) in [(&index, 1), (&index, 2), (&open, 1), (&open, 3)] {
+                    let found = index.search_within(Some(&within), &query, k, threads);
+                    same(&found.expect("a good query"), &expected)?;
+                }
             }
         }
 

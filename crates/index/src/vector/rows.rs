@@ -46,6 +46,26 @@ impl Rows {
         }
     }
 
+    /// The dot product of a vector with each row of a range.
+    pub fn each_product(
+        &self,
+        vector: &[f32],
+        range: Range<usize>,
+        mut visit: impl FnMut(usize, f32),
+    ) -> Result<(), Error> {
+        let dim = vector.len();
+        let mut read = Vec::new();
+        let rows = match self {
+            Self::Memory(rows) => &rows[range.start * dim..range.end * dim],
+            Self::File(file) => {
+                file.read(dim, range.clone(), &mut read)?;
+                &read
+            }
+        };
+        range.zip(rows.chunks_exact(dim)).for_each(|(row, other)| visit(row, dot_f32(Isa::best(), vector, other)));
+        Ok(())
+    }
+
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
         match self {

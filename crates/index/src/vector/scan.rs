@@ -4,8 +4,11 @@ use super::best::BestGroups;
 use super::codes::{Codes, Prepared};
 use super::{GroupHit, Segment, VectorIndex};
 use crate::{Error, GroupSet};
-use libellus_kernels::{BLOCK, Isa, dot_f32};
-use std::ops::Range;
+use libellus_kernels::BLOCK;
+use std::ops::{Deref, Range};
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::thread;
 
 /// Blocks that are scanned at a time; what is known of them stays in the first-level cache.
 const CHUNK: usize = 32;
@@ -29,27 +32,80 @@ struct Candidate {
     bound: f32,
 }
 
-/// One search over one index.
-pub(super) struct Search<'a> {
-    index: &'a VectorIndex,
-    query: &'a [f32],
-    within: Option<&'a GroupSet>,
-    k: usize,
-    best: BestGroups,
+/// What is asked of an index.
+#[derive(Clone, Copy)]
+pub(super) struct Question<'a> {
+    pub index: &'a VectorIndex,
+    pub query: &'a [f32],
+    pub k: usize,
+    pub within: Option<&'a GroupSet>,
 }
 
-impl<'a> Search<'a> {
-    pub fn new(index: &'a VectorIndex, query: &'a [f32], k: usize, within: Option<&'a GroupSet>) -> Self {
-        Self { index, query, within, k, best: BestGroups::new(k) }
-    }
-
-    pub fn run(mut self) -> Result<Vec<GroupHit>, Error> {
+impl Question<'_> {
+    /// The answer, found by so many threads, each of which has a part of every segment.
+    pub fn answer(self, threads: usize) -> Result<Vec<GroupHit>, Error> {
         if self.k == 0 {
             return Ok(Vec::new());
         }
+        let shared = Shared::of(threads.max(1), self.k);
+        let search = |part| Search { question: self, part, shared: &shared, best: BestGroups::new(self.k) };
+        let parts = thread::scope(|scope| {
+            let others: Vec<_> =
+                (1..shared.reached.len()).map(|part| scope.spawn(move || search(part).run())).collect();
+            let first = search(0).run();
+            let others = others.into_iter().map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            std::iter::once(first).chain(others).collect::<Result<Vec<_>, _>>()
+        })?;
+        let mut parts = parts.into_iter();
+        let mut best = parts.next().unwrap_or_else(|| BestGroups::new(self.k));
+        parts.for_each(|part| part.into_sorted().into_iter().for_each(|hit| best.offer(hit)));
+        Ok(best.into_sorted())
+    }
+}
+
+/// What parts of a search know of each other.
+struct Shared {
+    /// The bits of a score that, in each part, `share` groups reach.
+    reached: Vec<AtomicU32>,
+    share: usize,
+}
+
+impl Shared {
+    fn of(parts: usize, k: usize) -> Self {
+        let unknown = || AtomicU32::new(f32::NEG_INFINITY.to_bits());
+        Self { reached: (0..parts).map(|_| unknown()).collect(), share: k.div_ceil(parts) }
+    }
+
+    /// Says what a part has reached, and gives what all of them together have: a score that `k` groups reach.
+    fn reach(&self, part: usize, score: f32) -> f32 {
+        // Each part writes its own only; no other memory is read because of it, and an old value is only a lower one.
+        let own = &self.reached[part];
+        own.store(f32::from_bits(own.load(Relaxed)).max(score).to_bits(), Relaxed);
+        self.reached.iter().map(|reached| f32::from_bits(reached.load(Relaxed))).fold(f32::INFINITY, f32::min)
+    }
+}
+
+/// One part of a search over one index.
+struct Search<'a> {
+    question: Question<'a>,
+    part: usize,
+    shared: &'a Shared,
+    best: BestGroups,
+}
+
+impl<'a> Deref for Search<'a> {
+    type Target = Question<'a>;
+    fn deref(&self) -> &Question<'a> {
+        &self.question
+    }
+}
+
+impl Search<'_> {
+    /// The best groups of the part, as far as they may be among the best of all.
+    fn run(mut self) -> Result<BestGroups, Error> {
         // What has no codes is compared first: it gives a threshold for the rest.
         let coded = |segment: &&Segment| segment.codes.is_some();
-        let segments = &self.index.segments;
+        let segments = &self.question.index.segments;
         for segment in segments.iter().filter(|segment| !coded(segment)).chain(segments.iter().filter(coded)) {
             let runs = self.runs(segment);
             let rows: usize = runs.iter().map(Range::len).sum();
@@ -60,7 +116,17 @@ impl<'a> Search<'a> {
                 None => self.compare_all(segment, &runs)?,
             }
         }
-        Ok(self.best.into_sorted())
+        Ok(self.best)
+    }
+
+    /// The rows of a segment that are this part's. A group's rows stay together.
+    fn rows_of_part(&self, segment: &Segment) -> Range<usize> {
+        let groups = &self.index.groups[segment.rows_of_index()];
+        let boundary = |part: usize| {
+            let about = segment.len * part / self.shared.reached.len();
+            (about..segment.len).find(|&at| at == 0 || groups[at] != groups[at - 1]).unwrap_or(segment.len)
+        };
+        boundary(self.part)..boundary(self.part + 1)
     }
 
     /// Whether a row of a segment is there, and was not removed or replaced.
@@ -68,13 +134,14 @@ impl<'a> Search<'a> {
         !self.index.dead.contains((segment.first + row) as u32)
     }
 
-    /// The runs of rows of a segment that a filter leaves.
+    /// The runs of rows of a segment's part that a filter leaves.
     fn runs(&self, segment: &Segment) -> Vec<Range<usize>> {
-        let Some(within) = self.within else { return std::iter::once(0..segment.len).collect() };
-        let groups = &self.index.groups[segment.rows_of_index()];
+        let part = self.rows_of_part(segment);
+        let Some(within) = self.within else { return std::iter::once(part).collect() };
+        let groups = &self.index.groups[segment.rows_of_index()][..part.end];
         let mut runs: Vec<Range<usize>> = Vec::new();
         // No group before row `at` is `least` or greater, and none from there on is smaller.
-        let (mut at, mut least) = (0, groups.first().copied().unwrap_or_default());
+        let (mut at, mut least) = (part.start, groups.get(part.start).copied().unwrap_or_default());
         for group in within.iter_from(least) {
             if group < least {
                 continue;
@@ -100,16 +167,15 @@ impl<'a> Search<'a> {
 
     /// Compares every row of some runs.
     fn compare_all(&mut self, segment: &Segment, runs: &[Range<usize>]) -> Result<(), Error> {
-        let (dim, mut read, mut scored) = (self.index.dim, Vec::new(), Vec::new());
+        let mut scored = Vec::new();
         for rows in runs {
             for first in rows.clone().step_by(READ) {
                 let range = first..(first + READ).min(rows.end);
-                segment.rows.read(dim, range.clone(), &mut read)?;
-                for (row, vector) in range.zip(read.chunks_exact(dim)) {
+                segment.rows.each_product(self.query, range, |row, product| {
                     if self.is_alive(segment, row) {
-                        scored.push((segment.first + row, dot_f32(Isa::best(), self.query, vector)));
+                        scored.push((segment.first + row, product));
                     }
-                }
+                })?;
                 // A group's rows are offered together; the last one may go on.
                 let whole = scored.last().map_or(0, |&(row, _)| {
                     scored.partition_point(|&(other, _)| self.index.groups[other] < self.index.groups[row])
@@ -225,10 +291,13 @@ impl<'a> Search<'a> {
         scored.sort_by_key(|&(row, _)| row);
         let mut reached = Vec::with_capacity(scored.len());
         self.each_group(scored, |hit| reached.push(hit.score));
-        let threshold = match reached.len() >= self.k {
-            true => threshold.max(*reached.select_nth_unstable_by(self.k - 1, |a, b| b.total_cmp(a)).1),
-            false => threshold,
+        let by = |scores: &mut [f32], count: usize| match count <= scores.len() {
+            true => *scores.select_nth_unstable_by(count - 1, |a, b| b.total_cmp(a)).1,
+            false => f32::NEG_INFINITY,
         };
+        let of_part = by(&mut reached, self.k);
+        let of_all = self.shared.reach(self.part, by(&mut reached, self.shared.share));
+        let threshold = threshold.max(of_part).max(of_all);
         candidates.retain(|candidate| !rules_out(candidate.bound, threshold));
         Ok(threshold)
     }
