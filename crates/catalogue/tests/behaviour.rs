@@ -51,6 +51,7 @@ const CASES: &[Case] = &[
     ("a snapshot holds what spaces are for", a_snapshot_holds_what_spaces_are_for),
     ("a snapshot that cannot be put in changes nothing", a_snapshot_that_cannot_be_put_in_changes_nothing),
     ("a book is changed under a condition", a_book_is_changed_under_a_condition),
+    ("ids come part by part", ids_come_part_by_part),
     ("keys are known by what was shown once", keys_are_known_by_what_was_shown_once),
 ];
 
@@ -351,6 +352,30 @@ fn deleting_a_book_deletes_what_hangs_on_it(fresh: Fresh<'_>) {
     let statistics = catalogue.statistics("s").expect("counts");
     assert_eq!((statistics.books, statistics.passages, statistics.embedded), (1, 1, 0));
     assert_eq!(catalogue.delete_books(&["b"]).expect("deletes"), 0);
+}
+
+fn ids_come_part_by_part(fresh: Fresh<'_>) {
+    let catalogue = open(&fresh());
+    let (counted, ids) =
+        (|| catalogue.book_count().expect("counts"), |skipped, most| catalogue.book_ids(skipped, most));
+    let ids = |skipped, most| ids(skipped, most).expect("reads");
+    assert_eq!((counted(), ids(0, 10)), (0, vec![]), "an empty catalogue");
+    // Not in the order of their ids, but in that in which they came.
+    let many: Vec<Book> = ["9", "b", "10", "ä", "A b/c", "a", "1"].map(|id| book(id, "Text.")).into();
+    catalogue.put_books(&many[..4], &Words).expect("writes");
+    catalogue.put_books(&many[4..], &Words).expect("writes");
+    catalogue.delete_books(&["10"]).expect("deletes");
+    catalogue.put_books(&[book("9", "Another text.")], &Words).expect("writes");
+    let expected = ["9", "b", "ä", "A b/c", "a", "1"];
+    assert_eq!(counted(), 6);
+    assert_eq!(books_of(&catalogue).iter().map(|book| &book.id).collect::<Vec<_>>(), expected);
+    for (skipped, most) in [(0, 6), (0, 7), (0, 2), (2, 2), (4, 2), (5, 3), (0, 0)] {
+        assert_eq!(ids(skipped, most), expected[skipped..6.min(skipped + most)], "{skipped}, {most}");
+    }
+    for skipped in [6, 7, usize::MAX] {
+        assert_eq!(ids(skipped, usize::MAX), [""; 0], "{skipped}");
+    }
+    assert_eq!(ids(1, usize::MAX), expected[1..]);
 }
 
 fn what_has_changed_since_is_known(fresh: Fresh<'_>) {

@@ -354,12 +354,16 @@ impl Library {
     /// # Errors
     /// As [`Library::book_within`].
     pub fn ids_of_part(&self, part: usize, books: usize, filter: &Filter) -> Result<Option<Vec<String>>, Error> {
+        if *filter == Filter::default() {
+            let ids = self.catalogue.book_ids(part.saturating_mul(books), books)?;
+            return Ok((part == 0 || !ids.is_empty()).then_some(ids));
+        }
         let rowids = self.catalogue.book_rowids()?;
         let Some(rowids) = rowids.chunks(books.max(1)).nth(part) else { return Ok((part == 0).then(Vec::new)) };
-        let (mut ids, is_unbound) = (Vec::with_capacity(rowids.len()), *filter == Filter::default());
+        let mut ids = Vec::new();
         for rowids in rowids.chunks(BOOKS_AT_ONCE) {
             for book in self.catalogue.books_by_rowid(rowids)?.into_iter().flatten() {
-                if is_unbound || BookFacets::admits(&self.declared, &book, filter)? {
+                if BookFacets::admits(&self.declared, &book, filter)? {
                     ids.push(book.id);
                 }
             }

@@ -204,6 +204,8 @@ trait Store: fmt::Debug + Send + Sync {
     fn passage_text(&self, book_rowid: i64, ordinal: u32) -> Result<Option<String>, Error>;
     fn each_book(&self, visit: &mut dyn FnMut(i64, Book) -> ControlFlow<()>) -> Result<(), Error>;
 
+    fn book_count(&self) -> Result<u64, Error>;
+    fn book_ids(&self, skipped: usize, most: usize) -> Result<Vec<String>, Error>;
     fn book_rowids(&self) -> Result<Vec<i64>, Error>;
     fn embeddings_of(
         &self,
@@ -487,6 +489,22 @@ impl Catalogue {
         visit: &mut dyn FnMut(EmbeddedPassage<'_>) -> ControlFlow<()>,
     ) -> Result<(), Error> {
         self.store.each_embedding(space, visit)
+    }
+
+    /// How many books there are.
+    ///
+    /// # Errors
+    /// As [`Catalogue::revision`].
+    pub fn book_count(&self) -> Result<u64, Error> {
+        self.store.book_count()
+    }
+
+    /// The ids of up to `most` books behind the first `skipped`, in order of row ids. Nothing else of the books is read.
+    ///
+    /// # Errors
+    /// As [`Catalogue::each_embedding`].
+    pub fn book_ids(&self, skipped: usize, most: usize) -> Result<Vec<String>, Error> {
+        self.store.book_ids(skipped, most)
     }
 
     /// The row ids of all books, ascending.

@@ -42,9 +42,9 @@ pub(crate) async fn index(State(state): State<AppState>, _: Access, site: Site) 
     if state.crawlers() == Crawlers::None {
         return Err(Error::UnknownPath);
     }
-    let books = state.look_up(|library| Ok(library.catalogue().book_rowids()?.len())).await?;
+    let books = state.look_up(|library| Ok(library.catalogue().book_count()?)).await?;
     let mut document = begun("sitemapindex");
-    for part in 1..=books.div_ceil(BOOKS_IN_PART).max(1) {
+    for part in 1..=books.div_ceil(BOOKS_IN_PART as u64).max(1) {
         // Hosts and numbers hold nothing that XML would have to escape.
         let _ = writeln!(document, "<sitemap><loc>{}</loc></sitemap>", site.url(&format!("/sitemap/{part}")));
     }

@@ -208,6 +208,19 @@ pub(super) async fn rowid_of(client: &Client, id: &str) -> Answer<Option<i64>> {
     row.map(|row| row.try_get(0)).transpose()
 }
 
+pub(super) async fn count(client: &Client) -> Answer<u64> {
+    let count = client.query_typed_one("SELECT count(*) FROM libellus.books", &[]).await?;
+    count.try_get(0).map(i64::cast_unsigned)
+}
+
+pub(super) async fn ids(client: &Client, skipped: usize, most: usize) -> Answer<Vec<String>> {
+    let bounded = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+    let (skipped, most) = (bounded(skipped), bounded(most));
+    let parameters: &[Parameter<'_>] = &[(&most, Type::INT8), (&skipped, Type::INT8)];
+    let sql = "SELECT id FROM libellus.books ORDER BY book_rowid LIMIT $1 OFFSET $2";
+    client.query_typed(sql, parameters).await?.iter().map(|row| row.try_get(0)).collect()
+}
+
 pub(super) async fn by_rowid(client: &Client, rowids: &[i64]) -> Answer<HashMap<i64, BookRow>> {
     let sql = format!("SELECT book_rowid, {COLUMNS} FROM libellus.books WHERE book_rowid = ANY($1)");
     let parameters: &[Parameter<'_>] = &[(&rowids, Type::INT8_ARRAY)];

@@ -348,6 +348,14 @@ impl Store for PostgresStore {
         })
     }
 
+    fn book_count(&self) -> Result<u64, Error> {
+        self.read("counting", books::count)
+    }
+
+    fn book_ids(&self, skipped: usize, most: usize) -> Result<Vec<String>, Error> {
+        self.read("reading books", async |client| books::ids(client, skipped, most).await)
+    }
+
     fn book_rowids(&self) -> Result<Vec<i64>, Error> {
         let (action, mut rowids) = ("reading books", Vec::new());
         self.walk(action, "SELECT book_rowid FROM libellus.books ORDER BY book_rowid", &[], &mut |row| {

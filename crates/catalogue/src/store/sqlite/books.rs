@@ -65,6 +65,18 @@ pub(super) fn each(
     Ok(())
 }
 
+pub(super) fn count(connection: &Connection) -> rusqlite::Result<u64> {
+    let count = connection.prepare_cached("SELECT count(*) FROM books")?.query_row([], |row| row.get::<_, i64>(0));
+    count.map(i64::cast_unsigned)
+}
+
+/// A part of the ids, by the index of ids, which is sorted anew: records lie wide apart, and it holds no more of them.
+pub(super) fn ids(connection: &Connection, skipped: usize, most: usize) -> rusqlite::Result<Vec<String>> {
+    let bounded = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+    let mut select = connection.prepare("SELECT id FROM books ORDER BY +book_rowid LIMIT ?1 OFFSET ?2")?;
+    select.query_map([bounded(most), bounded(skipped)], |row| row.get(0))?.collect()
+}
+
 /// The row ids of all books, by the smallest index that holds them.
 pub(super) fn rowids(connection: &Connection) -> rusqlite::Result<Vec<i64>> {
     let mut select = connection.prepare("SELECT book_rowid FROM books ORDER BY +book_rowid")?;

@@ -188,7 +188,7 @@ impl Store for SqliteStore {
                     .map(i64::cast_unsigned)
             };
             Ok(Statistics {
-                books: count("SELECT count(*) FROM books", &[])?,
+                books: books::count(connection)?,
                 passages: count("SELECT count(*) FROM passages", &[])?,
                 embedded: count(embeddings::COUNT_FRESH, &[&space])?,
             })
@@ -256,6 +256,19 @@ impl Store for SqliteStore {
 
     fn each_book(&self, visit: &mut dyn FnMut(i64, Book) -> ControlFlow<()>) -> Result<(), Error> {
         self.walk("reading books", |connection| books::each(connection, visit))
+    }
+
+    fn book_count(&self) -> Result<u64, Error> {
+        self.read("counting", books::count)
+    }
+
+    fn book_ids(&self, skipped: usize, most: usize) -> Result<Vec<String>, Error> {
+        let mut ids = Vec::new();
+        self.walk("reading books", |connection| {
+            ids = books::ids(connection, skipped, most)?;
+            Ok(())
+        })?;
+        Ok(ids)
     }
 
     fn book_rowids(&self) -> Result<Vec<i64>, Error> {
