@@ -4,7 +4,8 @@ use toml::de::{DeTable, DeValue};
 
 /// A file that was read.
 pub struct TomlFile<'t> {
-    text: &'t str,
+    /// Where its lines end.
+    ends: Vec<usize>,
     root: DeValue<'t>,
 }
 
@@ -14,7 +15,7 @@ pub struct Value<'f> {
     value: &'f DeValue<'f>,
     /// Its line, from 1.
     pub line: u32,
-    text: &'f str,
+    ends: &'f [usize],
 }
 
 impl<'t> TomlFile<'t> {
@@ -23,29 +24,29 @@ impl<'t> TomlFile<'t> {
     /// # Errors
     /// If it is no TOML.
     pub fn parse(text: &'t str) -> Result<Self, String> {
+        let ends: Vec<usize> = text.match_indices('\n').map(|(place, _)| place).collect();
         let table = DeTable::parse(text).map_err(|error| {
-            let line = error.span().map_or(0, |span| line_of(text, span.start));
+            let line = error.span().map_or(0, |span| line_of(&ends, span.start));
             format!("line {line}: {}", error.message())
         })?;
-        Ok(Self { text, root: DeValue::Table(table.into_inner()) })
+        Ok(Self { ends, root: DeValue::Table(table.into_inner()) })
     }
 
     /// The value at a path of names.
     pub fn get(&self, path: &[&str]) -> Option<Value<'_>> {
-        let root = Value { value: &self.root, line: 1, text: self.text };
+        let root = Value { value: &self.root, line: 1, ends: &self.ends };
         path.iter().try_fold(root, |value, name| value.get(name))
     }
 
     /// The texts of a list at a path, each with its line; none if there is no list.
     pub fn texts(&self, path: &[&str]) -> Vec<(String, u32)> {
-        let items = self.get(path).and_then(Value::items).unwrap_or_default();
-        items.into_iter().filter_map(|item| Some((item.text()?.to_owned(), item.line))).collect()
+        self.get(path).map(Value::texts).unwrap_or_default()
     }
 }
 
 impl<'f> Value<'f> {
     fn wrap(self, spanned: &'f toml::Spanned<DeValue<'f>>) -> Value<'f> {
-        Value { value: spanned.get_ref(), line: line_of(self.text, spanned.span().start), text: self.text }
+        Value { value: spanned.get_ref(), line: line_of(self.ends, spanned.span().start), ends: self.ends }
     }
 
     /// The value of this name in a table.
@@ -69,6 +70,12 @@ impl<'f> Value<'f> {
         self.value.as_array().map(|array| array.iter().map(|item| self.wrap(item)).collect())
     }
 
+    /// The texts in a list, each with its line; none if it is no list.
+    pub fn texts(self) -> Vec<(String, u32)> {
+        let items = self.items().unwrap_or_default();
+        items.into_iter().filter_map(|item| Some((item.text()?.to_owned(), item.line))).collect()
+    }
+
     /// What is in a table, by name; `None` if it is none.
     pub fn entries(self) -> Option<Vec<(String, Value<'f>)>> {
         let table = self.value.as_table()?;
@@ -79,8 +86,8 @@ impl<'f> Value<'f> {
     }
 }
 
-fn line_of(text: &str, place: usize) -> u32 {
-    text.as_bytes()[..place.min(text.len())].iter().filter(|byte| **byte == b'\n').count() as u32 + 1
+fn line_of(ends: &[usize], place: usize) -> u32 {
+    ends.partition_point(|end| *end < place) as u32 + 1
 }
 
 #[cfg(test)]

@@ -266,3 +266,22 @@ fn what_is_no_lock_is_said() {
     );
     assert!(look("package-lock.json", npm, "linux/amd64").is_ok());
 }
+
+/// A lock of a large project has as many wheels: to find the line of each must not mean to read all before it.
+#[test]
+fn a_large_lock_is_read_at_once() {
+    let package = |number: usize| {
+        let wheel = |minor: usize| {
+            format!(
+                "  {{ url = \"https://x/p{number}-1-cp3{minor}-cp3{minor}-manylinux_2_17_x86_64.whl\", size = {minor} }},\n"
+            )
+        };
+        let wheels: String = (0..20).map(wheel).collect();
+        format!("[[package]]\nname = \"p{number}\"\nversion = \"1\"\nwheels = [\n{wheels}]\n")
+    };
+    let lock: String = (0..1200).map(package).collect();
+    let started = std::time::Instant::now();
+    let measured = look("uv.lock", lock, "linux/amd64").expect("read");
+    assert_eq!((measured.report.packages.len(), row(&measured, "p7").download), (1200, Some(12)));
+    assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
+}

@@ -31,7 +31,7 @@ pub(super) fn read(text: &str) -> Result<Locked, String> {
         kept.push(item);
     }
     for (at, item) in kept.into_iter().enumerate() {
-        for (written, line) in item.get("dependencies").map(texts).unwrap_or_default() {
+        for (written, line) in item.get("dependencies").map(Value::texts).unwrap_or_default() {
             let mut words = written.splitn(3, ' ');
             let (name, version) = (words.next().unwrap_or_default(), words.next());
             let source = words.next().map(|source| source.trim_matches(['(', ')']));
@@ -45,9 +45,4 @@ pub(super) fn read(text: &str) -> Result<Locked, String> {
         }
     }
     Ok(Locked { installed: draft.finish(), platform: None, python: None, problems })
-}
-
-fn texts(list: Value<'_>) -> Vec<(String, u32)> {
-    let items = list.items().unwrap_or_default();
-    items.into_iter().filter_map(|item| Some((item.text()?.to_owned(), item.line))).collect()
 }
