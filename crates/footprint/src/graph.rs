@@ -17,13 +17,17 @@ impl Graph {
     /// Which are reached from the roots.
     pub fn reached(&self) -> Vec<bool> {
         let mut reached = vec![false; self.needs.len()];
-        let mut waiting = self.roots.clone();
+        self.reach(self.roots.clone(), &mut reached);
+        reached
+    }
+
+    /// Marks these, and what they need that is not marked yet.
+    fn reach(&self, mut waiting: Vec<usize>, reached: &mut [bool]) {
         while let Some(one) = waiting.pop() {
             if !std::mem::replace(&mut reached[one], true) {
                 waiting.extend(&self.needs[one]);
             }
         }
-        reached
     }
 
     /// Makes roots of what nothing needs, and of one in each ring that is needed by nothing outside it.
@@ -35,8 +39,12 @@ impl Graph {
         self.roots.extend((0..needed.len()).filter(|one| !needed[*one]));
         self.roots.sort_unstable();
         self.roots.dedup();
-        while let Some(lost) = self.reached().iter().position(|reached| !reached) {
-            self.roots.push(lost);
+        let mut reached = self.reached();
+        for one in 0..reached.len() {
+            if !reached[one] {
+                self.roots.push(one);
+                self.reach(vec![one], &mut reached);
+            }
         }
         self.roots.sort_unstable();
     }

@@ -285,3 +285,24 @@ fn a_large_lock_is_read_at_once() {
     assert_eq!((measured.report.packages.len(), row(&measured, "p7").download), (1200, Some(12)));
     assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
 }
+
+/// Each would take a minute and more if every package were compared with every other.
+#[test]
+fn rings_and_what_everybody_needs_are_no_trouble() {
+    let package = |name: &str, needs: &str| {
+        format!("[[package]]\nname = \"{name}\"\nversion = \"1\"\nsource = \"x\"\ndependencies = [{needs}]\n")
+    };
+    let count = 60_000;
+    let ring = |at: usize| {
+        package(&format!("a{at}"), &format!("\"b{at}\"")) + &package(&format!("b{at}"), &format!("\"a{at}\""))
+    };
+    let popular = |at: usize| package(&format!("c{at}"), "\"all\"");
+    let needs: String = (0..count).map(|at| format!("\"c{at}\", ")).collect();
+    let started = std::time::Instant::now();
+    for lock in [(0..count).map(ring).collect(), (0..count).map(popular).collect::<String>() + &package("all", &needs)]
+    {
+        let measured = look("Cargo.lock", lock, "linux/amd64").expect("read");
+        assert!(measured.report.packages.len() > count, "{}", measured.report.packages.len());
+    }
+    assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
+}

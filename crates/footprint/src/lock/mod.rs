@@ -96,6 +96,10 @@ impl Draft {
 
     /// Sorts what is reached, and adds up what would leave with each.
     fn finish(mut self) -> Installed {
+        for needs in &mut self.needs {
+            needs.sort_unstable();
+            needs.dedup();
+        }
         let of = |needs: &[(usize, String)]| needs.iter().map(|(at, _)| *at).collect::<Vec<_>>();
         let mut graph = Graph {
             needs: self.needs.iter().map(|needs| of(needs)).collect(),
@@ -106,9 +110,11 @@ impl Draft {
         if graph.roots.is_empty() {
             graph.root_everything();
         }
+        graph.roots.sort_unstable();
+        graph.roots.dedup();
         let reached = graph.reached();
         for (at, package) in self.packages.iter_mut().enumerate() {
-            package.direct = graph.roots.contains(&at);
+            package.direct = graph.roots.binary_search(&at).is_ok();
             package.dev = reached[at] && !runs[at] && !self.develop.is_empty();
         }
         let mut order: Vec<usize> = (0..self.packages.len()).filter(|at| reached[*at]).collect();
@@ -122,17 +128,13 @@ impl Draft {
             for (needed, written) in self.needs[*old].iter().filter(|(needed, _)| needed != old) {
                 let needed = place[*needed];
                 needs[new].push(needed);
-                let reason = (new, written.clone());
-                if !all[needed].required_by.contains(&reason) {
-                    all[needed].required_by.push(reason);
-                }
+                all[needed].required_by.push((new, written.clone()));
             }
             needs[new].sort_unstable();
             needs[new].dedup();
         }
         let mut roots: Vec<usize> = graph.roots.iter().map(|root| place[*root]).collect();
         roots.sort_unstable();
-        roots.dedup();
         let graph = Graph { needs, roots };
         retain(&mut all, &graph);
         for (package, needs) in all.iter_mut().zip(&graph.needs) {

@@ -7,7 +7,7 @@ use crate::python::marker::Marker;
 use crate::python::platform::{Environment, Python};
 use crate::toml_file::{TomlFile, Value};
 use crate::tree::Problem;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// A package of a lock, before anybody is asked who needs it.
 struct Entry<'f> {
@@ -36,38 +36,29 @@ pub(super) fn uv(text: &str, target: Target) -> Result<Locked, String> {
             .iter()
             .any(|key| source.and_then(|source| source.get(key)).is_some())
     })?;
-    // Who asks for an extra of a package can only turn more of its requirements on.
-    let mut extras: Vec<BTreeSet<&str>> = vec![BTreeSet::new(); reader.entries.len()];
-    let mut waiting: Vec<usize> = (0..reader.entries.len()).collect();
-    while let Some(at) = waiting.pop() {
-        let value = reader.entries[at].value;
-        let optional = extras[at].iter().filter_map(|extra| value.get("optional-dependencies")?.get(extra));
-        let mut lists: Vec<Value<'_>> = value.get("dependencies").into_iter().chain(optional).collect();
-        let own = reader.entries[at].own;
-        let groups = value.get("dev-dependencies").and_then(Value::entries).filter(|_| own).unwrap_or_default();
-        let develops: Vec<Value<'_>> = groups.into_iter().map(|(_, list)| list).collect();
-        let first_of_groups = lists.len();
-        lists.extend(develops);
-        for (number, list) in lists.into_iter().enumerate() {
-            for wanted in list.items().unwrap_or_default() {
-                let Some((needed, written)) = reader.resolve(wanted) else { continue };
-                let asked = wanted.get("extra").and_then(Value::items).unwrap_or_default();
-                let more = asked.iter().filter_map(|extra| extra.text()).filter(|extra| extras[needed].insert(extra));
-                if more.count() > 0 {
-                    waiting.push(needed);
-                }
-                if number >= first_of_groups {
-                    reader.draft.develop.insert(needed);
-                    continue;
-                }
-                if own {
-                    reader.draft.run.insert(needed);
-                }
-                let need = (needed, written);
-                if !reader.draft.needs[at].contains(&need) {
-                    reader.draft.needs[at].push(need);
-                }
+    // Every list once: what a package needs, what its extras do that somebody asks for, and what developers of the project do.
+    let mut waiting: Vec<(usize, Value<'_>, bool)> = Vec::new();
+    for (at, entry) in reader.entries.iter().enumerate() {
+        waiting.extend(entry.value.get("dependencies").map(|list| (at, list, false)));
+        let groups = entry.value.get("dev-dependencies").and_then(Value::entries).filter(|_| entry.own);
+        waiting.extend(groups.into_iter().flatten().map(|(_, list)| (at, list, true)));
+    }
+    let mut asked = HashSet::new();
+    while let Some((at, list, develops)) = waiting.pop() {
+        for wanted in list.items().unwrap_or_default() {
+            let Some((needed, written)) = reader.resolve(wanted) else { continue };
+            for extra in extras(wanted).into_iter().filter(|extra| asked.insert((needed, *extra))) {
+                let list = reader.entries[needed].value.get("optional-dependencies").and_then(|lists| lists.get(extra));
+                waiting.extend(list.map(|list| (needed, list, false)));
             }
+            if develops {
+                reader.draft.develop.insert(needed);
+                continue;
+            }
+            if reader.entries[at].own {
+                reader.draft.run.insert(needed);
+            }
+            reader.draft.needs[at].push((needed, written));
         }
     }
     let own = (0..reader.entries.len()).filter(|at| reader.entries[*at].own);
@@ -168,13 +159,7 @@ impl<'f> Reader<'f> {
             self.problems.push(Problem::new(format!("line {}", wanted.line), format!("there is no package `{name}`")));
             return None;
         };
-        let extras: Vec<&str> = wanted
-            .get("extra")
-            .and_then(Value::items)
-            .unwrap_or_default()
-            .into_iter()
-            .filter_map(Value::text)
-            .collect();
+        let extras = extras(wanted);
         let extras = if extras.is_empty() { String::new() } else { format!("[{}]", extras.join(",")) };
         let version = text("version").map(|version| format!("=={version}")).unwrap_or_default();
         let marker = text("marker").map(|marker| format!("; {marker}")).unwrap_or_default();
@@ -201,8 +186,9 @@ impl<'f> Reader<'f> {
 
     fn finish(mut self) -> Locked {
         let installed = self.draft.finish();
-        let needed = |name: &str| installed.all.iter().any(|package| package.name == name);
-        self.problems.extend(self.unfit.into_iter().filter(|(name, _)| needed(name)).map(|(_, problem)| problem));
+        let needed: HashSet<&str> = installed.all.iter().map(|package| package.name.as_str()).collect();
+        let unfit = self.unfit.into_iter().filter(|(name, _)| needed.contains(name));
+        self.problems.extend(unfit.map(|(_, problem)| problem));
         Locked {
             installed,
             platform: Some(self.environment.platform.to_string()),
@@ -210,4 +196,10 @@ impl<'f> Reader<'f> {
             problems: self.problems,
         }
     }
+}
+
+/// The extras that are asked for.
+fn extras(wanted: Value<'_>) -> Vec<&str> {
+    let listed = wanted.get("extra").and_then(Value::items).unwrap_or_default();
+    listed.into_iter().filter_map(Value::text).collect()
 }

@@ -80,18 +80,16 @@ impl Manifest {
             listed.map(wanted).collect()
         };
         let is_optional = |name: &str| object["peerDependenciesMeta"][name]["optional"] == true;
+        // npm writes what is optional into both: the first of a name counts.
         let mut wants = list("optionalDependencies", Need::Optional);
-        // npm writes what is optional into both.
-        for more in list("dependencies", Need::Required).into_iter().chain(list("peerDependencies", Need::Peer)) {
-            if !wants.iter().any(|known| known.name == more.name) {
-                wants.push(more);
-            }
-        }
+        wants.extend(list("dependencies", Need::Required));
+        wants.extend(list("peerDependencies", Need::Peer));
+        wants.sort_by(|a, b| a.name.cmp(&b.name));
+        wants.dedup_by(|later, first| later.name == first.name);
         if object.contains_key("peerDependenciesMeta") {
             let peers = wants.iter_mut().filter(|wanted| wanted.need == Need::Peer);
             peers.filter(|wanted| is_optional(&wanted.name)).for_each(|wanted| wanted.need = Need::Optional);
         }
-        wants.sort_by(|a, b| a.name.cmp(&b.name));
         let mut develops_with = list("devDependencies", Need::Required);
         develops_with.sort_by(|a, b| a.name.cmp(&b.name));
         Self { name: text("name"), version: text("version"), wants, develops_with }
