@@ -306,3 +306,32 @@ fn rings_and_what_everybody_needs_are_no_trouble() {
     }
     assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
 }
+
+#[test]
+fn sizes_and_tags_that_are_made_up_are_no_trouble() {
+    let wheel = |name: &str, tags: &str, size: u64| {
+        format!(
+            "[[package]]\nname = \"{name}\"\nversion = \"1\"\nwheels = [{{ url = \"https://x/{name}-1-{tags}.whl\", size = {size} }}]\n"
+        )
+    };
+    let most = i64::MAX as u64;
+    let lock: String = ["a", "b", "c"].map(|name| wheel(name, "py3-none-any", most)).concat();
+    let measured = look("uv.lock", lock, "linux/amd64").expect("read");
+    let sizes = ["a", "b", "c"].map(|name| row(&measured, name).download);
+    assert_eq!(sizes, [Some(most), Some(most), None], "what cannot be added up is not known");
+    assert_eq!(measured.report.meters.download, None);
+    let problems: Vec<String> = measured.report.problems.iter().map(|one| format!("{one:?}")).collect();
+    assert!(problems.len() == 1 && problems[0].contains("more than can be added up"), "{problems:?}");
+
+    let huge = u32::MAX;
+    for (requires, tags, platform) in [
+        ("3.9", format!("py3-none-manylinux_{huge}_17_x86_64"), "linux/amd64"),
+        ("3.9", format!("py3-none-manylinux_2_{huge}_x86_64"), "linux/amd64"),
+        ("3.9", format!("py3-none-macosx_{huge}_{huge}_arm64"), "darwin/arm64"),
+        (&format!("3.{huge}"), format!("cp3{huge}-abi3-any"), "linux/amd64"),
+    ] {
+        let lock = format!("requires-python = \">={requires}\"\n{}", wheel("a", &tags, 5));
+        let measured = look("uv.lock", lock, platform).expect("read");
+        assert_eq!(measured.report.packages.len(), 1, "{tags}");
+    }
+}

@@ -24,6 +24,8 @@ struct Reader<'f> {
     by_name: HashMap<&'f str, Vec<usize>>,
     draft: Draft,
     problems: Vec<Problem>,
+    /// Bytes of all that might be downloaded: whatever else is added up is a part of this.
+    sum: u64,
     /// Packages without a file for the target: only those that it needs are worth telling.
     unfit: Vec<(&'f str, Problem)>,
 }
@@ -105,6 +107,7 @@ impl<'f> Reader<'f> {
             by_name: HashMap::new(),
             draft: Draft::default(),
             problems: Vec::new(),
+            sum: 0,
             unfit: Vec::new(),
         };
         for value in listed {
@@ -181,7 +184,17 @@ impl<'f> Reader<'f> {
             let reason = format!("`{name}` has no file for {}", self.environment.platform);
             self.unfit.push((name, Problem::new(format!("line {}", value.line), reason)));
         }
-        chosen.and_then(|file| file.get("size")).and_then(Value::number)
+        let size = chosen?.get("size")?;
+        let bytes = size.number()?;
+        match self.sum.checked_add(bytes) {
+            Some(sum) => self.sum = sum,
+            None => {
+                let reason = format!("`{name}` claims {bytes} bytes, more than can be added up; they are unknown");
+                self.problems.push(Problem::new(format!("line {}", size.line), reason));
+                return None;
+            }
+        }
+        Some(bytes)
     }
 
     fn finish(mut self) -> Locked {

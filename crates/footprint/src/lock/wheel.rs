@@ -17,7 +17,7 @@ fn of_python(tag: &str, abi: &str, environment: &Environment) -> Option<u32> {
     let own = environment.python;
     let digits = tag.get(2..)?;
     let (major, minor) = digits.split_at_checked(1)?;
-    let minor: u32 = if minor.is_empty() { 0 } else { minor.parse().ok()? };
+    let minor = if minor.is_empty() { 0 } else { u32::from(minor.parse::<u16>().ok()?) };
     if major.parse() != Ok(own.major) || minor > own.minor {
         return None;
     }
@@ -37,7 +37,7 @@ fn of_platform(tag: &str, environment: &Environment) -> Option<u32> {
     }
     let platform = environment.platform;
     let numbers = || {
-        let mut numbers = tag.split('_').filter_map(|part| part.parse::<u32>().ok());
+        let mut numbers = tag.split('_').filter_map(|part| part.parse::<u16>().ok()).map(u32::from);
         numbers.next().unwrap_or_default() * 100 + numbers.next().unwrap_or_default()
     };
     match platform.os {
