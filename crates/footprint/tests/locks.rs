@@ -259,6 +259,10 @@ fn what_is_no_lock_is_said() {
     let measured = look("Cargo.lock", cargo, "linux/amd64").expect("read");
     assert_eq!(names(&measured), ["a", "b"]);
     assert_eq!(measured.report.problems.len(), 2, "{:?}", measured.report.problems);
+    // Folders that take a hundred times as much memory as their names.
+    let paths: Vec<String> = (0..600).map(|at| format!("\"{at}/{}\": {{}}", "a/".repeat(500))).collect();
+    let reason = bad("package-lock.json", format!("{{\"packages\": {{{}}}}}", paths.join(", ")).as_bytes());
+    assert!(reason.contains("folders"), "{reason}");
     // A path deep enough to exhaust a stack, and one that is a file and a folder.
     let deep = "a/".repeat(100_000);
     let npm = format!(

@@ -14,6 +14,8 @@ use std::io;
 
 /// Deeper paths are no paths of packages.
 const DEEPEST: usize = 512;
+/// Folders of all paths: many times as many as projects have, which have some thousands.
+const MOST_FOLDERS: usize = 1 << 18;
 
 /// Folders that are there on paper only.
 #[derive(Default)]
@@ -47,6 +49,9 @@ pub(super) fn read(bytes: &[u8], target: Target) -> Result<Locked, String> {
                 let inside: Vec<String> = parts.into_iter().chain(["package.json".to_owned()]).collect();
                 paper.put(&inside, Kind::File, entry.to_string());
             }
+        }
+        if paper.folders.len() > MOST_FOLDERS {
+            return Err(format!("it lists more than {MOST_FOLDERS} folders"));
         }
     }
     let tree = Tree::build(&mut paper, 0);
