@@ -2,6 +2,7 @@
 
 use super::{Locked, retain};
 use crate::files::Files;
+use crate::node::manifest::json;
 use crate::node::modules::Modules;
 use crate::packages::Installed;
 use crate::python::environment::Target;
@@ -27,7 +28,7 @@ struct Paper {
 }
 
 pub(super) fn read(bytes: &[u8], target: Target) -> Result<Locked, String> {
-    let value: Value = serde_json::from_slice(bytes).map_err(|error| format!("it is no JSON: {error}"))?;
+    let value = json(bytes)?;
     let Some(packages) = value["packages"].as_object() else {
         return Err(
             "it has no `packages`, as locks of npm 7 and newer have: run `npm install --package-lock-only`".to_owned()

@@ -1,6 +1,6 @@
 //! `package.json`: what a package is called, and whom it asks for.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// How a package asks for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,7 +41,16 @@ impl std::fmt::Display for Wanted {
     }
 }
 
-/// What a `package.json` says.
+/// Reads JSON as npm does: a mark of the order of bytes before it is no part of it.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn json(bytes: &[u8]) -> Result<Value, String> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    serde_json::from_slice(bytes).map_err(|error| format!("it is no JSON: {error}"))
+}
+
+/// What a `package.json` says, or the entry of a package in a lock, which has the same in it.
 #[derive(Clone, Debug, Default)]
 pub struct Manifest {
     /// Its name; empty if it has none.
@@ -60,15 +69,7 @@ impl Manifest {
     /// # Errors
     /// What is wrong with it, if it is not a JSON object.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
-        // A mark of the order of bytes is no part of JSON, and npm takes it.
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let value: Value = serde_json::from_slice(bytes).map_err(|error| format!("it is no JSON: {error}"))?;
-        let Value::Object(object) = value else { return Err("it is no JSON object".to_owned()) };
-        Ok(Self::of(&object))
-    }
-
-    /// Reads the same of an object, as lock files have it for each package.
-    pub fn of(object: &Map<String, Value>) -> Self {
+        let Value::Object(object) = json(bytes)? else { return Err("it is no JSON object".to_owned()) };
         let text = |key: &str| object.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let list = |key: &str, need: Need| -> Vec<Wanted> {
             let listed = object.get(key).and_then(Value::as_object).into_iter().flatten();
@@ -92,7 +93,7 @@ impl Manifest {
         }
         let mut develops_with = list("devDependencies", Need::Required);
         develops_with.sort_by(|a, b| a.name.cmp(&b.name));
-        Self { name: text("name"), version: text("version"), wants, develops_with }
+        Ok(Self { name: text("name"), version: text("version"), wants, develops_with })
     }
 }
 

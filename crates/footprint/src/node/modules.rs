@@ -3,7 +3,7 @@
 //! A package is a folder in a `node_modules`, at whatever depth; what it asks for is looked up in the `node_modules` beside
 //! and above it, as Node.js does. pnpm keeps packages in `.pnpm` and links them there, which this finds without knowing it.
 
-use super::manifest::{Manifest, Need};
+use super::manifest::{Manifest, Need, json};
 use crate::files::{Files, MAX_TEXT_BYTES};
 use crate::graph::Graph;
 use crate::packages::{Ecosystem, Package, share_out};
@@ -300,10 +300,7 @@ impl Reader<'_> {
         for &folder in folders {
             let Some(lock) = self.tree.child(folder, LOCK) else { continue };
             let read = self.files.read(self.tree, lock, MAX_TEXT_BYTES).map_err(|error| error.to_string());
-            let value = read.and_then(|bytes| {
-                serde_json::from_slice::<serde_json::Value>(&bytes).map_err(|error| format!("it is no JSON: {error}"))
-            });
-            match value {
+            match read.and_then(|bytes| json(&bytes)) {
                 Ok(value) => {
                     for (path, entry) in value["packages"].as_object().into_iter().flatten() {
                         // Paths are seen from the folder with `node_modules`, which may be outside of the target.
