@@ -13,6 +13,7 @@ use crate::tree::printable;
 use askama::Template;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use std::path::Path;
 
 /// Rows of a table; what is smaller makes one.
 const ROWS: usize = 500;
@@ -109,7 +110,7 @@ pub fn page(measured: &Measured, version: &'static str, view: View) -> Result<St
     let report = &measured.report;
     let groupings = map::groupings(measured);
     let page = Page {
-        title: shown(&report.target.path),
+        title: shown(&name(&report.target.path)),
         lead: shown(&terminal::kind(report)),
         style: Asset::new(include_str!("../../templates/page.css")),
         script: Asset::new(include_str!("../../templates/page.js")),
@@ -128,6 +129,16 @@ pub fn page(measured: &Measured, version: &'static str, view: View) -> Result<St
         version,
     };
     page.render().map_err(|_| std::fmt::Error)
+}
+
+/// What the page is called: the path as it was given; the folder's own name if that says nothing, as `.` does.
+fn name(path: &str) -> String {
+    if Path::new(path).file_name().is_some() {
+        return path.to_owned();
+    }
+    let own = std::fs::canonicalize(path).ok();
+    let own = own.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+    own.unwrap_or_else(|| path.to_owned())
 }
 
 /// A text from outside as a reader may see it: control characters by their numbers, and those that turn the direction of
@@ -338,6 +349,14 @@ mod tests {
     }
 
     #[test]
+    fn a_page_of_this_folder_has_its_name() {
+        for (path, expected) in [(".", "footprint"), ("./", "footprint"), ("src/..", "footprint"), ("/", "/"), ("a/b", "a/b")]
+        {
+            assert_eq!(name(path), expected, "{path}");
+        }
+    }
+
+    #[test]
     fn bars_show_what_is_there_and_stay_inside() {
         assert_eq!((part(0, 10), part(1, u64::MAX), part(5, 10), part(u64::MAX, 3), part(1, 0)), (0, 2, 500, 1000, 2));
     }
@@ -345,7 +364,7 @@ mod tests {
     /// The two pages look alike, and no crate can own the colours of both.
     #[test]
     fn the_colours_are_those_of_the_search_page() {
-        let search = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../server/templates/libellus.css");
+        let search = Path::new(env!("CARGO_MANIFEST_DIR")).join("../server/templates/libellus.css");
         let search = std::fs::read_to_string(search).expect("it is there");
         let colours = |text: &str| -> Vec<String> {
             let lines = text.lines().map(str::trim).filter(|line| line.starts_with("--"));
