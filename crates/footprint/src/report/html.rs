@@ -146,14 +146,17 @@ fn name(path: &str) -> String {
 pub(super) fn shown(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in printable(text.as_bytes()).chars() {
-        match c {
-            '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-                shown.extend(c.escape_unicode());
-            }
-            other => shown.push(other),
+        match turns(c) {
+            true => shown.extend(c.escape_unicode()),
+            false => shown.push(c),
         }
     }
     shown
+}
+
+/// Whether a character turns the direction of writing, or ends a line for some readers only.
+fn turns(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A text with what stands between backticks apart; a backtick without another stays one.
@@ -176,19 +179,9 @@ fn marked(text: &str) -> Marked {
 fn for_script(data: &serde_json::Value) -> String {
     let mut text = String::new();
     for c in data.to_string().chars() {
-        match c {
-            '<'
-            | '>'
-            | '&'
-            | '\''
-            | '\u{7f}'..='\u{9f}'
-            | '\u{200e}'
-            | '\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2066}'..='\u{2069}' => {
-                text.push_str(&format!("\\u{:04x}", u32::from(c)));
-            }
-            other => text.push(other),
+        match matches!(c, '<' | '>' | '&' | '\'' | '\u{7f}'..='\u{9f}') || turns(c) {
+            true => text.push_str(&format!("\\u{:04x}", u32::from(c))),
+            false => text.push(c),
         }
     }
     text
@@ -335,7 +328,7 @@ mod tests {
         let text = for_script(&serde_json::json!([hostile]));
         assert!(!text.contains(['<', '>', '&', '\'', '\u{2028}', '\u{202e}', '\u{0}', '\u{7f}']), "{text}");
         assert_eq!(serde_json::from_str::<Vec<String>>(&text).expect("JSON"), [hostile]);
-        assert_eq!(shown("a\u{202e}b\u{1b}[2J"), "a\\u{202e}b\\x1b[2J");
+        assert_eq!(shown("a\u{202e}b\u{1b}[2J\u{61c}"), "a\\u{202e}b\\x1b[2J\\u{61c}");
     }
 
     #[test]
