@@ -11,23 +11,22 @@ const SHOWN: usize = 5;
 pub fn check(modules: &Modules, shipped: bool, found: &mut Vec<Finding>) {
     let title = |at: usize| format!("{} {}", modules.all[at].name, modules.all[at].version);
     let content = |list: &[usize]| -> u64 { list.iter().map(|at| modules.all[*at].content).sum() };
-    let mut largest = |list: Vec<usize>, id: &'static str, message: &str, mend: &str, severity: Severity| {
+    let mut largest = |mut list: Vec<usize>, id: &'static str, message: &str, mend: &str, severity: Severity| {
         let bytes = content(&list);
         if bytes == 0 {
             return;
         }
-        let mut sorted = list.clone();
-        sorted.sort_by_key(|at| (std::cmp::Reverse(modules.all[*at].retained), *at));
+        list.sort_by_key(|at| (std::cmp::Reverse(modules.all[*at].retained), *at));
         let mut finding = Finding::new(id, "", 0, format!("{} {message}", counted(list.len() as u64, "package")))
             .suggest(mend)
             .saves(Saving::measured(bytes))
             .as_severe_as(severity);
-        for at in sorted.iter().take(SHOWN) {
+        for at in list.iter().take(SHOWN) {
             let way = modules.graph.way_to(*at).unwrap_or_default();
             finding = finding.because(way.into_iter().map(title).collect::<Vec<_>>().join(" → "));
         }
-        if sorted.len() > SHOWN {
-            finding = finding.because(format!("and {} more", sorted.len() - SHOWN));
+        if list.len() > SHOWN {
+            finding = finding.because(format!("and {} more", list.len() - SHOWN));
         }
         found.push(finding);
     };

@@ -62,7 +62,8 @@ impl Modules {
         folders.iter().for_each(|folder| reader.read_folder(*folder));
         reader.read_linked(&folders);
         let roots = reader.roots(&folders, beside);
-        let locked = reader.locked(&folders);
+        // Whoever knows who asked for what knows better than what npm noted.
+        let locked = if roots.is_empty() { reader.locked(&folders) } else { HashMap::new() };
         let mut order: Vec<usize> = (0..reader.found.len()).collect();
         order.sort_by(|a, b| {
             let key = |at: &usize| (&reader.found[*at].manifest.name, &reader.found[*at].manifest.version);
