@@ -2,8 +2,7 @@
 
 use crate::graph::Graph;
 use crate::python::name::normalize;
-use crate::python::ownership::Owners;
-use crate::tree::Tree;
+use crate::tree::{NodeId, Tree};
 use serde::Serialize;
 
 /// Where a package comes from.
@@ -73,6 +72,26 @@ impl Package {
             missing: Vec::new(),
             required_by: Vec::new(),
         }
+    }
+}
+
+/// For each node of a tree, the index of the package that owns it.
+pub struct Owners(Vec<Option<u32>>);
+
+impl Owners {
+    /// Nobody owns anything yet.
+    pub(crate) fn nobody(nodes: usize) -> Self {
+        Self(vec![None; nodes])
+    }
+
+    /// Who owns a node.
+    pub fn of(&self, id: NodeId) -> Option<usize> {
+        self.0[id as usize].map(|index| index as usize)
+    }
+
+    /// The first who claims a node has it.
+    pub(crate) fn take(&mut self, id: NodeId, index: usize) {
+        self.0[id as usize].get_or_insert(index as u32);
     }
 }
 

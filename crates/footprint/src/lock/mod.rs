@@ -9,9 +9,8 @@ mod python;
 mod wheel;
 
 use crate::graph::Graph;
-use crate::packages::{Ecosystem, Installed, Package};
+use crate::packages::{Ecosystem, Installed, Owners, Package};
 use crate::python::environment::Target;
-use crate::python::ownership::Owners;
 use crate::tree::Problem;
 use std::collections::BTreeSet;
 use std::path::Path;

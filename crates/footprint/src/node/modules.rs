@@ -6,8 +6,7 @@
 use super::manifest::{Manifest, Need, json};
 use crate::files::{Files, MAX_TEXT_BYTES};
 use crate::graph::Graph;
-use crate::packages::{Ecosystem, Package, share_out};
-use crate::python::ownership::Owners;
+use crate::packages::{Ecosystem, Owners, Package, share_out};
 use crate::tree::{Kind, Lost, NodeId, Problem, ROOT, Tree};
 use std::collections::{BTreeSet, HashMap};
 

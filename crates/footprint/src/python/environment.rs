@@ -1,11 +1,11 @@
 //! An environment as a whole: its packages with the sizes of their files, and the graph of who needs whom.
 
 use super::distribution::{self, Distribution};
-use super::ownership::Owners;
+use super::ownership;
 use super::platform::{Environment, Platform, Python};
 use crate::files::Files;
 use crate::graph::Graph;
-use crate::packages::{Ecosystem, Package, share_out};
+use crate::packages::{Ecosystem, Owners, Package, share_out};
 use crate::tree::{NodeId, Problem, Tree};
 use std::collections::{BTreeSet, HashMap};
 
@@ -44,7 +44,7 @@ impl Packages {
         let mut distributions: Vec<Distribution> =
             sites.iter().flat_map(|site| distribution::read_site(tree, files, *site, problems)).collect();
         distributions.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| a.site.cmp(&b.site)));
-        let owners = Owners::find(tree, &distributions, problems);
+        let owners = ownership::find(tree, &distributions, problems);
         let environment = environment(tree, files, &sites, &distributions, target);
         let links = Links::follow(&distributions, &environment);
         let mut graph =

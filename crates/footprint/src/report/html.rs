@@ -343,7 +343,8 @@ mod tests {
 
     #[test]
     fn a_page_of_this_folder_has_its_name() {
-        for (path, expected) in [(".", "footprint"), ("./", "footprint"), ("src/..", "footprint"), ("/", "/"), ("a/b", "a/b")]
+        for (path, expected) in
+            [(".", "footprint"), ("./", "footprint"), ("src/..", "footprint"), ("/", "/"), ("a/b", "a/b")]
         {
             assert_eq!(name(path), expected, "{path}");
         }
