@@ -27,8 +27,6 @@ pub struct Modules {
     pub graph: Graph,
     /// Whose each node is.
     pub owners: Owners,
-    /// Bytes that belong to no package.
-    pub unowned: u64,
     /// Whether it is known who asked for what: then whatever is not reached is not needed.
     pub rooted: bool,
     /// For each, whether somebody asked for it, or needs it who is needed.
@@ -116,12 +114,12 @@ impl Modules {
         }
         let folders = order.iter().map(|old| tree.path(reader.found[*old].folder)).collect();
         let owners = reader.owners(&place);
-        let unowned = share_out(tree, &owners, &mut all);
+        share_out(tree, &owners, &mut all);
         let sizes: Vec<u64> = all.iter().map(|package| package.content).collect();
         for (package, retained) in all.iter_mut().zip(graph.retained(&sizes)) {
             package.retained = retained;
         }
-        Some(Self { all, folders, graph, owners, unowned, rooted, reached })
+        Some(Self { all, folders, graph, owners, rooted, reached })
     }
 }
 
