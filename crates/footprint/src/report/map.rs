@@ -223,9 +223,17 @@ struct Files<'t> {
     tree: &'t Tree,
     /// The group in which a node counts.
     group: Vec<u32>,
-    /// Bytes of a group below a folder.
-    folders: HashMap<(u32, NodeId), u64>,
+    /// What a group has below a folder.
+    folders: HashMap<(u32, NodeId), Share>,
     least: u64,
+}
+
+/// A group's share of a folder.
+#[derive(Default)]
+struct Share {
+    bytes: u64,
+    /// Which of its entries have something of the group: one of ten thousand packages is not looked for in all of them.
+    entries: Vec<NodeId>,
 }
 
 impl<'t> Files<'t> {
@@ -239,17 +247,20 @@ impl<'t> Files<'t> {
                 group[id as usize] = its;
             }
         }
-        let mut folders: HashMap<(u32, NodeId), u64> = HashMap::new();
+        let mut folders: HashMap<(u32, NodeId), Share> = HashMap::new();
         for id in tree.ids().filter(|id| group[*id as usize] != NONE) {
             let its = group[id as usize];
             let bytes = tree.inode(id).size;
-            let mut folder = tree.parent(id);
-            loop {
-                *folders.entry((its, folder)).or_default() += bytes;
-                if folder == ROOT {
-                    break;
+            let (mut entry, mut is_new) = (id, true);
+            while entry != ROOT {
+                let folder = tree.parent(entry);
+                let share = folders.entry((its, folder)).or_default();
+                let is_first = share.entries.is_empty();
+                share.bytes += bytes;
+                if is_new {
+                    share.entries.push(entry);
                 }
-                folder = tree.parent(folder);
+                (entry, is_new) = (folder, is_first);
             }
         }
         Self { tree, group, folders, least: finest(tree.content()) }
@@ -258,14 +269,15 @@ impl<'t> Files<'t> {
     /// Bytes of a group in a file, or below a folder.
     fn bytes(&self, group: u32, id: NodeId) -> u64 {
         let of_file = if self.group[id as usize] == group { self.tree.inode(id).size } else { 0 };
-        self.folders.get(&(group, id)).copied().unwrap_or(of_file)
+        self.folders.get(&(group, id)).map_or(of_file, |share| share.bytes)
     }
 
     /// What a folder has of a group.
     fn area(&self, group: u32, mut folder: NodeId, mut name: String, depth: usize) -> Area {
         let bytes = self.bytes(group, folder);
         let parts = |folder: NodeId| -> Vec<(NodeId, u64)> {
-            let sized = self.tree.children(folder).map(|id| (id, self.bytes(group, id)));
+            let entries = self.folders.get(&(group, folder)).into_iter().flat_map(|share| &share.entries);
+            let sized = entries.map(|id| (*id, self.bytes(group, *id)));
             sized.filter(|(_, bytes)| *bytes > 0).collect()
         };
         let mut inside = parts(folder);
