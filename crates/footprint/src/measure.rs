@@ -78,8 +78,8 @@ pub fn measure(path: &Path, options: &Options) -> Result<Measured, Error> {
     }
     if !metadata.is_dir() {
         return Err(unknown(
-            "it is neither a directory nor an archive of an image, which is an uncompressed tar with index.json or \
-             manifest.json in it; one that was compressed as a whole has to be decompressed first, one that was cut off \
+            "it is neither a directory, nor a lock file by its name (uv.lock, pylock.toml, package-lock.json, Cargo.lock), \
+             nor an archive of an image, which is an uncompressed tar with index.json or manifest.json in it; one that was compressed as a whole has to be decompressed first, one that was cut off \
              has to be written again",
         ));
     }

@@ -250,6 +250,7 @@ fn what_is_no_lock_is_said() {
         ("package-lock.json", b"{", "no JSON"),
         ("package-lock.json", b"{\"lockfileVersion\": 1, \"dependencies\": {}}", "npm 7"),
         ("Cargo.lock", b"", "no packages"),
+        ("package.json", b"{}", "nor a lock file by its name (uv.lock, "),
     ] {
         let reason = bad(name, text);
         assert!(reason.contains(part), "{name}: {reason}");

@@ -41,8 +41,9 @@ Examples:
   libellus footprint explain F102             what a finding means
 
 Four sizes are told apart: content (bytes of files, each once), stored (in all layers), download
-(compressed), disk (blocks). What is not known is shown as unknown. Nothing is fetched; --fix
-writes what it has shown, --html its file, and nothing else is. `footprint.toml` in TARGET holds budgets and findings that are accepted.
+(compressed), disk (blocks). What is not known is shown as unknown. Nothing is fetched, and nothing
+is written but what --fix has shown and the file of --html. `footprint.toml` in TARGET holds budgets
+and findings that are accepted.
 
 Exit codes: 0 all is well, 1 over budget or an error was found, 2 wrong usage, 3 nothing could be
 read.";
