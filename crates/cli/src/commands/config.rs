@@ -104,6 +104,11 @@ fn rows(settings: &Settings) -> Vec<Row> {
         Row::new("facets", list(&settings.facets.value), settings.facets.origin),
         Row::new("allowed_origins", allowed_origins.value.to_string(), allowed_origins.origin),
         Row::new("secret_key", secret.to_owned(), secret_key.origin),
+        Row::new(
+            "public_keys",
+            settings.public_keys.value.as_ref().map_or_else(|| "not set".to_owned(), |place| place.to_string()),
+            settings.public_keys.origin,
+        ),
         Row::new("token_scope", settings.token_scope.value.to_string(), settings.token_scope.origin),
         Row::new(
             "rate_limit",

@@ -4,12 +4,13 @@ use super::{Environment, Finding};
 use serde::Serialize;
 
 /// Every variable that is read.
-pub(super) const KNOWN: [&str; 21] = [
+pub(super) const KNOWN: [&str; 22] = [
     "PORT",
     "DATABASE_URL",
     "CORS_ORIGINS",
     "JWT_SECRET_KEY",
     "SECRET_KEY",
+    super::JWKS,
     "LIBELLUS_ISA",
     "LIBELLUS_HOME",
     super::FACETS,

@@ -7,10 +7,12 @@
 mod environment;
 mod finding;
 mod foreign;
+mod public_keys;
 
 pub use environment::{Environment, MASK};
 pub use finding::{Finding, Level};
 pub use foreign::Unused;
+pub use public_keys::KeyPlace;
 
 use crate::database::{DEFAULT_PATH, DatabaseArgs};
 use crate::error::Error;
@@ -35,6 +37,9 @@ const CORS_ORIGINS: &str = "CORS_ORIGINS";
 
 /// The variable with the extra fields that books are filtered by.
 const FACETS: &str = "LIBELLUS_FACETS";
+
+/// The variable with the public keys of tokens.
+const JWKS: &str = "JWT_JWKS";
 
 /// The variables that say who may read, and what a token is good for that does not say it.
 const READING: &str = "LIBELLUS_READING";
@@ -214,6 +219,8 @@ pub struct Settings {
     pub allowed_origins: Setting<AllowedOrigins>,
     /// What tokens are signed with, if there are any.
     pub secret_key: Setting<Option<Secret>>,
+    /// Where the public keys of tokens are, if there are any.
+    pub public_keys: Setting<Option<KeyPlace>>,
     /// Who may read.
     pub reading: Setting<Reading>,
     /// How often one client may ask.
@@ -262,6 +269,7 @@ impl Settings {
             },
             allowed_origins: resolve_origins(environment, &mut findings),
             secret_key: resolve_secret(environment, &mut findings),
+            public_keys: read(JWKS, environment, &mut findings, |place| KeyPlace::new(place).map(Some)),
             reading: resolve_reading(args.reading, environment, &mut findings),
             token_scope: resolve_token_scope(environment, &mut findings),
             rate_limit: read(RATE_LIMIT, environment, &mut findings, |text| text.parse().map(Some)),
@@ -290,6 +298,7 @@ impl Settings {
             access: AccessConfig {
                 reading: self.reading.value,
                 secret: self.secret_key.value.clone(),
+                public_keys: self.public_keys.value.as_ref().map(KeyPlace::keys),
                 token_scope: self.token_scope.value,
             },
             rate_limit: self.rate_limit.value,
@@ -406,13 +415,18 @@ pub fn facets(environment: &Environment) -> Setting<Vec<String>> {
     Setting::new(names.collect(), Origin::Variable(FACETS))
 }
 
-/// JWT_SECRET_KEY, or else SECRET_KEY, as Flask-JWT-Extended has it.
+/// JWT_SECRET_KEY, or else SECRET_KEY, as Flask-JWT-Extended has it; beside public keys only the former, as the latter is
+/// then for other things.
 fn resolve_secret(environment: &Environment, findings: &mut Vec<Finding>) -> Setting<Option<Secret>> {
     const NAMES: [&str; 2] = ["JWT_SECRET_KEY", "SECRET_KEY"];
     for name in NAMES.into_iter().filter(|name| environment.is_empty(name)) {
         findings.push(Finding::warning(name, format!("{name} is set to nothing; it counts as not set")));
     }
-    let [jwt, general] = NAMES.map(|name| environment.get(name));
+    let [jwt, mut general] = NAMES.map(|name| environment.get(name));
+    if jwt.is_none() && general.is_some() && environment.get(JWKS).is_some() {
+        findings.push(Finding::note(NAMES[1], "JWT_JWKS is set, so no token is checked by SECRET_KEY"));
+        general = None;
+    }
     if let (Some(jwt), Some(general)) = (jwt, general)
         && jwt != general
     {
@@ -531,6 +545,10 @@ pub fn of_function(environment: &Environment) -> Result<ServerConfig, Error> {
         access: AccessConfig {
             reading: resolve_reading(None, environment, &mut findings).value,
             secret: resolve_secret(environment, &mut findings).value,
+            public_keys: read(JWKS, environment, &mut findings, |place| KeyPlace::new(place).map(Some))
+                .value
+                .as_ref()
+                .map(KeyPlace::keys),
             token_scope: resolve_token_scope(environment, &mut findings).value,
         },
         ..PageSettings::resolve(environment, &mut findings).config()
@@ -640,6 +658,9 @@ mod tests {
             ("CORS_ORIGINS", "*,https://a.example", Level::Error, "nothing can stand beside it"),
             ("SECRET_KEY", "hunter2", Level::Warning, "SECRET_KEY is shorter than 32 bytes"),
             ("JWT_SECRET_KEY", "", Level::Warning, "JWT_SECRET_KEY is set to nothing"),
+            ("JWT_JWKS", "/no/such/keys.json", Level::Error, "it cannot be read"),
+            ("JWT_JWKS", "http://keys.example/jwks", Level::Error, "has to start with `https://`"),
+            ("JWT_JWKS", "https://u:hunter2@keys.example/", Level::Error, "no name and password"),
             ("LIBELLUS_READING", "nobody", Level::Error, "has to be `public` or `closed`"),
             ("LIBELLUS_RATE_LIMIT", "often", Level::Error, "`20` or `20/100`"),
             ("LIBELLUS_TRUSTED_PROXIES", "10.0.0.0/99", Level::Error, "`10.0.0.0/99` is no address"),
@@ -664,6 +685,8 @@ mod tests {
             assert!(settings.findings.is_empty() && settings.secret_key.value.is_some(), "{:?}", settings.findings);
         }
         let other = LONG.to_uppercase();
+        let settings = resolve(&[], &[("JWT_JWKS", "https://keys.example/"), ("SECRET_KEY", LONG)]);
+        assert!(settings.secret_key.value.is_none() && settings.errors().is_ok(), "{:?}", settings.findings);
         let settings = resolve(&[], &[("JWT_SECRET_KEY", LONG), ("SECRET_KEY", &other)]);
         assert!(settings.findings[0].message.contains("JWT_SECRET_KEY wins"), "{:?}", settings.findings);
         assert_eq!(settings.secret_key.origin, Origin::Variable("JWT_SECRET_KEY"));

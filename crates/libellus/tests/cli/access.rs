@@ -3,8 +3,11 @@
 //! The latter runs where `LIBELLUS_TEST_FLASK_JWT` names the folder that it is installed in (`cargo xtask test` does); else
 //! that test says that it skips.
 
-use crate::support::{FEW_BOOKS, Sandbox, Service, reply_to, reply_with, signal, wait_until};
+use crate::support::{FEW_BOOKS, Sandbox, Service, finish, reply_to, reply_with, signal, wait_until};
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::process::Command;
+use std::thread;
 
 const SECRET: &str = "correct-horse-battery-staple-0042";
 
@@ -127,6 +130,127 @@ fn tokens_of_flask_jwt_extended_are_checked_as_it_checks_them() {
         assert_eq!(asked(&service, "/api/books/origin", token), origin, "{name}");
         assert_eq!(asked(&service, "/api/books/metamorphosis", token).0, metamorphosis, "{name}");
     }
+}
+
+/// Prints sets of public keys, and tokens signed with their private ones, by name.
+const ISSUE_SIGNED: &str = r#"
+import datetime, hashlib, hmac, json, base64
+import jwt
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from flask import Flask
+from flask_jwt_extended import JWTManager, create_access_token
+from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+keys = {
+    "rsa": rsa.generate_private_key(65537, 2048), "short": rsa.generate_private_key(65537, 1024),
+    "ec": ec.generate_private_key(ec.SECP256R1()), "enc": rsa.generate_private_key(65537, 2048),
+    "new": ec.generate_private_key(ec.SECP256R1()),
+}
+def public(name):
+    algorithm = ECAlgorithm if name in ("ec", "new") else RSAAlgorithm
+    key = algorithm.to_jwk(keys[name].public_key(), as_dict=True)
+    return {**key, "kid": name, "use": "enc" if name == "enc" else "sig"}
+def b64(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+now = datetime.datetime.now(datetime.timezone.utc)
+claims = {"sub": "17", "iat": now, "exp": now + datetime.timedelta(minutes=5)}
+def signed(name, algorithm, kid=...):
+    headers = {} if kid is None else {"kid": name if kid is ... else kid}
+    return jwt.encode(claims, keys[name], algorithm=algorithm, headers=headers)
+app = Flask("backend")
+app.config["JWT_ALGORITHM"] = "RS256"
+app.config["JWT_PRIVATE_KEY"] = keys["rsa"].private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
+JWTManager(app)
+with app.app_context():
+    flask = create_access_token("17", additional_headers={"kid": "rsa"})
+pem = keys["rsa"].public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+confused = b64(b'{"alg":"HS256","kid":"rsa"}') + "." + b64(b'{"sub":"17"}')
+confused += "." + b64(hmac.new(pem, confused.encode(), hashlib.sha256).digest())
+changed = signed("ec", "ES256").split(".")
+changed[1] = b64(b'{"sub":"18"}')
+print(json.dumps({
+    "set": {"keys": [public(name) for name in ("rsa", "ec", "short", "enc")]},
+    "next set": {"keys": [public("new")]},
+    "twice": {"keys": [public("rsa"), public("rsa")]},
+    "tokens": {
+        "Flask": flask, "RS256": signed("rsa", "RS256"), "ES256": signed("ec", "ES256"),
+        "no kid": signed("rsa", "RS256", None), "unknown kid": signed("rsa", "RS256", "x"),
+        "another's kid": signed("rsa", "RS256", "ec"), "PS256": signed("rsa", "PS256"), "RS512": signed("rsa", "RS512"),
+        "short": signed("short", "RS256"), "enc": signed("enc", "RS256"), "new": signed("new", "ES256"),
+        "forged": signed("new", "ES256", "ec"), "changed": ".".join(changed), "confused": confused,
+        "none": b64(b'{"alg":"none","kid":"rsa"}') + "." + b64(b'{"sub":"17"}') + ".",
+    },
+}))
+"#;
+
+#[test]
+fn tokens_signed_with_private_keys_are_checked_by_the_public_ones() {
+    let Some(packages) = std::env::var_os("LIBELLUS_TEST_FLASK_JWT") else {
+        eprintln!("skipped: LIBELLUS_TEST_FLASK_JWT names no folder with flask-jwt-extended");
+        return;
+    };
+    let issued =
+        Command::new("python3").args(["-c", ISSUE_SIGNED]).env("PYTHONPATH", packages).output().expect("Python starts");
+    assert!(issued.status.success(), "{}", String::from_utf8_lossy(&issued.stderr));
+    let issued: serde_json::Value = serde_json::from_slice(&issued.stdout).expect("JSON");
+
+    let sandbox = Sandbox::new();
+    sandbox.file("books.csv", FEW_BOOKS);
+    sandbox.run(&["import", "--no-embed", "books.csv"]).expect_code(0);
+    sandbox.file("keys.json", &issued["set"].to_string());
+    // One that answers with nothing of use at first, and counts.
+    let site = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = format!("http://{}/jwks", site.local_addr().expect("bound"));
+    let set = issued["set"].to_string();
+    let answering = thread::spawn(move || {
+        for (status, body) in [("503 Away", "later"), ("200 OK", &set)] {
+            let (mut stream, _) = site.accept().expect("a request");
+            let mut head = [0; 4096];
+            let length = stream.read(&mut head).expect("a head");
+            assert!(head[..length].starts_with(b"GET /jwks HTTP/1.1\r\n"));
+            write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).expect("it reads");
+        }
+    });
+    let start = |place: &str| {
+        let mut command = sandbox.command(&["serve", "--port", "0", "--reading", "closed"]);
+        command.env("JWT_JWKS", place).env("SECRET_KEY", SECRET);
+        Service::start(command)
+    };
+    let (of_file, of_site) = (start("keys.json"), start(&address));
+    let token = |name: &str| issued["tokens"][name].as_str().expect("a token").to_owned();
+    const PATH: &str = "/api/books/origin";
+    // The first answer was of no use, and a second is asked for after a moment.
+    assert_eq!(asked(&of_site, PATH, &token("RS256")), refused(503, "keys_away"));
+    wait_until("the keys are there", || asked(&of_site, PATH, &token("RS256")).0 == 200);
+    answering.join().expect("asked twice");
+    for (name, expected) in [
+        ("Flask", refused(200, "")),
+        ("RS256", refused(200, "")),
+        ("ES256", refused(200, "")),
+        ("no kid", refused(401, "token_key_unknown")),
+        ("unknown kid", refused(401, "token_key_unknown")),
+        ("another's kid", refused(401, "token_algorithm")),
+        ("PS256", refused(401, "token_algorithm")),
+        ("RS512", refused(401, "token_algorithm")),
+        ("short", refused(401, "token_key_unfit")),
+        ("enc", refused(401, "token_key_unfit")),
+        ("new", refused(401, "token_key_unknown")),
+        ("forged", refused(401, "token_signature")),
+        ("changed", refused(401, "token_signature")),
+        ("confused", refused(401, "token_algorithm")),
+        ("none", refused(401, "token_algorithm")),
+    ] {
+        for service in [&of_file, &of_site] {
+            assert_eq!(asked(service, PATH, &token(name)), expected, "{name}");
+        }
+    }
+    sandbox.file("keys.json", &issued["twice"].to_string());
+    let mut command = sandbox.command(&["serve", "--port", "0"]);
+    finish(command.env("JWT_JWKS", "keys.json")).expect_error(2, &["JWT_JWKS", "two keys have the id `rsa`"]);
+    sandbox.file("keys.json", &issued["next set"].to_string());
+    let later = start("keys.json");
+    assert_eq!(asked(&later, PATH, &token("new")), refused(200, ""));
+    assert_eq!(asked(&later, PATH, &token("RS256")), refused(401, "token_key_unknown"));
 }
 
 #[test]

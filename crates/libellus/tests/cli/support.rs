@@ -55,6 +55,7 @@ impl Sandbox {
             "NO_COLOR",
             "CORS_ORIGINS",
             "JWT_SECRET_KEY",
+            "JWT_JWKS",
             "SECRET_KEY",
             "LIBELLUS_ISA",
             "LIBELLUS_READING",

@@ -1,9 +1,11 @@
-//! JSON Web Tokens (RFC 7519), signed with HMAC and SHA-256, as Flask-JWT-Extended issues them.
+//! JSON Web Tokens (RFC 7519), as Flask-JWT-Extended issues them: signed with HMAC and SHA-256, or with a private key.
 //!
-//! The algorithm is not the token's to choose: what is not `HS256` is refused before anything is computed, `none` and
-//! `RS256` with the secret for a key among them. Signatures are compared in constant time. What a token claims is read only
+//! The algorithm is not the token's to choose: `HS256` is checked by the secret alone, `RS256` and `ES256` by a public key
+//! of that kind alone (`keys.rs`), and anything else is refused before anything is computed, `none` among it. Signatures
+//! are compared in constant time. What a token claims is read only
 //! after that, and by the rules of the library that made it: no `type` is an access token, an `aud` is for someone else.
 
+use super::keys::KeySet;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
@@ -29,8 +31,8 @@ pub enum TokenFault {
     /// More than one.
     #[error("the request carries more than one token or key")]
     Several,
-    /// Any but HS256.
-    #[error("the token is not signed with HS256, the only algorithm that is accepted")]
+    /// Any but those that can be checked here, by the key that is meant.
+    #[error("the token is not signed with an algorithm that is accepted for it")]
     Algorithm,
     /// An extension that must be understood.
     #[error("the token needs an extension that is not understood here (`crit`)")]
@@ -62,6 +64,12 @@ pub enum TokenFault {
     /// Nothing to check it by.
     #[error("this service has no secret that tokens could be checked by")]
     NoSecret,
+    /// `kid`.
+    #[error("no key to check tokens by has the id that the token names (`kid`)")]
+    KeyNotFound,
+    /// A key of the set that is not used, and why.
+    #[error("the key that the token names cannot be used: {0}")]
+    KeyUnfit(&'static str),
     /// A key that is unknown, revoked or over.
     #[error("this key is not good, or not any more")]
     UnknownKey,
@@ -84,6 +92,8 @@ impl TokenFault {
             TokenFault::Filter => "token_filter",
             TokenFault::NotFresh => "token_not_fresh",
             TokenFault::NoSecret => "token_unsupported",
+            TokenFault::KeyNotFound => "token_key_unknown",
+            TokenFault::KeyUnfit(_) => "token_key_unfit",
             TokenFault::UnknownKey => "key_unknown",
         }
     }
@@ -164,35 +174,80 @@ impl Claims {
     }
 }
 
-/// What a token claims that was signed with this secret and is good at `now`, in seconds since 1970.
-pub(super) fn verify(token: &str, secret: &[u8], now: f64) -> Result<Claims, TokenFault> {
-    let mut parts = token.split('.');
-    let (Some(header), Some(payload), Some(signature), None) = (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return Err(TokenFault::Malformed);
-    };
-    if token.len() > MAX_TOKEN_BYTES {
+/// What tokens are checked by.
+#[derive(Clone, Copy)]
+pub(super) struct Trust<'a> {
+    pub(super) secret: Option<&'a [u8]>,
+    pub(super) keys: Option<&'a KeySet>,
+}
+
+impl Trust<'_> {
+    fn verify(self, header: &Header, message: &[u8], signature: &[u8]) -> Result<(), TokenFault> {
+        match (header.algorithm.as_str(), self) {
+            ("HS256", Trust { secret: Some(secret), .. }) => {
+                let mut mac = Hmac::<Sha256>::new_from_slice(secret).map_err(|_| TokenFault::Signature)?;
+                mac.update(message);
+                mac.verify_slice(signature).map_err(|_| TokenFault::Signature)
+            }
+            (algorithm @ ("RS256" | "ES256"), Trust { keys: Some(keys), .. }) => {
+                keys.verify(header.key_id.as_deref(), algorithm, message, signature)
+            }
+            _ => Err(TokenFault::Algorithm),
+        }
+    }
+}
+
+/// What a token claims that was signed by what is trusted and is good at `now`, in seconds since 1970.
+pub(super) fn verify(token: &str, trust: Trust<'_>, now: f64) -> Result<Claims, TokenFault> {
+    let (message, signature) = token.rsplit_once('.').ok_or(TokenFault::Malformed)?;
+    let (header, payload) = message.split_once('.').ok_or(TokenFault::Malformed)?;
+    if token.len() > MAX_TOKEN_BYTES || payload.contains('.') {
         return Err(TokenFault::Malformed);
     }
-    let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenFault::Malformed);
-    check_header(&decode(header)?)?;
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret).map_err(|_| TokenFault::Signature)?;
-    mac.update(&token.as_bytes()[..header.len() + 1 + payload.len()]);
-    mac.verify_slice(&decode(signature)?).map_err(|_| TokenFault::Signature)?;
+    let header = Header::read(header)?;
+    header.check()?;
+    trust.verify(&header, message.as_bytes(), &decode(signature)?)?;
     let claims: Claims = serde_json::from_slice(&decode(payload)?).map_err(|_| TokenFault::Claims)?;
     claims.check(now)?;
     Ok(claims)
 }
 
-fn check_header(json: &[u8]) -> Result<(), TokenFault> {
-    let header: Map<String, Value> = serde_json::from_slice(json).map_err(|_| TokenFault::Malformed)?;
-    if header.get("alg").and_then(Value::as_str) != Some("HS256") {
-        return Err(TokenFault::Algorithm);
+/// Whether a public key would have to check this token.
+pub(super) fn wants_a_public_key(token: &str) -> bool {
+    let header = token.split('.').next().filter(|header| header.len() <= MAX_TOKEN_BYTES).map(Header::read);
+    header.is_some_and(|read| read.is_ok_and(|header| matches!(&*header.algorithm, "RS256" | "ES256")))
+}
+
+fn decode(part: &str) -> Result<Vec<u8>, TokenFault> {
+    URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenFault::Malformed)
+}
+
+/// What a token says of itself.
+struct Header {
+    algorithm: String,
+    key_id: Option<String>,
+    rest: Map<String, Value>,
+}
+
+impl Header {
+    fn read(part: &str) -> Result<Self, TokenFault> {
+        let rest: Map<String, Value> = serde_json::from_slice(&decode(part)?).map_err(|_| TokenFault::Malformed)?;
+        let text = |name: &str| rest.get(name).map(|value| value.as_str().map(str::to_owned));
+        let algorithm = text("alg").flatten().ok_or(TokenFault::Algorithm)?;
+        let key_id = text("kid").map(|id| id.ok_or(TokenFault::Malformed)).transpose()?;
+        Ok(Self { algorithm, key_id, rest })
     }
-    // `b64` changes what is signed, and has to be listed in `crit`.
-    if header.contains_key("crit") || header.contains_key("b64") {
-        return Err(TokenFault::Critical);
+
+    fn check(&self) -> Result<(), TokenFault> {
+        if !matches!(&*self.algorithm, "HS256" | "RS256" | "ES256") {
+            return Err(TokenFault::Algorithm);
+        }
+        // `b64` changes what is signed, and has to be listed in `crit`.
+        if self.rest.contains_key("crit") || self.rest.contains_key("b64") {
+            return Err(TokenFault::Critical);
+        }
+        let is_jwt =
+            |typ: &Value| typ.as_str().is_some_and(|typ| ["jwt", "at+jwt"].contains(&&*typ.to_ascii_lowercase()));
+        if self.rest.get("typ").is_none_or(is_jwt) { Ok(()) } else { Err(TokenFault::Type) }
     }
-    let is_jwt = |typ: &Value| typ.as_str().is_some_and(|typ| ["jwt", "at+jwt"].contains(&&*typ.to_ascii_lowercase()));
-    if header.get("typ").is_none_or(is_jwt) { Ok(()) } else { Err(TokenFault::Type) }
 }

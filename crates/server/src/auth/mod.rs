@@ -1,7 +1,7 @@
 //! Who is asking, and what they may do.
 //!
 //! A request may carry `Authorization: Bearer …` with a JSON Web Token that another program signed with the secret that
-//! both know (`jwt.rs`), or with a key that `libellus key create` made. Either is good for a [`Scope`], and may bound which
+//! both know or with a private key whose public one is known here (`jwt.rs`, `keys.rs`), or with a key that `libellus key create` made. Either is good for a [`Scope`], and may bound which
 //! books are seen: every route takes its filter from [`Access::bound`].
 //!
 //! Each route says what it asks for ([`reading`], [`writing`], [`administering`]), before anything else of it runs. Reading
@@ -11,8 +11,10 @@
 //! something, as those of OpenAI, may send anything.
 
 mod jwt;
+mod keys;
 
 pub(crate) use jwt::TokenFault;
+pub use keys::{MOST_KEY_SET_BYTES, PublicKeys};
 
 use crate::{AppState, Error};
 use axum::extract::{FromRequestParts, Request, State};
@@ -21,6 +23,7 @@ use axum::http::{HeaderMap, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
+use keys::KeySet;
 use libellus_catalogue::{ApiKey, KEY_PREFIX, Scope};
 use libellus_search::Filter;
 use std::fmt;
@@ -67,13 +70,15 @@ pub struct AccessConfig {
     pub reading: Reading,
     /// What tokens are signed with; without it there are none.
     pub secret: Option<Secret>,
+    /// The public keys of what signs tokens with private ones.
+    pub public_keys: Option<PublicKeys>,
     /// What a token is good for that does not say it.
     pub token_scope: Scope,
 }
 
 impl Default for AccessConfig {
     fn default() -> Self {
-        Self { reading: Reading::Public, secret: None, token_scope: Scope::Read }
+        Self { reading: Reading::Public, secret: None, public_keys: None, token_scope: Scope::Read }
     }
 }
 
@@ -158,7 +163,8 @@ async fn admit(state: &AppState, wanted: Scope, headers: &HeaderMap) -> Result<A
 
 /// Whether there is anything that writing could be allowed by.
 async fn is_set_up(state: &AppState) -> Result<bool, Error> {
-    if state.access().secret.is_some() {
+    let access = state.access();
+    if access.secret.is_some() || access.public_keys.is_some() {
         return Ok(true);
     }
     state.look_up(|library| Ok(library.catalogue().has_keys()?)).await
@@ -185,11 +191,22 @@ async fn identify(state: &AppState, shown: &str) -> Result<Option<Given>, Error>
         let found = state.look_up(move |library| Ok(library.catalogue().find_key(&key)?)).await?;
         return Ok(Some(given_by_key(found.ok_or(Error::Token(TokenFault::UnknownKey))?)?));
     }
-    match &state.access().secret {
-        Some(Secret(secret)) => Ok(Some(given_by_token(shown, secret, state.access().token_scope)?)),
-        None if is_set_up(state).await? => Err(Error::Token(TokenFault::NoSecret)),
-        None => Ok(None),
+    let access = state.access();
+    if access.secret.is_none() && access.public_keys.is_none() {
+        return if is_set_up(state).await? { Err(Error::Token(TokenFault::NoSecret)) } else { Ok(None) };
     }
+    let secret = access.secret.as_ref().map(|Secret(secret)| secret.as_bytes());
+    let given = |keys: Option<&KeySet>| given_by_token(shown, jwt::Trust { secret, keys }, access.token_scope);
+    let Some(public_keys) = access.public_keys.as_ref().filter(|_| jwt::wants_a_public_key(shown)) else {
+        return given(None).map(Some);
+    };
+    let keys = public_keys.current(state.log()).await.ok_or(Error::KeysAway)?;
+    match given(Some(&keys)) {
+        // It may have come into use since.
+        Err(Error::Token(TokenFault::KeyNotFound)) => given(public_keys.renewed(state.log()).await.as_deref()),
+        given => given,
+    }
+    .map(Some)
 }
 
 fn given_by_key(key: ApiKey) -> Result<Given, Error> {
@@ -198,9 +215,9 @@ fn given_by_key(key: ApiKey) -> Result<Given, Error> {
     Ok(Given { scope: Some(bounded(scope, within.is_some())), within, is_fresh: true })
 }
 
-fn given_by_token(token: &str, secret: &str, scope: Scope) -> Result<Given, Error> {
+fn given_by_token(token: &str, trust: jwt::Trust<'_>, scope: Scope) -> Result<Given, Error> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-    let claims = jwt::verify(token, secret.as_bytes(), now).map_err(Error::Token)?;
+    let claims = jwt::verify(token, trust, now).map_err(Error::Token)?;
     let filter = claims.filter().map_err(|_| Error::Token(TokenFault::Filter))?;
     let within = filter.map(Arc::new);
     let scope = claims.scope(scope).map(|scope| bounded(scope, within.is_some()));
