@@ -197,7 +197,7 @@ fn tokens_signed_with_private_keys_are_checked_by_the_public_ones() {
     let sandbox = Sandbox::new();
     sandbox.file("books.csv", FEW_BOOKS);
     sandbox.run(&["import", "--no-embed", "books.csv"]).expect_code(0);
-    sandbox.file("keys.json", &issued["set"].to_string());
+    sandbox.file("keys.json", issued["set"].to_string());
     // One that answers with nothing of use at first, and counts.
     let site = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = format!("http://{}/jwks", site.local_addr().expect("bound"));
@@ -244,10 +244,10 @@ fn tokens_signed_with_private_keys_are_checked_by_the_public_ones() {
             assert_eq!(asked(service, PATH, &token(name)), expected, "{name}");
         }
     }
-    sandbox.file("keys.json", &issued["twice"].to_string());
+    sandbox.file("keys.json", issued["twice"].to_string());
     let mut command = sandbox.command(&["serve", "--port", "0"]);
     finish(command.env("JWT_JWKS", "keys.json")).expect_error(2, &["JWT_JWKS", "two keys have the id `rsa`"]);
-    sandbox.file("keys.json", &issued["next set"].to_string());
+    sandbox.file("keys.json", issued["next set"].to_string());
     let later = start("keys.json");
     assert_eq!(asked(&later, PATH, &token("new")), refused(200, ""));
     assert_eq!(asked(&later, PATH, &token("RS256")), refused(401, "token_key_unknown"));
