@@ -484,10 +484,16 @@ fn read<T: Default, E: std::fmt::Display>(
 ) -> Setting<T> {
     let Some(text) = environment.get(name) else { return Setting::new(T::default(), Origin::Default) };
     let value = parse(text).unwrap_or_else(|error| {
-        findings.push(Finding::error(name, format!("{name} is `{text}`: {error}")));
+        findings.push(Finding::error(name, format!("{name} is `{}`: {error}", without_credentials(text))));
         T::default()
     });
     Setting::new(value, Origin::Variable(name))
+}
+
+/// An address without what may be a name and a password in it; any other text as it is.
+fn without_credentials(text: &str) -> String {
+    let credentials = text.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?.1)));
+    credentials.map_or_else(|| text.to_owned(), |(scheme, rest)| format!("{scheme}://{MASK}@{rest}"))
 }
 
 /// The picture in a file.
