@@ -289,7 +289,7 @@ mod tests {
             (vec![key(r#", "key_ops": ["encrypt"]"#)], "(`key_ops`)"),
             (vec![key(r#", "alg": "ES384""#)], "another algorithm than ES256"),
             (vec![key("").replace("P-256", "P-384")], "another curve than P-256"),
-            (vec![key("").replacen("AA", "", 1)], "32 bytes"),
+            (vec![key("").replacen("AAAA", "", 1)], "32 bytes"),
             (vec![key("").replacen("AA", "!!", 1)], "base64url"),
             (vec![key("").replace("EC", "oct")], "neither RSA nor EC"),
             (vec![rsa(255)], "less than 2048 bits"),
