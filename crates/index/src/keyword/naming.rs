@@ -165,6 +165,18 @@ mod tests {
     }
 
     #[test]
+    fn one_that_tells_of_many_documents_says_the_same_of_each() {
+        let index = index();
+        for text in ["jane austen persuasion", "the white woman", "9780141439617", "persuassion by the sea"] {
+            let query = index.query(text, &QueryOptions::default());
+            let mut namer = index.namer(&query);
+            for group in [0, 1, 3, 2, 3, 3, 0, 4, 1] {
+                assert_eq!(namer.naming(group), index.namer(&query).naming(group), "{text}: {group}");
+            }
+        }
+    }
+
+    #[test]
     fn a_rare_word_counts_more_and_one_put_right_a_little_less() {
         let index = index();
         let of_query =
